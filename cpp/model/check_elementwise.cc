@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "check_operators.h"
+
+namespace litedelegates::model {
+namespace {
+
+std::int64_t broadcast_size(const Node& node, std::int64_t a, std::int64_t b) {
+  if (a == b || b == 1) return a;
+  if (a == 1) return b;
+  if (a == kUnknown) return b;
+  if (b == kUnknown) return a;
+  node.fail("sizes " + std::to_string(a) + " and " + std::to_string(b) + " cannot be broadcast");
+}
+
+Dims broadcast(const Node& node, const Dims& a, const Dims& b) {
+  Dims result(std::max(a.size(), b.size()));
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const std::int64_t left = i < a.size() ? a[a.size() - 1 - i] : 1;
+    const std::int64_t right = i < b.size() ? b[b.size() - 1 - i] : 1;
+    result[result.size() - 1 - i] = broadcast_size(node, left, right);
+  }
+  return result;
+}
+
+bool is_quantized(const Node& node, const Tensor& tensor) { return node.is_type(tensor, {Type::INT8, Type::UINT8}); }
+
+double scale_of(const Node& node, const Tensor& tensor, const char* what) {
+  const auto& scales = tensor.quantization.scales;
+  if (scales.empty() || !(scales[0] > 0)) node.fail(std::string(what) + " is quantized but has no scale");
+  return static_cast<double>(scales[0]);
+}
+
+// The runtime turns ratios of scales into fixed-point numbers, and ends the process when one is out of range.
+void check_scale_ratio(const Node& node, double ratio) {
+  constexpr double kMost = 1 - 1e-9;  // closer to 1 it is rounded up
+  if (!(ratio > 0 && ratio < kMost)) {
+    node.fail("the quantization scales of inputs and output differ too much (ratio " + std::to_string(ratio) + ")");
+  }
+}
+
+void check_sum_scales(const Node& node) {
+  const Tensor& output = node.output(0);
+  const bool wide = node.op() != Op::SQUARED_DIFFERENCE && node.is_type(output, {Type::INT16}) && !node.input(0).quantization.scales.empty() &&
+                    !output.quantization.scales.empty();
+  if (!is_quantized(node, output) && !wide) return;
+  const double a = scale_of(node, node.input(0), "input 0"), b = scale_of(node, node.input(1), "input 1");
+  const double twice_max = 2 * std::max(a, b);
+  const double steps = std::exp2(wide ? 15 : node.op() == Op::SQUARED_DIFFERENCE ? 7 : 20);
+  check_scale_ratio(node, a / twice_max);
+  check_scale_ratio(node, b / twice_max);
+  const double result = scale_of(node, output, "the output");
+  if (node.op() == Op::ADD) check_scale_ratio(node, twice_max / (steps * result));
+  if (node.op() == Op::SQUARED_DIFFERENCE) check_scale_ratio(node, twice_max * twice_max / (steps * steps * result));
+  if (node.op() == Op::SUB && twice_max / (steps * result) == 1) {
+    node.fail("the quantization scales make the output multiplier exactly 1, which the runtime cannot represent");
+  }
+}
+
+void check_comparison_scales(const Node& node) {
+  if (!is_quantized(node, node.input(0)) || !is_quantized(node, node.input(1))) return;
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (scale_of(node, node.input(i), "an input") == 1) {
+      node.fail("an input has the quantization scale 1, which the runtime's comparison cannot represent");
+    }
+  }
+}
+
+void check_softmax(const Node& node) {
+  const Shape& shape = node.input_shape(0);
+  if (shape && shape->empty()) node.fail("a scalar has no axis to normalize");
+  if (is_quantized(node, node.input(0)) || is_quantized(node, node.output(0))) {
+    const double scale = scale_of(node, node.input(0), "the input");
+    scale_of(node, node.output(0), "the output");
+    const double beta = node.op() == Op::SOFTMAX ? node.option<float>(OptionsKind::softmax, 0) : 1.0;
+    // The runtime's fixed-point exponential starts at 2^-26.
+    if (node.op() != Op::L2_NORMALIZATION && !(beta * scale > std::exp2(-26))) {
+      node.fail("beta " + std::to_string(beta) + " with the quantization scale " + std::to_string(scale) +
+                " is too small");
+    }
+  }
+}
+
+// The runtime keeps the stored shape when everything is one element.
+bool is_all_scalar(const Node& node) {
+  bool scalar = element_count(Dims(node.output(0).shape.begin(), node.output(0).shape.end())) == 1;
+  for (std::size_t i = 0; scalar && i < node.input_count(); ++i) {
+    scalar = node.input_shape(i) && element_count(*node.input_shape(i)) == 1;
+  }
+  return scalar;
+}
+
+}  // namespace
+
+void check_elementwise(Node& node) {
+  switch (node.op()) {
+    case Op::SOFTMAX:
+    case Op::LOG_SOFTMAX:
+    case Op::L2_NORMALIZATION: check_softmax(node); break;
+    case Op::LOCAL_RESPONSE_NORMALIZATION: node.ranked_input(0, 4, "the input"); break;
+    default: break;
+  }
+  node.set_output(0, node.input_shape(0));
+}
+
+void check_broadcast(Node& node) {
+  switch (node.op()) {
+    case Op::ADD:
+    case Op::SUB:
+    case Op::SQUARED_DIFFERENCE: check_sum_scales(node); break;
+    case Op::EQUAL:
+    case Op::NOT_EQUAL:
+    case Op::LESS:
+    case Op::LESS_EQUAL:
+    case Op::GREATER:
+    case Op::GREATER_EQUAL: check_comparison_scales(node); break;
+    case Op::SELECT:
+    case Op::SELECT_V2:
+      if (is_all_scalar(node)) return node.set_output(0, Dims(node.output(0).shape.begin(), node.output(0).shape.end()));
+      // The condition of the old SELECT may be one value a row; values and output have one shape.
+      if (node.op() == Op::SELECT) return node.set_output(0, node.input_shape(1));
+      break;
+    default: break;
+  }
+  Shape result = Dims{};
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    const Shape& shape = node.input_shape(i);
+    result = result && shape ? Shape(broadcast(node, *result, *shape)) : std::nullopt;
+  }
+  node.set_output(0, result);
+}
+
+}  // namespace litedelegates::model

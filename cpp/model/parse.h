@@ -1,0 +1,36 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "description.h"
+#include "flatbuffer.h"
+#include "option_layouts.h"
+
+namespace litedelegates::model {
+
+// What the checks need of an operator beyond its description.
+struct OperatorDetails {
+  OptionsKind kind = OptionsKind::none;
+  Table options;
+  std::span<const std::uint8_t> custom_options;
+  std::vector<std::int32_t> intermediates;
+};
+
+struct SubgraphDetails {
+  std::vector<Table> sparsity;  // one a tensor; absent for dense tensors
+  std::vector<OperatorDetails> operators;
+};
+
+struct Parsed {
+  Description description;
+  std::vector<SubgraphDetails> subgraphs;
+};
+
+// Reads every table of the file, with every offset checked. What the values mean is not looked at, save for indices
+// that are needed to read on: those of buffers and operator codes. `file` must outlive the result.
+[[nodiscard]] Parsed parse(const File& file);
+
+
+}  // namespace litedelegates::model
+

@@ -1,0 +1,28 @@
+#include "verify.h"
+
+#include "check_graph.h"
+#include "check_operators.h"
+#include "check_tensors.h"
+#include "parse.h"
+#include "place.h"
+
+namespace litedelegates::model {
+
+Description verify(std::span<const std::uint8_t> bytes) {
+  const File file(bytes);
+  Parsed parsed = parse(file);
+  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
+    const Subgraph& subgraph = parsed.description.subgraphs[s];
+    for (std::size_t i = 0; i < subgraph.tensors.size(); ++i) {
+      in_place("tensor", i, "subgraph", s, [&] {
+        check_tensor(subgraph.tensors[i], subgraph, parsed.subgraphs[s].sparsity[i]);
+      });
+    }
+  }
+  check_graph(parsed);
+  check_signatures(parsed.description);
+  check_operators(parsed);
+  return std::move(parsed.description);
+}
+
+}  // namespace litedelegates::model
