@@ -1,0 +1,68 @@
+#include "runtime/compiled_model.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/registers.h"
+
+namespace py = pybind11;
+
+namespace litedelegates::bindings {
+namespace {
+
+using Step = CompileRequest::Step;
+
+std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, std::vector<Step> steps,
+                                       std::vector<std::pair<std::string, std::string>> payloads, int32_t hardware,
+                                       int64_t log_severity) {
+  const py::gil_scoped_release nogil;
+  return std::shared_ptr<CompiledModel>(
+      new CompiledModel(file, {std::move(steps), std::move(payloads), hardware, log_severity}),
+      [](CompiledModel* model) { delete model; });
+}
+
+}  // namespace
+
+void register_compiled_model(py::module_& module) {
+  py::class_<Step>(module, "Step")
+      .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr}; })
+      .def_static(
+          "accelerator_library", [](std::string path) { return Step{Step::Kind::kLibrary, {}, std::move(path), nullptr}; },
+          py::arg("path"))
+      .def_static(
+          "hosted",
+          [](std::string name, uintptr_t address) {
+            return Step{Step::Kind::kHosted, std::move(name), {}, reinterpret_cast<TfLiteDelegate*>(address)};
+          },
+          py::arg("name"), py::kw_only(), py::arg("address"));
+  py::class_<PlannedNode>(module, "PlannedNode")
+      .def_readonly("node_index", &PlannedNode::node_index)
+      .def_readonly("builtin_code", &PlannedNode::builtin_code)
+      .def_readonly("name", &PlannedNode::name)
+      .def_readonly("replaced", &PlannedNode::replaced)
+      .def_property_readonly("is_delegate",
+                             [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });
+  py::class_<ProfiledEvent>(module, "ProfiledEvent")
+      .def_readonly("tag", &ProfiledEvent::tag)
+      .def_readonly("type", &ProfiledEvent::type)
+      .def_readonly("source", &ProfiledEvent::source)
+      .def_readonly("start_us", &ProfiledEvent::start_us)
+      .def_readonly("elapsed_us", &ProfiledEvent::elapsed_us)
+      .def_readonly("metadata1", &ProfiledEvent::metadata1)
+      .def_readonly("metadata2", &ProfiledEvent::metadata2);
+  py::class_<CompiledModel, std::shared_ptr<CompiledModel>>(module, "CompiledModel")
+      .def(py::init(&compile), py::arg("file"), py::kw_only(), py::arg("steps"), py::arg("payloads"),
+           py::arg("hardware"), py::arg("log_severity"))
+      .def_property_readonly("payloads_in_effect", &CompiledModel::payloads_in_effect)
+      .def_property_readonly("log_lines", [](CompiledModel& model) { return model.log_lines(); })
+      .def("plans",
+           [](const CompiledModel& model) {
+             std::vector<std::pair<size_t, std::vector<PlannedNode>>> plans;
+             for (auto& [subgraph, plan] : model.plans()) plans.emplace_back(subgraph, plan.nodes);
+             return plans;
+           })
+      .def("start_profiling", &CompiledModel::start_profiling)
+      .def("take_events", &CompiledModel::take_events)
+      .def("stop_profiling", &CompiledModel::stop_profiling);
+}
+
+}  // namespace litedelegates::bindings

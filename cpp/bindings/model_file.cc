@@ -1,0 +1,108 @@
+#include "runtime/model_file.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "bindings/registers.h"
+#include "model/verify.h"
+#include "runtime/element_type.h"
+
+namespace py = pybind11;
+
+namespace litedelegates::bindings {
+namespace {
+
+std::shared_ptr<const ModelFile> copy_buffer(const py::buffer& content) {
+  const py::buffer_info info = content.request();
+  const std::span<const uint8_t> bytes(static_cast<const uint8_t*>(info.ptr),
+                                       static_cast<size_t>(info.size * info.itemsize));
+  const py::gil_scoped_release nogil;
+  return ModelFile::copy(bytes);
+}
+
+std::string operator_type(const model::Operator& op) {
+  return op.custom_code.empty() ? model::operator_name(op.builtin_code) : op.custom_code;
+}
+
+// A view that keeps the file alive.
+py::array_t<uint8_t> read_only_view(std::span<const uint8_t> bytes, const py::object& owner) {
+  py::array_t<uint8_t> view({bytes.size()}, {1}, bytes.data(), owner);
+  view.attr("flags").attr("writeable") = false;
+  return view;
+}
+
+// The bytes of a constant; None for a tensor without any.
+py::object constant_data(const py::object& self, size_t subgraph, size_t tensor) {
+  const auto& file = self.cast<const ModelFile&>();
+  const model::Tensor& constant = file.description().subgraphs.at(subgraph).tensors.at(tensor);
+  if (!constant.has_data) return py::none();
+  return read_only_view(constant.data, self);
+}
+
+void register_description(py::module_& module) {
+  py::class_<model::Tensor>(module, "Tensor")
+      .def_readonly("name", &model::Tensor::name)
+      .def_readonly("shape", &model::Tensor::shape)
+      .def_readonly("shape_signature", &model::Tensor::shape_signature)
+      .def_readonly("buffer", &model::Tensor::buffer)
+      .def_readonly("is_variable", &model::Tensor::is_variable)
+      .def_readonly("is_sparse", &model::Tensor::is_sparse)
+      .def_readonly("is_constant", &model::Tensor::has_data)
+      .def_property_readonly("element_type", [](const model::Tensor& t) { return element_type(t.type).name; })
+      .def_property_readonly("element_bits", [](const model::Tensor& t) { return element_type(t.type).bits; })
+      .def_property_readonly("constant_bytes", [](const model::Tensor& t) { return t.data.size(); })
+      .def_property_readonly("scales", [](const model::Tensor& t) { return t.quantization.scales; })
+      .def_property_readonly("zero_points", [](const model::Tensor& t) { return t.quantization.zero_points; })
+      .def_property_readonly("quantized_dimension",
+                             [](const model::Tensor& t) { return t.quantization.quantized_dimension; })
+      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; });
+  py::class_<model::Operator>(module, "Operator")
+      .def_readonly("builtin_code", &model::Operator::builtin_code)
+      .def_readonly("version", &model::Operator::version)
+      .def_readonly("inputs", &model::Operator::inputs)
+      .def_readonly("outputs", &model::Operator::outputs)
+      .def_property_readonly("is_custom", [](const model::Operator& op) { return !op.custom_code.empty(); })
+      .def_property_readonly("type", &operator_type);
+  py::class_<model::Subgraph>(module, "Subgraph")
+      .def_readonly("name", &model::Subgraph::name)
+      .def_readonly("tensors", &model::Subgraph::tensors)
+      .def_readonly("inputs", &model::Subgraph::inputs)
+      .def_readonly("outputs", &model::Subgraph::outputs)
+      .def_readonly("operators", &model::Subgraph::operators);
+  py::class_<model::Signature>(module, "Signature")
+      .def_readonly("key", &model::Signature::key)
+      .def_readonly("subgraph_index", &model::Signature::subgraph_index)
+      .def_property_readonly("inputs",
+                             [](const model::Signature& s) {
+                               std::vector<std::pair<std::string, uint32_t>> names;
+                               for (const auto& entry : s.inputs) names.emplace_back(entry.name, entry.tensor_index);
+                               return names;
+                             })
+      .def_property_readonly("outputs", [](const model::Signature& s) {
+        std::vector<std::pair<std::string, uint32_t>> names;
+        for (const auto& entry : s.outputs) names.emplace_back(entry.name, entry.tensor_index);
+        return names;
+      });
+}
+
+}  // namespace
+
+void register_model_file(py::module_& module) {
+  register_description(module);
+  py::class_<ModelFile, std::shared_ptr<ModelFile>>(module, "ModelFile")
+      .def_static(
+          "open", [](const std::string& path) { return std::const_pointer_cast<ModelFile>(ModelFile::open(path)); },
+          py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def_static(
+          "copy", [](const py::buffer& content) { return std::const_pointer_cast<ModelFile>(copy_buffer(content)); },
+          py::arg("content"))
+      .def_property_readonly("size", [](const ModelFile& file) { return file.bytes().size(); })
+      .def_property_readonly(
+          "bytes",
+          [](const py::object& self) { return read_only_view(self.cast<const ModelFile&>().bytes(), self); })
+      .def_property_readonly("subgraphs", [](const ModelFile& file) { return file.description().subgraphs; })
+      .def_property_readonly("signatures", [](const ModelFile& file) { return file.description().signatures; })
+      .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
+}
+
+}  // namespace litedelegates::bindings

@@ -1,0 +1,115 @@
+#include "delegates/spy.h"
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+
+namespace litedelegates {
+namespace {
+
+PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistration& registration) {
+  PlannedNode planned;
+  planned.node_index = index;
+  planned.builtin_code = registration.builtin_code;
+  if (registration.custom_name != nullptr) planned.name = registration.custom_name;
+  if (registration.builtin_code == kTfLiteBuiltinDelegate && node.builtin_data != nullptr) {
+    const TfLiteIntArray* replaced = static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
+    planned.replaced.assign(replaced->data, replaced->data + replaced->size);
+  }
+  return planned;
+}
+
+// The runtime answers these questions to delegates only while they prepare, so all of it is read here.
+Spy::Visit visit(TfLiteContext* context) {
+  Spy::Visit result{context, {}, {}};
+  for (size_t i = 0; i < context->tensors_size; ++i) {
+    const char* name = context->tensors[i].name;
+    result.plan.tensor_names.emplace_back(name == nullptr ? "" : name);
+  }
+  TfLiteIntArray* order = nullptr;
+  if (context->GetExecutionPlan(context, &order) != TfLiteStatus::kOk) return result;
+  // The array is the interpreter's own and the next call overwrites it: copy before describing nodes.
+  const std::vector<int32_t> indices(order->data, order->data + order->size);
+  for (const int32_t index : indices) {
+    TfLiteNode* node = nullptr;
+    TfLiteRegistration* registration = nullptr;
+    if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk) {
+      result.plan.nodes.push_back({index, -1, "unreadable", {}});
+      result.kernels.push_back({nullptr, nullptr});
+      continue;
+    }
+    result.plan.nodes.push_back(describe(index, *node, *registration));
+    result.kernels.push_back({registration->registration_external == nullptr ? registration->invoke : nullptr, node});
+  }
+  return result;
+}
+
+thread_local Messages* current_messages = nullptr;
+
+using ReportFunction = void (*)(TfLiteContext*, const char*, ...);
+// Every context of the runtime carries the same function; kept to pass messages on.
+std::atomic<ReportFunction> original_report{nullptr};
+
+void report(TfLiteContext* context, const char* format, ...);
+
+TfLiteStatus listen(TfLiteContext* context, TfLiteDelegate*) {
+  if (context->ReportError != report) {
+    original_report = context->ReportError;
+    context->ReportError = report;
+  }
+  return TfLiteStatus::kOk;
+}
+
+}  // namespace
+
+void append_message(const std::string& line) {
+  if (current_messages == nullptr) return;
+  std::string& text = current_messages->text_;
+  if (!text.empty()) text += '\n';
+  text += line;
+}
+
+namespace {
+
+void report(TfLiteContext* context, const char* format, ...) {
+  char line[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(line, sizeof(line), format, arguments);
+  va_end(arguments);
+  std::string text(line);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  append_message(text);
+  if (const ReportFunction pass_on = original_report; pass_on != nullptr) pass_on(context, "%s", text.c_str());
+}
+
+}  // namespace
+
+Spy::Spy() {
+  delegate_.data = this;
+  delegate_.Prepare = prepare;
+  // Without this flag the runtime refuses models with tensors of dynamic size.
+  delegate_.flags = kTfLiteDelegateAllowsDynamicTensors;
+}
+
+TfLiteStatus Spy::prepare(TfLiteContext* context, TfLiteDelegate* self) {
+  auto* spy = static_cast<Spy*>(self->data);
+  for (Visit& seen : spy->visits_) {
+    if (seen.context == context) {
+      seen = visit(context);
+      return TfLiteStatus::kOk;
+    }
+  }
+  spy->visits_.push_back(visit(context));
+  return TfLiteStatus::kOk;
+}
+
+Messages::Messages() : outer_(current_messages) { current_messages = this; }
+Messages::~Messages() { current_messages = outer_; }
+
+Listener::Listener() {
+  delegate_.Prepare = listen;
+  delegate_.flags = kTfLiteDelegateAllowsDynamicTensors;
+}
+
+}  // namespace litedelegates

@@ -1,0 +1,75 @@
+// Two delegates that claim nothing: the listener goes first and hears what kernels complain about while the
+// others prepare; the spy goes last and reads from the execution plan who took which op.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "delegates/steady_plan.h"
+
+namespace litedelegates {
+
+// One entry of an execution plan.
+struct PlannedNode {
+  int32_t node_index = 0;
+  int32_t builtin_code = 0;
+  std::string name;               // of a delegate kernel or a custom op; empty for a builtin op
+  std::vector<int32_t> replaced;  // the operator indices a delegate node stands for
+};
+
+struct SubgraphPlan {
+  std::vector<std::string> tensor_names;  // tell which subgraph of the model this is
+  std::vector<PlannedNode> nodes;
+};
+
+class Spy {
+ public:
+  Spy();
+  Spy(const Spy&) = delete;
+  Spy& operator=(const Spy&) = delete;
+
+  [[nodiscard]] TfLiteDelegate* delegate() { return &delegate_; }
+  // A visited subgraph as its kernels see it; context and nodes live as long as the compiled model.
+  struct Visit {
+    TfLiteContext* context;
+    SubgraphPlan plan;
+    std::vector<Kernel> kernels;
+  };
+  // In the order the subgraphs were visited; a subgraph visited again replaces its first visit.
+  [[nodiscard]] const std::vector<Visit>& visits() const { return visits_; }
+
+ private:
+  static TfLiteStatus prepare(TfLiteContext* context, TfLiteDelegate* self);
+
+  std::vector<Visit> visits_;
+  TfLiteDelegate delegate_{};
+};
+
+// Collects what kernels report while it exists, for the calling thread.
+class Messages {
+ public:
+  Messages();
+  ~Messages();
+  Messages(const Messages&) = delete;
+  Messages& operator=(const Messages&) = delete;
+
+  // What was reported, one message a line, without the source file positions of the kernels.
+  [[nodiscard]] std::string text() const { return text_; }
+
+ private:
+  friend void append_message(const std::string& line);
+  std::string text_;
+  Messages* outer_;
+};
+
+class Listener {
+ public:
+  Listener();
+  [[nodiscard]] TfLiteDelegate* delegate() { return &delegate_; }
+
+ private:
+  TfLiteDelegate delegate_{};
+};
+
+}  // namespace litedelegates

@@ -1,0 +1,50 @@
+#include "delegates/steady_plan.h"
+
+namespace litedelegates {
+namespace {
+
+bool is_bound(const TfLiteContext& context, const BoundTensor& bound) {
+  return static_cast<size_t>(bound.tensor) < context.tensors_size &&
+         context.tensors[bound.tensor].data == bound.address;
+}
+
+bool is_steady(const TfLiteContext& context) {
+  for (size_t i = 0; i < context.tensors_size; ++i) {
+    const TfLiteTensor& tensor = context.tensors[i];
+    const bool is_elsewhere = tensor.data_is_stale || tensor.buffer_handle != kTfLiteNullBufferHandle;
+    if (tensor.allocation_type == kTfLiteAllocationDynamic || is_elsewhere) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool SteadyPlan::capture(TfLiteContext* context, std::span<const Kernel> kernels,
+                         std::span<const BoundTensor> inputs, std::span<const BoundTensor> outputs) {
+  forget();
+  for (const BoundTensor& input : inputs) {
+    if (!is_bound(*context, input)) return false;
+  }
+  for (const BoundTensor& output : outputs) {
+    // A constant output is copied by the runtime after each run.
+    if (!is_bound(*context, output) || context->tensors[output.tensor].allocation_type == kTfLiteAllocationMmapRo) {
+      return false;
+    }
+  }
+  if (!is_steady(*context)) return false;
+  for (const Kernel& kernel : kernels) {
+    if (kernel.invoke == nullptr) return false;
+  }
+  context_ = context;
+  kernels_.assign(kernels.begin(), kernels.end());
+  return is_captured();
+}
+
+bool SteadyPlan::run() const {
+  for (const Kernel& kernel : kernels_) {
+    if (kernel.invoke(context_, kernel.node) != TfLiteStatus::kOk) return false;
+  }
+  return true;
+}
+
+}  // namespace litedelegates

@@ -1,0 +1,200 @@
+#include "runtime/compiled_model.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/chatter.h"
+#include "runtime/error.h"
+
+namespace litedelegates {
+namespace {
+
+EnvironmentHandle make_environment(int64_t log_severity) {
+  LiteRtEnvOption options[3]{};
+  options[0].tag = kLiteRtRuntimeLibraryDir;
+  options[0].type = kLiteRtAnyString;
+  options[0].string_value = library_folder().c_str();
+  // No accelerator by itself: loading the GPU's library alone aborts the process on a Raspberry Pi 4.
+  options[1].tag = kLiteRtAutoRegister;
+  options[1].type = kLiteRtAnyInt;
+  options[1].int_value = 0;
+  options[2].tag = kLiteRtMinLogSeverity;
+  options[2].type = kLiteRtAnyInt;
+  options[2].int_value = log_severity;
+  EnvironmentHandle environment;
+  check(api().LiteRtCreateEnvironment(3, options, environment.out()), ErrorKind::kRuntimeLibrary,
+        "create an environment of the runtime");
+  return environment;
+}
+
+void free_payload(void* payload) { std::free(payload); }
+
+void add_payload(LiteRtOptions options, const std::string& identifier, const std::string& toml) {
+  char* payload = strdup(toml.c_str());
+  OpaqueOptionsHandle opaque;
+  const LiteRtStatus created =
+      api().LiteRtCreateOpaqueOptions(identifier.c_str(), payload, free_payload, opaque.out());
+  if (created != LiteRtStatus::kOk) free_payload(payload);
+  check(created, ErrorKind::kOption, "create the options " + identifier);
+  check(api().LiteRtAddOpaqueOptions(options, opaque.get()), ErrorKind::kOption, "add the options " + identifier);
+  static_cast<void>(opaque.release());  // owned by `options` now
+}
+
+OptionsHandle make_options(const CompileRequest& request) {
+  OptionsHandle options;
+  check(api().LiteRtCreateOptions(options.out()), ErrorKind::kOption, "create compile options");
+  check(api().LiteRtSetOptionsHardwareAccelerators(options.get(), request.hardware), ErrorKind::kOption,
+        "choose the hardware");
+  for (const auto& [identifier, toml] : request.payloads) add_payload(options.get(), identifier, toml);
+  return options;
+}
+
+// What the runtime said, to end an exception's message with.
+std::string reasons(const std::string& messages, const std::vector<std::string>& log_lines) {
+  std::string text;
+  for (const std::string& line : log_lines) {
+    if (line.starts_with("ERROR: ")) text += "\n  " + line.substr(7);
+  }
+  if (!messages.empty()) text += "\n  " + messages;
+  return text.empty() ? "" : ". The runtime said:" + text;
+}
+
+std::string payload_of(LiteRtOptions options, const std::string& identifier) {
+  LiteRtOpaqueOptions opaque = nullptr;
+  check(api().LiteRtGetOpaqueOptions(options, &opaque), ErrorKind::kOption, "read the options back");
+  void* payload = nullptr;
+  check(api().LiteRtFindOpaqueOptionsData(opaque, identifier.c_str(), &payload), ErrorKind::kOption,
+        "find the options " + identifier);
+  return static_cast<const char*>(payload);
+}
+
+}  // namespace
+
+CompiledModel::CompiledModel(std::shared_ptr<const ModelFile> file, const CompileRequest& request)
+    : file_(std::move(file)) {
+  Chatter chatter(log_lines_);
+  const Messages messages;
+  try {
+    environment_ = make_environment(request.log_severity);
+    compile(request);
+  } catch (const Error& error) {
+    chatter.end();
+    throw Error(error.kind(), error.what() + reasons(messages.text(), log_lines_));
+  }
+}
+
+void CompiledModel::compile(const CompileRequest& request) {
+  const auto host = [&](const std::string& name, TfLiteDelegate* delegate) {
+    hosted_.push_back(std::make_unique<HostedDelegate>(environment_.get(), name, delegate));
+  };
+  host("litedelegates listener", listener_.delegate());
+  for (const CompileRequest::Step& step : request.steps) {
+    is_plain_cpu_ = is_plain_cpu_ && step.kind == CompileRequest::Step::Kind::kCpu;
+    switch (step.kind) {
+      case CompileRequest::Step::Kind::kCpu: register_cpu(environment_.get()); break;
+      case CompileRequest::Step::Kind::kLibrary:
+        register_accelerator_library(environment_.get(), step.library);
+        break;
+      case CompileRequest::Step::Kind::kHosted: host(step.name, step.delegate); break;
+    }
+  }
+  host("litedelegates spy", spy_.delegate());
+
+  const auto bytes = file_->bytes();
+  check(api().LiteRtCreateModelFromBuffer(environment_.get(), bytes.data(), bytes.size(), model_.out()),
+        ErrorKind::kCompile, "load the model into the runtime");
+  options_ = make_options(request);
+  for (const auto& [identifier, toml] : request.payloads) {
+    payloads_in_effect_.emplace_back(identifier, payload_of(options_.get(), identifier));
+  }
+  check(api().LiteRtCreateCompiledModel(environment_.get(), model_.get(), options_.get(), compiled_.out()),
+        ErrorKind::kCompile, "compile the model");
+}
+
+std::vector<size_t> CompiledModel::planned_subgraphs() const {
+  // A delegate is not told which subgraph it sees. They come in the model's order, some left out, so each plan
+  // belongs to the next subgraph whose tensors have the same names (delegates append tensors of their own).
+  const auto& subgraphs = file_->description().subgraphs;
+  std::vector<size_t> indices;
+  size_t next = 0;
+  for (const Spy::Visit& seen : spy_.visits()) {
+    const SubgraphPlan& plan = seen.plan;
+    const auto has_names = [&](const model::Subgraph& subgraph) {
+      return subgraph.tensors.size() <= plan.tensor_names.size() &&
+             std::equal(subgraph.tensors.begin(), subgraph.tensors.end(), plan.tensor_names.begin(),
+                        [](const model::Tensor& tensor, const std::string& name) { return tensor.name == name; });
+    };
+    while (next < subgraphs.size() && !has_names(subgraphs[next])) ++next;
+    indices.push_back(next);  // past the end when no subgraph fits: the caller says "unknown"
+    if (next < subgraphs.size()) ++next;
+  }
+  return indices;
+}
+
+std::vector<std::pair<size_t, SubgraphPlan>> CompiledModel::plans() const {
+  const std::vector<size_t> indices = planned_subgraphs();
+  std::vector<std::pair<size_t, SubgraphPlan>> result;
+  for (const Spy::Visit& seen : spy_.visits()) result.emplace_back(indices[result.size()], seen.plan);
+  return result;
+}
+
+const Spy::Visit* CompiledModel::visit(size_t subgraph) const {
+  const std::vector<size_t> indices = planned_subgraphs();
+  const auto found = std::find(indices.begin(), indices.end(), subgraph);
+  return found == indices.end() ? nullptr : &spy_.visits()[static_cast<size_t>(found - indices.begin())];
+}
+
+bool CompiledModel::is_dynamic(size_t subgraph, int32_t tensor) const {
+  const Spy::Visit* seen = visit(subgraph);
+  return seen != nullptr && static_cast<size_t>(tensor) < seen->context->tensors_size &&
+         seen->context->tensors[tensor].allocation_type == kTfLiteAllocationDynamic;
+}
+
+void CompiledModel::check_call(LiteRtStatus status, ErrorKind kind, const std::string& what, const std::string& messages) {
+  if (status == LiteRtStatus::kOk) return;
+  // What kernels reported is in `messages`; the runtime's own buffer has that too, and what it said itself.
+  std::string said = messages;
+  char* buffered = nullptr;
+  if (api().LiteRtCompiledModelGetErrorMessages(compiled_.get(), &buffered) == LiteRtStatus::kOk && buffered != nullptr) {
+    said = buffered;
+    std::free(buffered);
+    static_cast<void>(api().LiteRtCompiledModelClearErrors(compiled_.get()));
+  }
+  try {
+    check(status, kind, what);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.what() + reasons(said, {}));
+  }
+}
+
+LiteRtProfiler CompiledModel::profiler() const {
+  LiteRtProfiler profiler = nullptr;
+  check(api().LiteRtCompiledModelGetProfiler(compiled_.get(), &profiler), ErrorKind::kUnsupported,
+        "get a profiler: the model was compiled without one");
+  return profiler;
+}
+
+void CompiledModel::start_profiling() {
+  check(api().LiteRtResetProfiler(profiler()), ErrorKind::kRun, "reset the profiler");
+  check(api().LiteRtStartProfiler(profiler()), ErrorKind::kRun, "start the profiler");
+}
+
+std::vector<ProfiledEvent> CompiledModel::take_events() {
+  int count = 0;
+  check(api().LiteRtGetNumProfilerEvents(profiler(), &count), ErrorKind::kRun, "count the profiled events");
+  std::vector<LiteRtProfilerEvent> raw(static_cast<size_t>(count));
+  check(api().LiteRtGetProfilerEvents(profiler(), count, raw.data()), ErrorKind::kRun, "read the profiled events");
+  std::vector<ProfiledEvent> events;
+  events.reserve(raw.size());
+  for (const LiteRtProfilerEvent& event : raw) {
+    events.push_back({event.tag == nullptr ? "" : event.tag, event.type, event.source, event.start_us,
+                      event.elapsed_us, event.metadata1, event.metadata2});
+  }
+  check(api().LiteRtResetProfiler(profiler()), ErrorKind::kRun, "reset the profiler");
+  return events;
+}
+
+void CompiledModel::stop_profiling() { check(api().LiteRtStopProfiler(profiler()), ErrorKind::kRun, "stop the profiler"); }
+
+}  // namespace litedelegates

@@ -1,0 +1,96 @@
+// A model compiled for a chain of delegates.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "delegates/hosted.h"
+#include "delegates/spy.h"
+#include "runtime/error.h"
+#include "runtime/handle.h"
+#include "runtime/model_file.h"
+
+namespace litedelegates {
+
+// What a model is compiled with. Delegates are registered in this order; nothing else is loaded.
+struct CompileRequest {
+  struct Step {
+    enum class Kind { kCpu, kLibrary, kHosted } kind = Kind::kCpu;
+    std::string name;                    // of a hosted delegate
+    std::string library;                 // path of an accelerator library
+    TfLiteDelegate* delegate = nullptr;  // hosted; the caller keeps it alive
+  };
+  std::vector<Step> steps;
+  std::vector<std::pair<std::string, std::string>> payloads;  // identifier and TOML text
+  int32_t hardware = kLiteRtCpu;
+  int64_t log_severity = 3;  // 0 verbose, 1 info, 2 warning, 3 error, 4 silent; process-wide in the runtime
+};
+
+struct ProfiledEvent {
+  std::string tag;
+  int32_t type;
+  int32_t source;
+  uint64_t start_us, elapsed_us, metadata1, metadata2;
+};
+
+class CompiledModel {
+ public:
+  CompiledModel(std::shared_ptr<const ModelFile> file, const CompileRequest& request);
+  CompiledModel(const CompiledModel&) = delete;
+  CompiledModel& operator=(const CompiledModel&) = delete;
+
+  [[nodiscard]] LiteRtEnvironment environment() const { return environment_.get(); }
+  [[nodiscard]] LiteRtCompiledModel get() const { return compiled_.get(); }
+  [[nodiscard]] const ModelFile& file() const { return *file_; }
+  [[nodiscard]] const std::shared_ptr<const ModelFile>& shared_file() const { return file_; }
+  // The execution plan of every subgraph that delegates were shown, with the subgraph's index in the model.
+  [[nodiscard]] std::vector<std::pair<size_t, SubgraphPlan>> plans() const;
+  // What the spy saw of a subgraph; null when no delegate was shown it.
+  [[nodiscard]] const Spy::Visit* visit(size_t subgraph) const;
+  // True when only the runtime's own CPU kernels and XNNPACK can take ops.
+  [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
+  // Whether the size of a tensor is only known while the model runs.
+  [[nodiscard]] bool is_dynamic(size_t subgraph, int32_t tensor) const;
+  // One run at a time: the runtime's model is not safe to share between threads.
+  [[nodiscard]] std::mutex& running() { return running_; }
+
+  // What the runtime wrote while it loaded and compiled.
+  [[nodiscard]] std::vector<std::string>& log_lines() { return log_lines_; }
+  // The option payloads as the runtime holds them.
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& payloads_in_effect() const {
+    return payloads_in_effect_;
+  }
+
+  // Raise with what the runtime said, unless the status is ok.
+  void check_call(LiteRtStatus status, ErrorKind kind, const std::string& what, const std::string& messages);
+
+  void start_profiling();
+  // The events since the last call.
+  [[nodiscard]] std::vector<ProfiledEvent> take_events();
+  void stop_profiling();
+
+ private:
+  void compile(const CompileRequest& request);
+  [[nodiscard]] LiteRtProfiler profiler() const;
+  // The subgraph index of each plan of the spy.
+  [[nodiscard]] std::vector<size_t> planned_subgraphs() const;
+
+  // Members die in reverse order: the compiled model before everything it uses.
+  std::shared_ptr<const ModelFile> file_;
+  Listener listener_;
+  Spy spy_;
+  std::vector<std::unique_ptr<HostedDelegate>> hosted_;
+  EnvironmentHandle environment_;
+  ModelHandle model_;
+  OptionsHandle options_;
+  CompiledModelHandle compiled_;
+  std::vector<std::pair<std::string, std::string>> payloads_in_effect_;
+  std::vector<std::string> log_lines_;
+  bool is_plain_cpu_ = true;
+  std::mutex running_;
+};
+
+}  // namespace litedelegates

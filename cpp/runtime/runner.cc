@@ -1,0 +1,130 @@
+#include "runtime/runner.h"
+
+#include <optional>
+
+#include "runtime/chatter.h"
+#include "runtime/error.h"
+
+namespace litedelegates {
+
+Runner::Runner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph)
+    : model_(std::move(model)), signature_(signature), subgraph_(subgraph) {}
+
+const model::Subgraph& Runner::subgraph() const { return model_->file().description().subgraphs.at(subgraph_); }
+
+void Runner::resize_input(size_t position, const std::vector<int32_t>& shape, bool strict) {
+  const std::lock_guard<std::mutex> lock(model_->running());
+  const Messages messages;
+  const auto resize = strict ? api().LiteRtCompiledModelResizeInputTensor
+                             : api().LiteRtCompiledModelResizeInputTensorNonStrict;
+  model_->check_call(resize(model_->get(), signature_, position, shape.data(), shape.size()),
+                    ErrorKind::kCompile, "resize input " + std::to_string(position), messages.text());
+  is_allocated_ = false;
+  steady_.forget();
+}
+
+LiteRtLayout Runner::input_layout(size_t position) const {
+  LiteRtLayout layout{};
+  check(api().LiteRtGetCompiledModelInputTensorLayout(model_->get(), signature_, position, &layout),
+        ErrorKind::kCompile, "read the shape of input " + std::to_string(position));
+  return layout;
+}
+
+std::vector<LiteRtLayout> Runner::output_layouts() {
+  const Messages messages;
+  std::vector<LiteRtLayout> layouts(subgraph().outputs.size());
+  model_->check_call(api().LiteRtGetCompiledModelOutputTensorLayouts(model_->get(), signature_, layouts.size(),
+                                                                    layouts.data(), true),
+                    ErrorKind::kCompile, "allocate the tensors", messages.text());
+  return layouts;
+}
+
+void Runner::allocate() {
+  const std::lock_guard<std::mutex> lock(model_->running());
+  if (is_allocated_) return;
+  // On the CPU nothing is written here, and catching costs more than allocating.
+  std::optional<Chatter> chatter;
+  if (!model_->is_plain_cpu()) chatter.emplace(model_->log_lines());
+  const std::vector<LiteRtLayout> layouts = output_layouts();
+  const model::Subgraph& graph = subgraph();
+  const auto type_of = [&](int32_t tensor) -> const ElementType& {
+    return element_type(graph.tensors.at(static_cast<size_t>(tensor)).type);
+  };
+  std::vector<IoTensor> inputs, outputs;
+  for (size_t i = 0; i < graph.inputs.size(); ++i) {
+    LiteRtTensorBufferRequirements requirements = nullptr;
+    check(api().LiteRtGetCompiledModelInputBufferRequirements(model_->get(), signature_, i, &requirements),
+          ErrorKind::kCompile, "read what input " + std::to_string(i) + " needs");
+    inputs.emplace_back(model_->environment(), requirements, type_of(graph.inputs[i]), input_layout(i));
+  }
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    LiteRtTensorBufferRequirements requirements = nullptr;
+    check(api().LiteRtGetCompiledModelOutputBufferRequirements(model_->get(), signature_, i, &requirements),
+          ErrorKind::kCompile, "read what output " + std::to_string(i) + " needs");
+    outputs.emplace_back(model_->environment(), requirements, type_of(graph.outputs[i]), layouts[i]);
+  }
+  inputs_ = std::move(inputs);
+  outputs_ = std::move(outputs);
+  raw_inputs_.clear();
+  raw_outputs_.clear();
+  has_device_tensors_ = false;
+  for (const IoTensor& tensor : inputs_) {
+    raw_inputs_.push_back(tensor.buffer());
+    has_device_tensors_ |= tensor.is_on_device();
+  }
+  for (const IoTensor& tensor : outputs_) {
+    raw_outputs_.push_back(tensor.buffer());
+    has_device_tensors_ |= tensor.is_on_device();
+  }
+  is_allocated_ = true;
+}
+
+std::vector<size_t> Runner::dynamic_outputs() const {
+  std::vector<size_t> positions;
+  const model::Subgraph& graph = subgraph();
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    if (model_->is_dynamic(subgraph_, graph.outputs[i])) positions.push_back(i);
+  }
+  return positions;
+}
+
+void Runner::upload() const {
+  for (const IoTensor& tensor : inputs_) tensor.upload();
+}
+
+void Runner::capture_steady_plan() {
+  const Spy::Visit* seen = model_->is_plain_cpu() ? model_->visit(subgraph_) : nullptr;
+  if (seen == nullptr) return;
+  const auto bound = [](const std::vector<int32_t>& tensors, const std::vector<IoTensor>& memory) {
+    std::vector<BoundTensor> result;
+    for (size_t i = 0; i < tensors.size(); ++i) result.push_back({tensors[i], memory[i].memory().get()});
+    return result;
+  };
+  steady_.capture(seen->context, seen->kernels, bound(subgraph().inputs, inputs_), bound(subgraph().outputs, outputs_));
+}
+
+void Runner::run() {
+  const Messages messages;
+  if (steady_.is_captured()) {
+    if (!steady_.run()) model_->check_call(LiteRtStatus{3}, ErrorKind::kRun, "run the model", messages.text());
+    return;
+  }
+  const LiteRtStatus status =
+      api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
+                                   raw_outputs_.size(), raw_outputs_.data());
+  if (status != LiteRtStatus::kOk) model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+  capture_steady_plan();
+}
+
+void Runner::read_back() const {
+  for (const IoTensor& tensor : outputs_) tensor.read_back();
+}
+
+void Runner::invoke() {
+  const std::lock_guard<std::mutex> lock(model_->running());
+  if (has_device_tensors_) upload();
+  run();
+  if (has_device_tensors_) read_back();
+}
+
+}  // namespace litedelegates

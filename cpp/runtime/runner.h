@@ -1,0 +1,55 @@
+// Runs one signature of a compiled model, with inputs and outputs in host memory that stays in place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "delegates/steady_plan.h"
+#include "runtime/compiled_model.h"
+#include "runtime/io_tensor.h"
+
+namespace litedelegates {
+
+class Runner {
+ public:
+  // `signature` counts the model's signatures (0 when it has none); its subgraph tells inputs and outputs.
+  Runner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph);
+
+  [[nodiscard]] const model::Subgraph& subgraph() const;
+  [[nodiscard]] const std::vector<IoTensor>& inputs() const { return inputs_; }
+  [[nodiscard]] const std::vector<IoTensor>& outputs() const { return outputs_; }
+
+  // Give an input another shape; buffers are made anew at the next `allocate`.
+  void resize_input(size_t position, const std::vector<int32_t>& shape, bool strict);
+  void allocate();
+  [[nodiscard]] bool is_allocated() const { return is_allocated_; }
+
+  // Positions of outputs whose size is only known while the model runs; this class cannot run such models.
+  [[nodiscard]] std::vector<size_t> dynamic_outputs() const;
+
+  // Upload, run, read back: when it returns the outputs are there.
+  void invoke();
+
+  // The three steps on their own, for the timed loop; call them in this order, under `model().running()`.
+  void upload() const;
+  void run();
+  void read_back() const;
+
+  [[nodiscard]] CompiledModel& model() const { return *model_; }
+
+ private:
+  void capture_steady_plan();
+  [[nodiscard]] LiteRtLayout input_layout(size_t position) const;
+  [[nodiscard]] std::vector<LiteRtLayout> output_layouts();
+
+  std::shared_ptr<CompiledModel> model_;
+  size_t signature_, subgraph_;
+  std::vector<IoTensor> inputs_, outputs_;
+  std::vector<LiteRtTensorBuffer> raw_inputs_, raw_outputs_;
+  SteadyPlan steady_;
+  bool is_allocated_ = false;
+  bool has_device_tensors_ = false;
+};
+
+}  // namespace litedelegates
