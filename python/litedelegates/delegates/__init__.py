@@ -1,0 +1,82 @@
+"""The delegates: one typed options class each, and how a chain of them is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Union
+
+from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
+from litedelegates.delegates.hosted import Hosted
+from litedelegates.delegates.xnnpack import Xnnpack
+from litedelegates.errors import OptionError, nearest
+
+__all__ = [
+    "Backend",
+    "BufferStorage",
+    "Delegate",
+    "DelegateSpec",
+    "Gpu",
+    "Hosted",
+    "Precision",
+    "Priority",
+    "WaitType",
+    "Xnnpack",
+    "chain",
+]
+
+Delegate = Union[Xnnpack, Gpu, Hosted]
+DelegateSpec = Union[None, str, Delegate, Iterable[Union[str, Delegate]]]
+
+BY_NAME: dict[str, type[Any]] = {"xnnpack": Xnnpack, "gpu": Gpu}
+
+
+def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
+    """Turn what a user wrote into the delegates to apply, in order.
+
+    Args:
+        spec: None for the built-in kernels, a name, an options object, or a sequence of those.
+        options: Options given by keyword; each goes to every delegate given by name that has it.
+
+    Raises:
+        OptionError: A delegate or option that does not exist; the nearest valid name is part of the message.
+    """
+    parts = [spec] if spec is None or isinstance(spec, (str, Xnnpack, Gpu, Hosted)) else list(spec)
+    named = [part.lower() if isinstance(part, str) else part for part in parts if part not in (None, "none")]
+    for part in named:
+        if isinstance(part, str) and part not in BY_NAME:
+            raise OptionError(f"there is no delegate {part!r}. {nearest(part, ['none', 'auto', *BY_NAME])}")
+        if not isinstance(part, (str, Xnnpack, Gpu, Hosted)):
+            raise OptionError(f"a delegate is a name or an object such as Gpu(), not {type(part).__name__}")
+    _check_taken(options, named)
+    return tuple(_with_options(part, options) if isinstance(part, str) else part for part in named)
+
+
+def _field_names(cls: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+def _with_options(name: str, options: dict[str, Any]) -> Delegate:
+    cls = BY_NAME[name]
+    made: Delegate = cls(**{key: value for key, value in options.items() if key in _field_names(cls)})
+    return made
+
+
+def _check_taken(options: dict[str, Any], named: list[Any]) -> None:
+    valid = set().union(*(_field_names(BY_NAME[part]) for part in named if isinstance(part, str)), set())
+    for option, value in options.items():
+        if option in valid:
+            continue
+        if not named and option == "precision_loss_allowed":
+            if value:
+                raise OptionError(
+                    "precision_loss_allowed=True: the built-in kernels compute in the model's own precision. "
+                    "The gpu and xnnpack delegates can compute in half precision"
+                )
+            continue
+        whom = " and ".join(str(part) for part in named) or "the built-in kernels"
+        if not any(isinstance(part, str) for part in named) and named:
+            hint = f"give it to the delegate itself, as in {type(named[0]).__name__}({option}=...)"
+        else:
+            hint = nearest(option, valid) if valid else "they take num_threads only"
+        raise OptionError(f"{whom}: no option {option!r}; {hint}")

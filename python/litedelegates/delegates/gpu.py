@@ -1,0 +1,224 @@
+"""The GPU, through the accelerator library that ships with the runtime (WebGPU over Vulkan on Linux)."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import enum
+import os
+import platform
+import sys
+from pathlib import Path
+
+from litedelegates.delegates.options import Payloads, delegate_options, set_options
+from litedelegates.errors import OptionError
+from litedelegates.runtime import open_runtime
+
+_LIBRARY_NAME = {
+    "darwin": "libLiteRtMetalAccelerator.dylib",
+    "win32": "libLiteRtWebGpuAccelerator.dll",
+}.get(sys.platform, "libLiteRtWebGpuAccelerator.so")
+
+
+class Precision(enum.Enum):
+    """What the GPU computes in."""
+
+    DEFAULT = 0
+    FP16 = 1
+    FP32 = 2
+    FP16_WITH_FP32_ACCUMULATION = 3
+
+
+class Backend(enum.Enum):
+    """The programming interface of the GPU."""
+
+    AUTO = 0
+    OPENCL = 1
+    WEBGPU = 2
+    OPENGL = 3
+
+
+class Priority(enum.Enum):
+    """How the work is queued beside other users of the GPU."""
+
+    DEFAULT = 0
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+
+
+class BufferStorage(enum.Enum):
+    """Where tensors live on the GPU."""
+
+    DEFAULT = 0
+    BUFFER = 1
+    TEXTURE_2D = 2
+
+
+class WaitType(enum.Enum):
+    """How the runtime waits for the GPU; outputs are waited for in any case when they are read."""
+
+    DEFAULT = 0
+    PASSIVE = 1
+    ACTIVE = 2
+    DO_NOT_WAIT = 3
+
+
+_ENUMS: dict[str, type[enum.Enum]] = {
+    "precision": Precision,
+    "backend": Backend,
+    "priority": Priority,
+    "buffer_storage_type": BufferStorage,
+    "wait_type": WaitType,
+}
+_AT_LEAST_ONE = ("kernel_batch_size", "num_threads_to_upload", "num_threads_to_compile")
+
+
+@delegate_options
+class Gpu:
+    """Run on the GPU.
+
+    Enumerations are also taken by name, in any case: ``Gpu(backend="webgpu")``.
+
+    Attributes:
+        precision_loss_allowed: True computes in half precision, False in float32. Unset leaves it to the runtime.
+        precision: The same with more choices; give one of the two.
+        backend: Programming interface; AUTO takes what is there.
+        priority: Beside other users of the GPU.
+        benchmark_mode: Make every run wait until the GPU is done.
+        buffer_storage_type: Buffers or textures.
+        prefer_texture_weights: Keep weights in textures.
+        allow_src_quantized_fc_conv_ops: Take fully connected and convolution ops with quantized sources.
+        serialization_dir: Folder for compiled programs and converted weights.
+        model_cache_key: Name of this model in that folder.
+        serialize_program_cache: Keep compiled programs there.
+        serialize_external_tensors: Keep converted weights there.
+        program_cache_fd: Open descriptor in place of a file for programs.
+        weight_cache_fd: The same for weights.
+        cache_only_compiled_programs: Keep programs and nothing else.
+        preferred_device_substr: Part of the name of the GPU to take when there are several.
+        num_threads_to_upload: CPU threads that upload weights.
+        num_threads_to_compile: CPU threads that compile programs.
+        wait_type: How to wait for the GPU.
+        hint_waiting_for_completion: Tell the runtime that the caller waits after each run.
+        kernel_batch_size: Kernels that are submitted together.
+        num_steps_of_command_buffer_preparations: Runs prepared ahead.
+        enable_constant_tensors_sharing: Share weights between the subgraphs of a model.
+        enable_infinite_float_capping: Replace infinities by the largest number.
+        external_tensors_mode: Bind tensors from outside.
+        external_tensor_patterns: Names of such tensors.
+        buffer_storage_tensor_patterns: Names of tensors that stay in buffers.
+        madvise_original_shared_tensors: Give the pages of converted weights back to the system.
+        convert_weights_on_gpu: Convert weights on the GPU and not on the CPU.
+        wait_for_weights_conversion_complete: Wait until they are converted.
+        disable_shader_optimization: Compile faster, run slower.
+        hint_fully_delegated_to_single_delegate: Promise that one delegate takes every op.
+        use_metal_argument_buffers: Metal only.
+        enable_metal_residency_set: Metal only.
+    """
+
+    precision_loss_allowed: bool | None = None
+    precision: Precision | None = None
+    backend: Backend | None = None
+    priority: Priority | None = None
+    benchmark_mode: bool | None = None
+    buffer_storage_type: BufferStorage | None = None
+    prefer_texture_weights: bool | None = None
+    allow_src_quantized_fc_conv_ops: bool | None = None
+    serialization_dir: str | None = None
+    model_cache_key: str | None = None
+    serialize_program_cache: bool | None = None
+    serialize_external_tensors: bool | None = None
+    program_cache_fd: int | None = None
+    weight_cache_fd: int | None = None
+    cache_only_compiled_programs: bool | None = None
+    preferred_device_substr: str | None = None
+    num_threads_to_upload: int | None = None
+    num_threads_to_compile: int | None = None
+    wait_type: WaitType | None = None
+    hint_waiting_for_completion: bool | None = None
+    kernel_batch_size: int | None = None
+    num_steps_of_command_buffer_preparations: int | None = None
+    enable_constant_tensors_sharing: bool | None = None
+    enable_infinite_float_capping: bool | None = None
+    external_tensors_mode: bool | None = None
+    external_tensor_patterns: tuple[str, ...] | None = None
+    buffer_storage_tensor_patterns: tuple[str, ...] | None = None
+    madvise_original_shared_tensors: bool | None = None
+    convert_weights_on_gpu: bool | None = None
+    wait_for_weights_conversion_complete: bool | None = None
+    disable_shader_optimization: bool | None = None
+    hint_fully_delegated_to_single_delegate: bool | None = None
+    use_metal_argument_buffers: bool | None = None
+    enable_metal_residency_set: bool | None = None
+
+    name = "gpu"
+
+    def __post_init__(self) -> None:
+        for option, enumeration in _ENUMS.items():
+            value = getattr(self, option)
+            if isinstance(value, str):
+                object.__setattr__(self, option, _by_name(option, value, enumeration))
+        for option in ("external_tensor_patterns", "buffer_storage_tensor_patterns"):
+            if isinstance(getattr(self, option), list):
+                object.__setattr__(self, option, tuple(getattr(self, option)))
+        if isinstance(self.serialization_dir, os.PathLike):
+            object.__setattr__(self, "serialization_dir", os.fspath(self.serialization_dir))
+        for option in _AT_LEAST_ONE:
+            value = getattr(self, option)
+            if isinstance(value, int) and value < 1:
+                raise OptionError(f"Gpu({option}={value}): {option} must be at least 1")
+        if self.precision_loss_allowed is not None and self.precision is not None:
+            raise OptionError("Gpu(): give precision_loss_allowed or precision, not both")
+
+    def payloads(self) -> Payloads:
+        """Return the options as the runtime's keys and values."""
+        options = set_options(self)
+        allowed = options.pop("precision_loss_allowed", None)
+        if allowed is not None:
+            options["precision"] = Precision.FP16 if allowed else Precision.FP32
+        return {"gpu_options": options}
+
+
+def _by_name(option: str, value: str, enumeration: type[enum.Enum]) -> enum.Enum:
+    from litedelegates.errors import nearest
+
+    for member in enumeration:
+        if member.name.lower() == value.lower():
+            return member
+    raise OptionError(f"Gpu({option}={value!r}): {nearest(value, [m.name.lower() for m in enumeration])}")
+
+
+def library_path() -> Path:
+    """Return the path of the GPU's accelerator library."""
+    return open_runtime().folder / _LIBRARY_NAME
+
+
+def why_unavailable() -> str | None:
+    """Return why the GPU cannot be used here as far as can be told without loading its library, or None."""
+    library = library_path()
+    if not library.is_file():
+        return f"the runtime has no GPU library ({library.name} is not in {library.parent})"
+    if sys.platform.startswith("linux"):
+        # The library is compiled for ARMv8.1 and aborts the process on older cores, such as a Raspberry Pi 4's.
+        if platform.machine() == "aarch64" and not _cpu_has("atomics"):
+            return (
+                "this CPU lacks the LSE atomic instructions (ARMv8.1) that the runtime's GPU library needs; "
+                "loading it would abort the process"
+            )
+        if not _can_open("libvulkan.so.1"):
+            return "libvulkan.so.1 is not installed (Debian: apt install libvulkan1, and a Vulkan driver for the GPU)"
+    return None
+
+
+def _cpu_has(feature: str) -> bool:
+    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    return any(feature in line.split() for line in lines if line.startswith("Features"))
+
+
+def _can_open(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""The exceptions of the package.
+
+Each also derives from the built-in type that ``ai_edge_litert.interpreter`` raises in the same situation, so that
+code written for the official Interpreter keeps catching what it caught.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LiteDelegatesError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class InvalidModelError(LiteDelegatesError, ValueError):
+    """The file or bytes are not a model that can be run; says what is wrong and where."""
+
+
+class RuntimeLibraryError(LiteDelegatesError, ImportError):
+    """The LiteRT runtime was not found, cannot be opened or is of an unsupported version."""
+
+
+class MissingExtraError(LiteDelegatesError, ImportError):
+    """An optional dependency is not installed; says what to install."""
+
+
+class OptionError(LiteDelegatesError, TypeError, ValueError):
+    """An option is unknown, of the wrong type or out of range; names the nearest valid one."""
+
+
+class DelegateError(LiteDelegatesError, RuntimeError, ValueError):
+    """A delegate could not be loaded, or did not do what was asked of it."""
+
+
+class DelegateUnavailableError(DelegateError):
+    """A delegate cannot work on this machine; says why."""
+
+
+class CompileError(LiteDelegatesError, RuntimeError, ValueError):
+    """The runtime refused to prepare the model for the delegates; carries the runtime's own words."""
+
+
+class RunError(LiteDelegatesError, RuntimeError, ValueError):
+    """A run failed; carries the runtime's own words."""
+
+
+class UnsupportedError(LiteDelegatesError, RuntimeError):
+    """What was asked cannot be done on this route or with this delegate; says what can."""
+
+
+class QuantizationError(LiteDelegatesError, RuntimeError):
+    """A quantized model could not be made, or is not what was asked for."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a sentence that names the valid names, the one most like ``name`` first."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Valid: {', '.join(names)}"

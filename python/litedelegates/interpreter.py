@@ -1,0 +1,325 @@
+"""The public Interpreter: loads a model on the delegates asked for, runs it, and tells what ran where."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litedelegates.border import dequantize_array, quantize_array
+from litedelegates.delegates import Delegate, DelegateSpec, Hosted, Xnnpack, chain
+from litedelegates.delegates.options import Payloads
+from litedelegates.drop_in import DropIn
+from litedelegates.errors import DelegateError, OptionError
+from litedelegates.loading import load_session
+from litedelegates.model import Model, ModelSource, TensorInfo
+from litedelegates.placement import Placement, summarize
+from litedelegates.routes import Array, Route
+
+if TYPE_CHECKING:
+    from litedelegates.auto import Choice
+    from litedelegates.profile import Profile
+
+# Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
+_open_interpreters: weakref.WeakSet[Interpreter] = weakref.WeakSet()
+
+
+class Interpreter(DropIn):
+    """Run a model on the delegates of your choice.
+
+    ``Interpreter("model.tflite", delegate="gpu", precision_loss_allowed=True).run(image)``
+
+    It also has every method of the official Interpreter (see `DropIn`) and takes its arguments.
+
+    Attributes:
+        delegates: The delegates that were asked for, in order, with their options.
+        route: How the model runs, and why that way.
+        load_ns: Nanoseconds that verifying, loading and compiling took.
+        choice: With ``delegate="auto"``: what was tried, what was measured, and why this one was taken; else None.
+    """
+
+    def __init__(
+        self,
+        model: ModelSource | None = None,
+        delegate: DelegateSpec = "xnnpack",
+        *,
+        num_threads: int | None = None,
+        require_full_delegation: bool = False,
+        model_path: ModelSource | None = None,
+        model_content: bytes | None = None,
+        experimental_delegates: Sequence[Any] | None = None,
+        experimental_op_resolver_type: Any = None,
+        experimental_preserve_all_tensors: bool = False,
+        experimental_disable_delegate_clustering: bool = False,
+        experimental_default_delegate_latest_features: bool = False,
+        experimental_compress_quantization_zero_points: bool = False,
+        **options: Any,
+    ) -> None:
+        """Verify, load and compile a model.
+
+        Args:
+            model: Path of a ``.tflite`` file, or its content.
+            delegate: None for the built-in kernels, "xnnpack", "gpu", "auto", an options object such as
+                ``Gpu(priority="high")``, or a sequence of those: the first takes what it can, the next of the rest,
+                and what nobody takes runs on the built-in kernels. "auto" measures what is available here.
+            num_threads: Threads of the CPU kernels; the runtime's default is 1.
+            require_full_delegation: Raise when an op stays on the built-in kernels.
+            model_path: As in the official Interpreter; the same as ``model``.
+            model_content: As in the official Interpreter; the same as ``model``.
+            experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.
+            experimental_op_resolver_type: As in the official Interpreter: BUILTIN_REF and
+                BUILTIN_WITHOUT_DEFAULT_DELEGATES switch XNNPACK off.
+            experimental_preserve_all_tensors: Keep the values of inner tensors for `get_tensor`; takes the classic
+                route, and splits what delegates take: good for values, useless for timing.
+            experimental_disable_delegate_clustering: As in the official Interpreter.
+            experimental_default_delegate_latest_features: As in the official Interpreter.
+            experimental_compress_quantization_zero_points: As in the official Interpreter.
+            **options: Options of delegates given by name, such as ``precision_loss_allowed=True``.
+
+        Raises:
+            InvalidModelError: The model cannot be read or is corrupt; says where.
+            OptionError: An unknown or ill-typed option; names the nearest valid one.
+            DelegateUnavailableError: A delegate cannot work on this machine; says why.
+            CompileError: The runtime refused the model; carries its words.
+            UnsupportedError: The model needs the classic route, which cannot take one of the delegates.
+            DelegateError: ``require_full_delegation``, and ops stayed behind; lists them.
+        """
+        start = time.perf_counter_ns()
+        self._executor: concurrent.futures.ThreadPoolExecutor | None = None
+        self._model = Model.load(_only_source(model, model_path, model_content))
+        self.choice: Choice | None = None
+        if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
+            raise OptionError(f"num_threads={num_threads!r}: it must be an integer of at least 1")
+        if isinstance(delegate, str) and delegate == "auto":
+            from litedelegates.auto import choose
+
+            self.choice = choose(self._model, num_threads=num_threads, options=options)
+            delegate, options = self.choice.delegates, {}
+        self.delegates = (
+            *(Hosted.from_official(official) for official in experimental_delegates or ()),
+            *_resolved(chain(delegate, options), experimental_op_resolver_type),
+        )
+        self._num_threads = num_threads
+        self._session = load_session(
+            self._model,
+            self.delegates,
+            num_threads=num_threads,
+            preserve_all_tensors=experimental_preserve_all_tensors,
+            disable_delegate_clustering=experimental_disable_delegate_clustering,
+            latest_features=experimental_default_delegate_latest_features,
+            compress_zero_points=experimental_compress_quantization_zero_points,
+        )
+        self.route: Route = self._session.route
+        self.load_ns = time.perf_counter_ns() - start
+        _open_interpreters.add(self)
+        if require_full_delegation:
+            self._require_full_delegation()
+
+    def run(self, *arrays: Any, quantize: bool = False, out: Any = None, **named: Any) -> Any:
+        """Run the model: arrays in, arrays out.
+
+        Args:
+            *arrays: The inputs by position, in the model's order.
+            quantize: Take and give real values at the border of integer models: scale and zero point are applied.
+            out: Array or arrays that receive the outputs, in place of new ones.
+            **named: The inputs by name.
+
+        Returns:
+            The output, or a tuple of them when the model has several.
+
+        Raises:
+            ValueError: Inputs are missing, or of another dtype or shape than the model's.
+            RunError: The runtime failed; carries its message.
+        """
+        infos = self.inputs
+        values = _by_position(arrays, named, infos)
+        self._fit_shapes(values, infos)
+        self._session.allocate()
+        for info, value in zip(infos, values, strict=True):
+            self._session.set_tensor(info.index, quantize_array(value, info) if quantize else value)
+        self._session.invoke()
+        return self._collect(quantize, out)
+
+    def _collect(self, quantize: bool, out: Any) -> Any:
+        outputs = []
+        targets = [out] if isinstance(out, np.ndarray) else list(out) if out is not None else None
+        for position, info in enumerate(self.outputs):
+            if targets is None and not (quantize and info.is_quantized):
+                outputs.append(self._session.get_tensor(info.index))
+                continue
+            value = self._session.view(info.index)
+            value = dequantize_array(value, info) if quantize else value
+            if targets is not None:
+                np.copyto(targets[position], value, casting="no")
+                value = targets[position]
+            outputs.append(value)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def run_async(self, *arrays: Any, **named: Any) -> concurrent.futures.Future[Any]:
+        """Start `run` and return at once; ``.result()`` waits for the outputs.
+
+        Runs of one Interpreter follow each other in the order they were started.
+        """
+        if self._executor is None:
+            self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="litedelegates")
+        return self._executor.submit(self.run, *arrays, **named)
+
+    def view(self, tensor: str | int) -> Array:
+        """Return an input or output, by name or tensor index, without copying it.
+
+        On the compiled route the array shows each run's values and may be written to; on the classic one it is a copy.
+        """
+        index = tensor if isinstance(tensor, int) else _index_of(tensor, (*self.inputs, *self.outputs))
+        self._session.allocate()
+        return self._session.view(index)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The inputs in the model's order."""
+        return self._infos(self._model.subgraphs[0].inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The outputs in the model's order."""
+        return self._infos(self._model.subgraphs[0].outputs)
+
+    def _infos(self, indices: Sequence[int]) -> tuple[TensorInfo, ...]:
+        names = self._model.names(0)
+        return tuple(
+            self._model.tensor_info(0, index, self._session.shape(index), names.get(index)) for index in indices
+        )
+
+    @property
+    def placement(self) -> tuple[Placement, ...]:
+        """Where each op of the model ran: asked, got, and the evidence."""
+        return self._session.placement()
+
+    @property
+    def device(self) -> str:
+        """Name of the GPU in use, as the runtime tells it; empty when there is none."""
+        return self._session.device
+
+    @property
+    def options_in_effect(self) -> Payloads:
+        """The options as the runtime holds them, read back from it, by its own identifiers and keys."""
+        return self._session.options_in_effect()
+
+    def time_runs(self, *, max_runs: int, min_runs: int = 1, max_seconds: float = 1e9) -> Array:
+        """Run the model on the inputs that were set, again and again, and return every sample.
+
+        Args:
+            max_runs: Stop after this many runs.
+            min_runs: Do not stop for time before this many.
+            max_seconds: Stop after this time.
+
+        Returns:
+            int64 array of shape (runs, 3): nanoseconds of upload, run and read-back. Their sum is the latency: it
+            includes waiting for the device.
+        """
+        self._session.allocate()
+        return self._session.time_runs(min_runs, max_runs, max_seconds)
+
+    def profile(self, runs: int = 50) -> Profile:
+        """Return per-op times, measured on a second copy of the model with the runtime's profiler on.
+
+        Args:
+            runs: How many runs to record.
+        """
+        from litedelegates.profile import profile
+
+        return profile(self._model, self.delegates, self._session, num_threads=self._num_threads, runs=runs)
+
+    def close(self) -> None:
+        """Free the model now and not when Python gets to it. The Interpreter cannot be used afterwards."""
+        if self._executor is not None:
+            self._executor.shutdown()
+            self._executor = None
+        if not isinstance(self._session, _Closed):
+            self._session.close()
+            self._session = _Closed()  # type: ignore[assignment]
+
+    def __enter__(self) -> Interpreter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if isinstance(self._session, _Closed):
+            return f"<Interpreter of {self._model.name}, closed>"
+        borders = " -> ".join(
+            ", ".join(f"{info.name} {info.element_type}{list(info.shape)}" for info in side)
+            for side in (self.inputs, self.outputs)
+        )
+        asked = " + ".join(map(repr, self.delegates)) or "built-in kernels"
+        return f"<Interpreter of {self._model.name} on {asked}, {self.route.name} route: {borders}>"
+
+    def _fit_shapes(self, values: Sequence[Any], infos: Sequence[TensorInfo]) -> None:
+        for info, value in zip(infos, values, strict=True):
+            shape = np.shape(value)
+            may_change = len(shape) == len(info.shape_signature) and all(
+                wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)
+            )
+            if shape != info.shape and may_change:
+                self._session.resize_input(info.index, shape, strict=True)
+
+    def _require_full_delegation(self) -> None:
+        placement = self.placement
+        behind = [f"{record.op_index} {record.op_name}" for record in placement if record.ran in ("builtin", "unknown")]
+        if behind:
+            shown = ", ".join(behind[:20]) + (f" and {len(behind) - 20} more" if len(behind) > 20 else "")
+            summary = summarize(placement)
+            self.close()
+            raise DelegateError(f"full delegation was required, and {len(behind)} ops stayed behind ({summary}): {shown}")
+
+
+class _Closed:
+    """Stands where the session was, so that using a closed Interpreter says so."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError("the Interpreter is closed")
+
+
+def close_all() -> None:
+    """Close every Interpreter that is still open; runs at exit."""
+    for interpreter in list(_open_interpreters):
+        interpreter.close()
+
+
+def _only_source(*sources: ModelSource | None) -> ModelSource:
+    given = [source for source in sources if source is not None]
+    if len(given) != 1:
+        raise ValueError("give one model: a path or the content" if not given else "give one model, not several")
+    return given[0]
+
+
+def _resolved(delegates: tuple[Delegate, ...], resolver: Any) -> tuple[Delegate, ...]:
+    name = getattr(resolver, "name", "AUTO")
+    others = tuple(delegate for delegate in delegates if not isinstance(delegate, Xnnpack))
+    if name == "BUILTIN_REF":
+        return (*others, Xnnpack(kernel_mode="reference"))
+    return others if name == "BUILTIN_WITHOUT_DEFAULT_DELEGATES" else delegates
+
+
+def _by_position(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
+    names = [info.name for info in infos]
+    if named and arrays:
+        raise ValueError("give the inputs by position or by name, not both")
+    if named:
+        if set(named) != set(names):
+            raise ValueError(f"the model takes {', '.join(names)}; got {', '.join(sorted(named))}")
+        return [named[name] for name in names]
+    if len(arrays) != len(infos):
+        raise ValueError(f"the model takes {len(infos)} inputs ({', '.join(names)}); got {len(arrays)}")
+    return list(arrays)
+
+
+def _index_of(name: str, infos: Sequence[TensorInfo]) -> int:
+    for info in infos:
+        if info.name == name:
+            return info.index
+    raise ValueError(f"the model has no input or output {name!r}; it has {', '.join(info.name for info in infos)}")

@@ -1,0 +1,166 @@
+"""The classic route: the official Interpreter of the same wheel, for models that the compiled route cannot run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from litedelegates.delegates import Delegate, Gpu, Hosted, Xnnpack
+from litedelegates.delegates.options import set_options
+from litedelegates.errors import CompileError, RunError, UnsupportedError
+from litedelegates.model import Model
+from litedelegates.placement import Placement
+from litedelegates.routes import Array, Route
+
+
+class ClassicSession:
+    """A model in the official Interpreter."""
+
+    def __init__(
+        self,
+        model: Model,
+        chain: Sequence[Delegate],
+        *,
+        num_threads: int | None,
+        reason: str,
+        official_options: dict[str, Any] | None = None,
+    ) -> None:
+        _refuse_what_it_cannot_take(chain, reason)
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self.model = model
+        self.route = Route("classic", reason)
+        self._asked = "+".join(delegate.name for delegate in chain) or "none"
+        xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
+        threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
+        source = {"model_path": str(model.path)} if model.path else {"model_content": model.file.bytes.tobytes()}
+        resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        start = time.perf_counter_ns()
+        try:
+            self._official = Interpreter(
+                **source,
+                num_threads=threads,
+                experimental_op_resolver_type=resolver,
+                experimental_delegates=[delegate for delegate in chain if isinstance(delegate, Hosted)],
+                **(official_options or {}),
+            )
+        except (ValueError, RuntimeError) as error:
+            raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
+        self.compile_ns = time.perf_counter_ns() - start
+        self.set_tensor = self._official.set_tensor
+        self._is_allocated = False
+
+    def get_tensor(self, index: int, subgraph: int = 0) -> Array:
+        """Return a copy of a tensor's value."""
+        value: Array = self._official.get_tensor(index, subgraph)
+        return value
+
+    def view(self, index: int) -> Array:
+        """Return a tensor's value; a copy, because the classic runtime may move it."""
+        return self.get_tensor(index)
+
+    def invoke(self) -> None:
+        """Run the model on the inputs that were set."""
+        try:
+            self._official.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise RunError(f"cannot run the model: {error}") from error
+
+    def allocate(self) -> None:
+        """Prepare memory for the current shapes."""
+        if self._is_allocated:
+            return
+        try:
+            self._official.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise CompileError(f"the classic runtime cannot prepare {self.model.name}: {error}") from error
+        self._is_allocated = True
+
+    def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
+        """Give an input another shape."""
+        self._official.resize_tensor_input(index, shape, strict=strict)
+        self._is_allocated = False
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Return the current shape of a tensor."""
+        return tuple(int(size) for size in self._official._get_tensor_details(index, 0)["shape"])
+
+    def reset_variables(self) -> None:
+        """Set the variable tensors back to their first values."""
+        self._official.reset_all_variables()
+
+    def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
+        """Return nanoseconds of each run; upload and read-back are zero, all is in host memory."""
+        samples: list[int] = []
+        begin = time.perf_counter_ns()
+        invoke = self._official.invoke
+        while len(samples) < max_runs:
+            start = time.perf_counter_ns()
+            if len(samples) >= min_runs and start - begin >= max_seconds * 1e9:
+                break
+            invoke()
+            samples.append(time.perf_counter_ns() - start)
+        columns = np.zeros((len(samples), 3), np.int64)
+        columns[:, 1] = samples
+        return columns
+
+    def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
+        """Run a signature on inputs by name."""
+        outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
+        return outputs
+
+    def placement(self) -> tuple[Placement, ...]:
+        """Return where each op ran, told from the delegate nodes that the classic runtime lists after the ops."""
+        self.allocate()
+        nodes = self._official._get_ops_details()
+        ops = self.model.subgraphs[0].operators
+        took: dict[int, int] = {}
+        for partition, node in enumerate(node for node in nodes if node["op_name"] == "DELEGATE"):
+            for index in _ops_between(ops, set(node["inputs"]), set(node["outputs"])):
+                took[index] = partition
+        who = self._asked if "+" not in self._asked and self._asked != "none" else "delegate"
+        return tuple(
+            Placement(
+                index, op.type, self._asked, who if index in took else "builtin", took.get(index), "delegate nodes"
+            )
+            for index, op in enumerate(ops)
+        )
+
+    @property
+    def device(self) -> str:
+        """The classic runtime drives no device of its own."""
+        return ""
+
+    def options_in_effect(self) -> dict[str, dict[str, Any]]:
+        """Return nothing: the classic runtime does not tell its options."""
+        return {}
+
+    def close(self) -> None:
+        """Free the official Interpreter."""
+        del self.set_tensor, self._official
+
+
+def _ops_between(ops: Sequence[Any], inputs: set[int], outputs: set[int]) -> set[int]:
+    """Return the ops that compute ``outputs`` from ``inputs``: what a delegate node replaced."""
+    wanted, found = set(outputs), set()
+    for index in range(len(ops) - 1, -1, -1):
+        made = set(ops[index].outputs)
+        if made & wanted and not made & inputs:
+            found.add(index)
+            wanted |= set(ops[index].inputs) - inputs
+    return found
+
+
+def _refuse_what_it_cannot_take(chain: Sequence[Delegate], reason: str) -> None:
+    for delegate in chain:
+        if isinstance(delegate, Gpu):
+            raise UnsupportedError(f"this model needs the classic runtime ({reason}), which has no GPU delegate")
+        extra = set(set_options(delegate)) - {"num_threads"} if isinstance(delegate, Xnnpack) else set()
+        if extra:
+            raise UnsupportedError(
+                f"this model needs the classic runtime ({reason}), whose XNNPACK takes num_threads and not "
+                f"{', '.join(sorted(extra))}"
+            )

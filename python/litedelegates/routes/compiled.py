@@ -1,0 +1,230 @@
+"""The compiled route: every delegate, every option."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from litedelegates import _core
+from litedelegates.delegates import Delegate, Gpu, Hosted, Xnnpack
+from litedelegates.delegates.gpu import library_path, why_unavailable
+from litedelegates.delegates.options import Payloads, from_toml, to_toml
+from litedelegates.errors import DelegateUnavailableError
+from litedelegates.model import Model, numpy_dtype
+from litedelegates.placement import Placement
+from litedelegates.routes import Array, Route
+from litedelegates.runtime import log_lines, log_severity, open_runtime
+
+_CPU, _GPU = 1, 2
+# How the kernels of delegates name themselves in the execution plan.
+_KERNEL_NAMES = {"TfLiteXNNPackDelegate": "xnnpack", "YNNPackDelegate": "xnnpack"}
+_KERNEL_PATTERNS = ((re.compile("WEBGPU|ML_DRIFT|LITERT_CL|METAL", re.IGNORECASE), "gpu"),)
+
+
+def asked(chain: Sequence[Delegate]) -> str:
+    """Say what was asked for in one word, such as "gpu+xnnpack"."""
+    return "+".join(delegate.name for delegate in chain) or "none"
+
+
+class CompiledSession:
+    """A model compiled for a chain of delegates."""
+
+    def __init__(
+        self,
+        model: Model,
+        chain: Sequence[Delegate],
+        *,
+        num_threads: int | None,
+        runtime_options: dict[str, Any] | None = None,
+        profiling: bool = False,
+    ) -> None:
+        open_runtime()
+        self.model = model
+        self.chain = tuple(chain)
+        self.route = Route("compiled", "the runtime's C interface takes this model")
+        payloads = _payloads(self.chain, num_threads, {**(runtime_options or {}), "enable_profiling": profiling or None})
+        start = time.perf_counter_ns()
+        self.compiled = _core.CompiledModel(
+            model.file,
+            steps=[_step(delegate) for delegate in self.chain],
+            payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
+            hardware=_CPU | (_GPU if any(isinstance(delegate, Gpu) for delegate in self.chain) else 0),
+            log_severity=log_severity(),
+        )
+        self.compile_ns = time.perf_counter_ns() - start
+        self._signature_runners: dict[int, _core.Runner] = {}
+        self.runner = self._make_runner(model.signature_of(0) or 0)
+        # The two that are called for every run go straight to the native core.
+        self.set_tensor = self.runner.set_tensor
+        self.invoke = self.runner.invoke
+        log_lines(self.compiled.log_lines)
+
+    def _make_runner(self, signature: int) -> _core.Runner:
+        subgraph = self.model.signatures[signature].subgraph_index if self.model.signatures else 0
+        graph = self.model.subgraphs[subgraph]
+        return _core.Runner(
+            self.compiled,
+            signature=signature,
+            subgraph=subgraph,
+            input_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.inputs],
+            output_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.outputs],
+        )
+
+    def dynamic_outputs(self) -> list[str]:
+        """Return the names of outputs whose size is only known while the model runs; such models cannot run here."""
+        graph = self.model.subgraphs[0]
+        return [graph.tensors[graph.outputs[position]].name for position in self.runner.dynamic_outputs()]
+
+    def get_tensor(self, index: int, subgraph: int = 0) -> Array:
+        """Return a copy of an input, an output or a constant."""
+        graph = self.model.subgraphs[subgraph]
+        if not 0 <= index < len(graph.tensors):
+            raise ValueError(f"the model has no tensor {index}: it has {len(graph.tensors)} tensors")
+        if subgraph == 0 and (index in graph.outputs or index in graph.inputs):
+            return self.runner.get_tensor(index)
+        return self._constant(subgraph, index)
+
+    def _constant(self, subgraph: int, index: int) -> Array:
+        tensor = self.model.subgraphs[subgraph].tensors[index]
+        data = self.model.file.constant_data(subgraph, index)
+        if data is None or tensor.is_sparse or tensor.element_type == "string":
+            raise ValueError(
+                f"tensor {index} ({tensor.name!r}) is computed inside the model and its value is not kept: load it "
+                "with experimental_preserve_all_tensors=True"
+            )
+        if tensor.element_bits < 8:
+            return _unpack(data, tensor.element_type, tensor.element_bits, tuple(tensor.shape))
+        return data.view(numpy_dtype(tensor.element_type)).reshape(tensor.shape).copy()
+
+    def view(self, index: int) -> Array:
+        """Return an input or output without copying it; the array keeps its memory alive."""
+        return self.runner.view(index)
+
+    def allocate(self) -> None:
+        """Prepare memory for the current shapes."""
+        self.runner.allocate()
+
+    def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
+        """Give an input another shape."""
+        position = self.model.subgraphs[0].inputs.index(index)
+        self.runner.resize_input(position, list(shape), strict=strict)
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Return the current shape of an input or output."""
+        graph = self.model.subgraphs[0]
+        if self.runner.is_allocated:
+            for indices, shapes in ((graph.outputs, self.runner.output_shapes), (graph.inputs, self.runner.input_shapes)):
+                if index in indices:
+                    return tuple(shapes[indices.index(index)])
+        return tuple(graph.tensors[index].shape)
+
+    def reset_variables(self) -> None:
+        """Do nothing: models with variables run on the classic route."""
+
+    def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
+        """Return nanoseconds of upload, run and read-back of each run, shape (runs, 3)."""
+        return self.runner.time_runs(min_runs=min_runs, max_runs=max_runs, max_seconds=max_seconds)
+
+    def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
+        """Run a signature on inputs by name."""
+        position = [signature.key for signature in self.model.signatures].index(key)
+        signature = self.model.signatures[position]
+        runner = self._signature_runners.setdefault(position, self._make_runner(position))
+        graph = self.model.subgraphs[signature.subgraph_index]
+        runner.allocate()
+        for name, index in signature.inputs:
+            shape, at = np.shape(values[name]), graph.inputs.index(index)
+            if tuple(runner.input_shapes[at]) != shape:
+                runner.resize_input(at, list(shape), strict=False)
+        runner.allocate()
+        for name, index in signature.inputs:
+            runner.set_tensor(index, values[name])
+        runner.invoke()
+        return {name: runner.get_tensor(index) for name, index in signature.outputs}
+
+    def placement(self) -> tuple[Placement, ...]:
+        """Return where each op ran, read from the execution plan."""
+        records: list[Placement] = []
+        for subgraph, plan in self.compiled.plans():
+            if subgraph >= len(self.model.subgraphs):
+                continue
+            took = {
+                op: (self._who(node.name), partition)
+                for partition, node in enumerate(node for node in plan if node.is_delegate)
+                for op in node.replaced
+            }
+            for index, op in enumerate(self.model.subgraphs[subgraph].operators):
+                ran, partition = took.get(index, ("builtin", None))
+                records.append(
+                    Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph)
+                )
+        return tuple(records)
+
+    def _who(self, kernel: str) -> str:
+        if kernel in _KERNEL_NAMES:
+            return _KERNEL_NAMES[kernel]
+        for pattern, name in _KERNEL_PATTERNS:
+            if pattern.search(kernel):
+                return name
+        hosted = [delegate.title for delegate in self.chain if isinstance(delegate, Hosted)]
+        return kernel or (hosted[0] if len(hosted) == 1 else "unknown")
+
+    @property
+    def device(self) -> str:
+        """Name of the GPU that was chosen, as the runtime logs it; empty when there is none."""
+        for line in self.compiled.log_lines:
+            found = re.search(r"Selected adapter: (.+?), arch", line)
+            if found:
+                return found[1]
+        return ""
+
+    def options_in_effect(self) -> Payloads:
+        """Return the options as the runtime holds them, by its own identifiers and keys."""
+        return {identifier: from_toml(text) for identifier, text in self.compiled.payloads_in_effect}
+
+    def close(self) -> None:
+        """Free the runtime's objects."""
+        del self.set_tensor, self.invoke, self.runner, self.compiled
+        self._signature_runners.clear()
+
+
+def _step(delegate: Delegate) -> _core.Step:
+    if isinstance(delegate, Xnnpack):
+        return _core.Step.cpu()
+    if isinstance(delegate, Gpu):
+        reason = why_unavailable()
+        if reason:
+            raise DelegateUnavailableError(f"the GPU delegate cannot be used here: {reason}")
+        return _core.Step.accelerator_library(str(library_path()))
+    return _core.Step.hosted(delegate.title, address=delegate.address)
+
+
+def _payloads(chain: Sequence[Delegate], num_threads: int | None, runtime_options: dict[str, Any]) -> Payloads:
+    merged: Payloads = {}
+    for delegate in chain:
+        for identifier, options in delegate.payloads().items():
+            merged.setdefault(identifier, {}).update(options)
+    if num_threads is not None:
+        # The runtime reads the threads of its built-in kernels here too.
+        merged.setdefault("xnnpack", {}).setdefault("num_threads", num_threads)
+    # 2: the runtime keeps its error messages, for the exception that follows them.
+    merged["runtime_options_string"] = {
+        "error_reporter_mode": 2,
+        **{key: value for key, value in runtime_options.items() if value is not None},
+    }
+    return merged
+
+
+def _unpack(data: Array, element_type: str, bits: int, shape: tuple[int, ...]) -> Array:
+    """Spread packed integers to one value an element, the lowest bits of a byte first."""
+    count = int(np.prod(shape, dtype=np.int64))
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    values = ((data[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.uint8)
+    if element_type.startswith("int"):
+        sign = np.uint8(1 << (bits - 1))
+        return ((values ^ sign).astype(np.int8) - np.int8(sign)).reshape(shape)
+    return values.reshape(shape)

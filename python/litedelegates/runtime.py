@@ -1,0 +1,126 @@
+"""Find and open the LiteRT runtime of the installed ``ai-edge-litert``.
+
+The environment variable ``LITEDELEGATES_RUNTIME`` names another copy: the path of ``libLiteRt`` or the folder it is in.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from litedelegates import _core
+from litedelegates.errors import RuntimeLibraryError
+
+ENVIRONMENT_VARIABLE = "LITEDELEGATES_RUNTIME"
+SUPPORTED = ((2, 2), (2, 3))
+INSTALL_HINT = "Install a supported one: pip install 'ai-edge-litert>=2.2,<2.4'"
+
+_LIBRARY_NAME = {"darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}.get(sys.platform, "libLiteRt.so")
+
+logger = logging.getLogger("litedelegates.runtime")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The runtime in use.
+
+    Attributes:
+        library: Path of ``libLiteRt``.
+        folder: Where its accelerator libraries are.
+        version: Version of ``ai-edge-litert``, or None when the library was named by the environment variable and
+            does not lie in an installed package.
+    """
+
+    library: Path
+    folder: Path
+    version: str | None
+
+
+def find_runtime() -> Runtime:
+    """Find the runtime without loading it.
+
+    Raises:
+        RuntimeLibraryError: None is installed, or it is of an unsupported version.
+    """
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    library = Path(named) if named else _installed_folder()
+    if library.is_dir():
+        library = library / _LIBRARY_NAME
+    if not library.is_file():
+        origin = f"{ENVIRONMENT_VARIABLE}={named}" if named else "the installed ai-edge-litert"
+        raise RuntimeLibraryError(f"{origin} has no {_LIBRARY_NAME} at {library}. {INSTALL_HINT}")
+    version = _version_beside(library.parent)
+    if version is not None and _major_minor(version) not in SUPPORTED:
+        supported = " and ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+        raise RuntimeLibraryError(
+            f"ai-edge-litert {version} at {library.parent} is not supported; this version of litedelegates drives "
+            f"{supported}. {INSTALL_HINT}"
+        )
+    return Runtime(library, library.parent, version)
+
+
+def open_runtime() -> Runtime:
+    """Open the runtime once for this process and return what was opened.
+
+    Raises:
+        RuntimeLibraryError: It was not found, lacks symbols (all are named) or is of an unsupported version.
+    """
+    global _opened
+    if _opened is None:
+        runtime = find_runtime()
+        _core.open_library(str(runtime.library), folder=str(runtime.folder))
+        _opened = runtime
+    return _opened
+
+
+_opened: Runtime | None = None
+
+
+def log_severity() -> int:
+    """Return how much the runtime is to say: 0 everything, 1 information, 2 warnings, 3 errors.
+
+    It follows the level set on the logger ``litedelegates.runtime``; without one, errors only, which end up in
+    exceptions.
+    """
+    if logger.level == logging.NOTSET:
+        return 3  # nobody asked for the runtime's chatter
+    for severity, level in enumerate((logging.DEBUG, logging.INFO, logging.WARNING)):
+        if logger.level <= level:
+            return severity
+    return 3
+
+
+def log_lines(lines: Iterable[str]) -> None:
+    """Hand what the runtime wrote to the logger ``litedelegates.runtime``, each line at its own level."""
+    for line in lines:
+        severity, _, text = line.partition(": ")
+        level = {"ERROR": logging.ERROR, "WARNING": logging.WARNING, "INFO": logging.INFO}.get(severity, logging.DEBUG)
+        logger.log(level if logger.level != logging.NOTSET else logging.DEBUG, text or line)
+
+
+def _installed_folder() -> Path:
+    # Finding the parent package runs none of its code.
+    spec = importlib.util.find_spec("ai_edge_litert")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeLibraryError(f"ai-edge-litert is not installed in {sys.prefix}. {INSTALL_HINT}")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _version_beside(folder: Path) -> str | None:
+    # The name of the dist-info folder holds the version; importlib.metadata takes 10 ms to say the same.
+    for info in folder.parent.glob("ai_edge_litert-*.dist-info"):
+        match = re.fullmatch(r"ai_edge_litert-(.+)\.dist-info", info.name)
+        if match:
+            return match[1]
+    return None
+
+
+def _major_minor(version: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
