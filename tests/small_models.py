@@ -49,7 +49,7 @@ from small_models_layers import (
     scale_by_two,
 )
 from small_models_state import counter, lstm, string_table, svdf
-from small_models_types import add_as, cast, copy, float16_weights, logical_and, string_equal, string_gather
+from small_models_types import add_as, cast, copy, float16_weights, gather, logical_and, string_equal, string_gather
 
 __all__ = [
     "CASES",
@@ -68,6 +68,7 @@ __all__ = [
     "dense_dynamic_batch",
     "flex_op",
     "float16_weights",
+    "gather",
     "if_then_else",
     "int4_weights",
     "int4_weights_int8",

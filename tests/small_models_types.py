@@ -23,6 +23,7 @@ from small_models_layers import dequantize, quantize
 NO_NUMPY_TYPE = "its tensor details and get_tensor raise ValueError: Invalid data-type for array"
 CANNOT_SET = "its set_tensor raises ValueError: got a value of type INT8 but expected INT2"
 HALF_WEIGHTS = np.array([[0.5, -1.5, 2, 3.25]], np.float16)
+NUMBERS = (0.5, -1.5, 7.0)
 CHOICES = (b"zero", b"", b"two \xe2\x82\xac")
 UINT8_SCALES = [Quantization([0.5], [10]), Quantization([0.25], [128]), Quantization([1.0], [100])]
 INT16_SCALES = [Quantization([0.5], [0]), Quantization([0.25], [0]), Quantization([1.0], [0])]
@@ -81,6 +82,16 @@ def float16_weights() -> bytes:
     half, wide = graph.constant("half", HALF_WEIGHTS), graph.tensor("wide", (1, 4))
     graph.op(Op.DEQUANTIZE, [half], [wide], schema.DequantizeOptionsT(), version=3)
     graph.op(Op.MUL, [graph.input("x", (1, 4)), wide], [graph.output("y", (1, 4))], schema.MulOptionsT())
+    return model.to_bytes()
+
+
+def gather() -> bytes:
+    """GATHER from three constant floats by two indices given at run time; its kernel fails on an index out of range."""
+    model = ModelBuilder()
+    graph = model.graph()
+    choices = graph.tensor("choices", (3,), Type.FLOAT32, data=np.array(NUMBERS, np.float32).tobytes())
+    inputs = [choices, graph.input("indices", (2,), Type.INT32)]
+    graph.op(Op.GATHER, inputs, [graph.output("chosen", (2,))], schema.GatherOptionsT())
     return model.to_bytes()
 
 
@@ -150,6 +161,7 @@ CASES = (
         lambda a: [a[0].reshape(4)],
         "string to string",
     ),
+    Case("gather", gather, fixed(np.array([2, 1], np.int32)), lambda a: [np.array(NUMBERS, np.float32)[a[0]]]),
     Case("string_gather", string_gather, fixed(np.array([2, 1], np.int32)), lambda a: [np.array(CHOICES)[a[0]]]),
     Case(
         "string_equal",

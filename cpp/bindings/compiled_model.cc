@@ -13,10 +13,10 @@ using Step = CompileRequest::Step;
 
 std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, std::vector<Step> steps,
                                        std::vector<std::pair<std::string, std::string>> payloads, int32_t hardware,
-                                       int64_t log_severity) {
+                                       bool is_profiled, int64_t log_severity) {
   const py::gil_scoped_release nogil;
   return std::shared_ptr<CompiledModel>(
-      new CompiledModel(file, {std::move(steps), std::move(payloads), hardware, log_severity}),
+      new CompiledModel(file, {std::move(steps), std::move(payloads), hardware, is_profiled, log_severity}),
       [](CompiledModel* model) { delete model; });
 }
 
@@ -51,7 +51,7 @@ void register_compiled_model(py::module_& module) {
       .def_readonly("metadata2", &ProfiledEvent::metadata2);
   py::class_<CompiledModel, std::shared_ptr<CompiledModel>>(module, "CompiledModel")
       .def(py::init(&compile), py::arg("file"), py::kw_only(), py::arg("steps"), py::arg("payloads"),
-           py::arg("hardware"), py::arg("log_severity"))
+           py::arg("hardware"), py::arg("is_profiled"), py::arg("log_severity"))
       .def_property_readonly("payloads_in_effect", &CompiledModel::payloads_in_effect)
       .def_property_readonly("log_lines", [](CompiledModel& model) { return model.log_lines(); })
       .def("plans",

@@ -35,6 +35,7 @@ void check_call(Node& node, const Parsed& parsed) {
       break;
     case Op::CALL_ONCE: require_counts(node, parsed, called[0], 0, 0); break;
     case Op::STABLEHLO_COMPOSITE:
+      check_composite(node);
       for (const std::int64_t body : called) require_counts(node, parsed, body, inputs, outputs);
       break;
     default: break;

@@ -72,14 +72,8 @@ void check_softmax(const Node& node) {
   const Shape& shape = node.input_shape(0);
   if (shape && shape->empty()) node.fail("a scalar has no axis to normalize");
   if (is_quantized(node, node.input(0)) || is_quantized(node, node.output(0))) {
-    const double scale = scale_of(node, node.input(0), "the input");
+    scale_of(node, node.input(0), "the input");
     scale_of(node, node.output(0), "the output");
-    const double beta = node.op() == Op::SOFTMAX ? node.option<float>(OptionsKind::softmax, 0) : 1.0;
-    // The runtime's fixed-point exponential starts at 2^-26.
-    if (node.op() != Op::L2_NORMALIZATION && !(beta * scale > std::exp2(-26))) {
-      node.fail("beta " + std::to_string(beta) + " with the quantization scale " + std::to_string(scale) +
-                " is too small");
-    }
   }
 }
 

@@ -25,5 +25,7 @@ void check_recurrence(Node& node);             // LSTM, SVDF, RNN and their sequ
 void check_parameters(Node& node);             // sizes out of the values of an input: SEGMENT_SUM, RFFT2D, SHAPE...
 void check_call(Node& node, const Parsed& parsed);  // IF, WHILE, CALL_ONCE, STABLEHLO_COMPOSITE...
 void check_stablehlo(Node& node);
+void check_custom(Node& node, std::size_t file_size);
+void check_composite(const Node& node);        // composites that the runtime replaces by an operator of its own
 
 }  // namespace litedelegates::model

@@ -158,6 +158,14 @@ void check_shape(Node& node) {
   node.set_output(0, input ? Shape(Dims{static_cast<std::int64_t>(input->size())}) : std::nullopt);
 }
 
+// The runtime computes in whole bytes.
+void check_bitcast(Node& node) {
+  if (type_bits(node.input(0).type) < 8 || type_bits(node.output(0).type) < 8) {
+    node.fail("it cannot take the bits of one of these types");
+  }
+  node.set_output(0, std::nullopt);
+}
+
 }  // namespace
 
 void check_parameters(Node& node) {
@@ -173,6 +181,7 @@ void check_parameters(Node& node) {
     case Op::DILATE: return check_dilate(node);
     case Op::MATRIX_DIAG:
     case Op::MATRIX_SET_DIAG: return check_matrix_diagonal(node);
+    case Op::BITCAST: return check_bitcast(node);
     case Op::SHAPE:
     case Op::RANK: return check_shape(node);
     default: return check_segments(node);

@@ -12,7 +12,7 @@ inline constexpr int kSecondUnion = 1000;
 
 enum class OptionsKind : int {
   none = 0,
-  conv_2d = 1, depthwise_conv_2d = 2, lsh_projection = 4, pool_2d = 5, svdf = 6, fully_connected = 8, softmax = 9,
+  conv_2d = 1, depthwise_conv_2d = 2, lsh_projection = 4, pool_2d = 5, svdf = 6, fully_connected = 8,
   concatenation = 10, lstm = 14, call = 16, reshape = 17, skip_gram = 18, space_to_depth = 19, gather = 23,
   reducer = 27, squeeze = 30, sequence_rnn = 31, strided_slice = 32, split = 35, transpose_conv = 49, one_hot = 61,
   pack = 59, unpack = 64, bidirectional_sequence_lstm = 69, bidirectional_sequence_rnn = 70,

@@ -259,6 +259,7 @@ Table parse_root(const File& file) {
 Parsed parse(const File& file) {
   const Table root = parse_root(file);
   Parsed parsed;
+  parsed.file_size = file.size();
   Description& model = parsed.description;
   model.version = kSchemaVersion;
   model.description = root.string(slot::model::description, "the description");

@@ -23,6 +23,7 @@ struct SubgraphDetails {
 };
 
 struct Parsed {
+  std::size_t file_size = 0;
   Description description;
   std::vector<SubgraphDetails> subgraphs;
 };

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -50,43 +51,67 @@ std::string read_all(int file) {
   return text;
 }
 
+// Keep the runtime's lines of a text and write the others to where they were meant to go.
+void sort_lines(const std::string& text, int descriptor, std::vector<std::string>& lines) {
+  bool was_of_the_runtime = false;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    // Indented lines continue the one before, as in an error with its trace.
+    const bool continues = was_of_the_runtime && (line.empty() || line[0] == ' ' || line[0] == '\t');
+    was_of_the_runtime = continues || is_of_the_runtime(line);
+    if (was_of_the_runtime) {
+      lines.push_back(line);
+    } else {
+      static_cast<void>(dprintf(descriptor, "%s\n", line.c_str()));
+    }
+  }
+}
+
 }  // namespace
+
+bool Chatter::Stream::begin() {
+  original = ::dup(descriptor);
+  caught = original < 0 ? -1 : memory_file();
+  if (caught >= 0 && ::dup2(caught, descriptor) >= 0) return true;
+  // No descriptor left, or none to begin with: go on without catching.
+  if (caught >= 0) ::close(caught);
+  if (original >= 0) ::close(original);
+  original = caught = -1;
+  return false;
+}
+
+std::string Chatter::Stream::end() {
+  if (caught < 0) return {};
+  ::dup2(original, descriptor);
+  const std::string text = read_all(caught);
+  ::close(caught);
+  ::close(original);
+  original = caught = -1;
+  return text;
+}
 
 Chatter::Chatter(std::vector<std::string>& lines) : lines_(lines) {
   // Whoever looks for the last words of a crash needs them on the terminal.
   if (std::getenv("LITEDELEGATES_STDERR") != nullptr) return;
   catching().lock();
+  is_catching_ = true;
+  std::fflush(stdout);
   std::fflush(stderr);
-  original_ = ::dup(STDERR_FILENO);
-  caught_ = original_ < 0 ? -1 : memory_file();
-  if (caught_ >= 0 && ::dup2(caught_, STDERR_FILENO) >= 0) return;
-  // No descriptor left, or no standard error at all: go on without catching.
-  if (caught_ >= 0) ::close(caught_);
-  if (original_ >= 0) ::close(original_);
-  caught_ = original_ = -1;
-  catching().unlock();
+  static_cast<void>(output_.begin());
+  static_cast<void>(error_.begin());
 }
 
 void Chatter::end() {
-  if (caught_ < 0) return;
+  if (!is_catching_) return;
+  is_catching_ = false;
+  std::fflush(stdout);
   std::fflush(stderr);
-  ::dup2(original_, STDERR_FILENO);
-  const std::string text = read_all(caught_);
-  ::close(caught_);
-  ::close(original_);
-  caught_ = original_ = -1;
+  const std::string output = output_.end(), error = error_.end();
   catching().unlock();
-  for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
-    const std::string line = text.substr(begin, end - begin);
-    if (is_of_the_runtime(line)) {
-      lines_.push_back(line);
-    } else {
-      std::fprintf(stderr, "%s\n", line.c_str());
-    }
-    begin = end + 1;
-  }
+  sort_lines(output, STDOUT_FILENO, lines_);
+  sort_lines(error, STDERR_FILENO, lines_);
 }
 
 Chatter::~Chatter() { end(); }

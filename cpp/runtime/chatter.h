@@ -1,4 +1,4 @@
-// What the runtime writes to the standard error while it works, caught so that it can be logged or put into an
+// What the runtime writes to the terminal while it works, caught so that it can be logged or put into an
 // exception. The runtime has no other way out for these lines.
 #pragma once
 
@@ -7,8 +7,9 @@
 
 namespace litedelegates {
 
-// Catches the standard error of the whole process while it exists, one at a time. Lines that are not the
-// runtime's (another thread may have written them) are passed on when it ends.
+// Catches standard output (the GPU library writes there too) and standard error of the whole process while it
+// exists, one at a time. Lines that are not the runtime's (another thread may have written them) are passed on when
+// it ends.
 class Chatter {
  public:
   // `lines` receives what the runtime wrote; it must outlive this object.
@@ -21,9 +22,17 @@ class Chatter {
   void end();
 
  private:
+  // One descriptor that is turned into a file in memory.
+  struct Stream {
+    int descriptor;
+    int original = -1, caught = -1;
+    [[nodiscard]] bool begin();
+    [[nodiscard]] std::string end();
+  };
+
   std::vector<std::string>& lines_;
-  int caught_ = -1;    // a file in memory
-  int original_ = -1;  // the standard error as it was
+  Stream output_{1}, error_{2};
+  bool is_catching_ = false;
 };
 
 }  // namespace litedelegates

@@ -88,6 +88,7 @@ void CompiledModel::compile(const CompileRequest& request) {
   const auto host = [&](const std::string& name, TfLiteDelegate* delegate) {
     hosted_.push_back(std::make_unique<HostedDelegate>(environment_.get(), name, delegate));
   };
+  is_plain_cpu_ = !request.is_profiled;
   host("litedelegates listener", listener_.delegate());
   for (const CompileRequest::Step& step : request.steps) {
     is_plain_cpu_ = is_plain_cpu_ && step.kind == CompileRequest::Step::Kind::kCpu;
@@ -183,6 +184,7 @@ void CompiledModel::start_profiling() {
 std::vector<ProfiledEvent> CompiledModel::take_events() {
   int count = 0;
   check(api().LiteRtGetNumProfilerEvents(profiler(), &count), ErrorKind::kRun, "count the profiled events");
+  if (count == 0) return {};  // the runtime refuses to hand over nothing
   std::vector<LiteRtProfilerEvent> raw(static_cast<size_t>(count));
   check(api().LiteRtGetProfilerEvents(profiler(), count, raw.data()), ErrorKind::kRun, "read the profiled events");
   std::vector<ProfiledEvent> events;
@@ -191,7 +193,6 @@ std::vector<ProfiledEvent> CompiledModel::take_events() {
     events.push_back({event.tag == nullptr ? "" : event.tag, event.type, event.source, event.start_us,
                       event.elapsed_us, event.metadata1, event.metadata2});
   }
-  check(api().LiteRtResetProfiler(profiler()), ErrorKind::kRun, "reset the profiler");
   return events;
 }
 

@@ -26,6 +26,8 @@ struct CompileRequest {
   std::vector<Step> steps;
   std::vector<std::pair<std::string, std::string>> payloads;  // identifier and TOML text
   int32_t hardware = kLiteRtCpu;
+  // Let the runtime do every run, with its bookkeeping: its profiler sees only such runs.
+  bool is_profiled = false;
   int64_t log_severity = 3;  // 0 verbose, 1 info, 2 warning, 3 error, 4 silent; process-wide in the runtime
 };
 
@@ -50,7 +52,7 @@ class CompiledModel {
   [[nodiscard]] std::vector<std::pair<size_t, SubgraphPlan>> plans() const;
   // What the spy saw of a subgraph; null when no delegate was shown it.
   [[nodiscard]] const Spy::Visit* visit(size_t subgraph) const;
-  // True when only the runtime's own CPU kernels and XNNPACK can take ops.
+  // True when only the runtime's own CPU kernels and XNNPACK can take ops, and no profiler watches them.
   [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
   // Whether the size of a tensor is only known while the model runs.
   [[nodiscard]] bool is_dynamic(size_t subgraph, int32_t tensor) const;
@@ -67,8 +69,9 @@ class CompiledModel {
   // Raise with what the runtime said, unless the status is ok.
   void check_call(LiteRtStatus status, ErrorKind kind, const std::string& what, const std::string& messages);
 
+  // Forget earlier events and record from here.
   void start_profiling();
-  // The events since the last call.
+  // The events since `start_profiling`, in the order they were recorded.
   [[nodiscard]] std::vector<ProfiledEvent> take_events();
   void stop_profiling();
 

@@ -70,7 +70,7 @@ def available() -> tuple[Availability, ...]:
 
 
 def small_model() -> bytes:
-    """Return a model with one ADD: x + x, float32 (1, 4)."""
+    """Return a model with one ADD: sum = x + y, float32 of shape (1, 4)."""
     return resources.files("litedelegates").joinpath("data/add.tflite").read_bytes()
 
 
@@ -79,7 +79,7 @@ def probe(name: str) -> dict[str, str]:
     values = np.array([[1.0, -2.0, 3.5, 0.25]], np.float32)
     try:
         with Interpreter(small_model(), delegate=name) as interpreter:
-            output = interpreter.run(values)
+            output = interpreter.run(values, values)
             ran = {placement.ran for placement in interpreter.placement}
             detail = interpreter.device
     except LiteDelegatesError as error:

@@ -41,7 +41,7 @@ def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
     Raises:
         OptionError: A delegate or option that does not exist; the nearest valid name is part of the message.
     """
-    parts = [spec] if spec is None or isinstance(spec, (str, Xnnpack, Gpu, Hosted)) else list(spec)
+    parts = list(spec) if isinstance(spec, Iterable) and not isinstance(spec, str) else [spec]
     named = [part.lower() if isinstance(part, str) else part for part in parts if part not in (None, "none")]
     for part in named:
         if isinstance(part, str) and part not in BY_NAME:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,13 +41,16 @@ class ClassicSession:
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         start = time.perf_counter_ns()
         try:
-            self._official = Interpreter(
-                **source,
-                num_threads=threads,
-                experimental_op_resolver_type=resolver,
-                experimental_delegates=[delegate for delegate in chain if isinstance(delegate, Hosted)],
-                **(official_options or {}),
-            )
+            with warnings.catch_warnings():
+                # It warns that keeping tensors takes memory; here the caller asked for it by name.
+                warnings.simplefilter("ignore", UserWarning)
+                self._official = Interpreter(
+                    **source,
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolver,
+                    experimental_delegates=[delegate for delegate in chain if isinstance(delegate, Hosted)],
+                    **(official_options or {}),
+                )
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
         self.compile_ns = time.perf_counter_ns() - start

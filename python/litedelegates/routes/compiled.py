@@ -53,6 +53,7 @@ class CompiledSession:
             steps=[_step(delegate) for delegate in self.chain],
             payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
             hardware=_CPU | (_GPU if any(isinstance(delegate, Gpu) for delegate in self.chain) else 0),
+            is_profiled=profiling,
             log_severity=log_severity(),
         )
         self.compile_ns = time.perf_counter_ns() - start

@@ -1,0 +1,87 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from typing import Any
+
+import numpy as np
+
+from litedelegates.interpreter import Interpreter
+from litedelegates.model import TensorInfo
+
+Array = np.ndarray[Any, Any]
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the model, the delegates and their options."""
+    parser.add_argument("model", help="a .tflite file")
+    parser.add_argument(
+        "--delegate",
+        default="xnnpack",
+        metavar="CHAIN",
+        help="none, xnnpack, gpu, auto, or several in order such as gpu,xnnpack (default: xnnpack)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU kernels (default: 1)")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of a delegate, such as precision_loss_allowed=True; may be repeated",
+    )
+    parser.add_argument(
+        "--input", metavar="FILE", help="a .npy (one input) or .npz (inputs by name) file; default: seeded random values"
+    )
+
+
+def load_interpreter(options: argparse.Namespace) -> Interpreter:
+    """Load the model as the arguments say, with its inputs set."""
+    names = options.delegate.split(",")
+    chain = names[0] if len(names) == 1 else names
+    given = dict(_option(text) for text in options.option)
+    interpreter = Interpreter(options.model, delegate=chain, num_threads=options.threads, **given)
+    interpreter.allocate_tensors()
+    for info, value in zip(interpreter.inputs, _values(options.input, interpreter.inputs), strict=True):
+        interpreter.set_tensor(info.index, value)
+    return interpreter
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--option {text}: write it as NAME=VALUE, such as precision_loss_allowed=True")
+    lowered = {"true": True, "false": False}.get(value.lower())
+    if lowered is not None:
+        return name, lowered
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _values(path: str | None, infos: tuple[TensorInfo, ...]) -> list[Array]:
+    if path is None:
+        rng = np.random.default_rng(0)
+        return [random_value(info, rng) for info in infos]
+    loaded = np.load(path)
+    if isinstance(loaded, np.ndarray):
+        if len(infos) != 1:
+            raise ValueError(f"{path} holds one array and the model takes {len(infos)} inputs: use a .npz file")
+        return [loaded]
+    missing = [info.name for info in infos if info.name not in loaded]
+    if missing:
+        raise ValueError(f"{path} has no array named {', '.join(missing)}; it has {', '.join(loaded)}")
+    return [loaded[info.name] for info in infos]
+
+
+def random_value(info: TensorInfo, rng: np.random.Generator) -> Array:
+    """Return seeded random values that fit an input: floats in [0, 1), integers over the type's small values."""
+    if info.dtype.kind in "fc":
+        return rng.random(info.shape, np.float32).astype(info.dtype)
+    if info.dtype.kind in "iu":
+        return rng.integers(0, 100 if info.is_quantized else 2, info.shape).astype(info.dtype)
+    if info.dtype.kind == "b":
+        return rng.integers(0, 2, info.shape).astype(info.dtype)
+    raise ValueError(f"input {info.name!r} is of type {info.element_type}: give its values with --input")

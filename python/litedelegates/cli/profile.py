@@ -1,0 +1,47 @@
+"""``litedelegates profile``: per-op times."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
+
+from litedelegates.cli.arguments import add_model_arguments, load_interpreter
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "profile",
+        help="per-op times of a model",
+        description="Record the runtime's per-op profile. Profiling slows a model down: use `run` for its latency.",
+    )
+    add_model_arguments(parser)
+    parser.add_argument("--runs", type=int, default=50, help="runs to record (default: 50)")
+    parser.add_argument("--top", type=int, default=20, help="how many ops to print, slowest first (default: 20)")
+    parser.add_argument("--csv", metavar="FILE", help="save all ops with all samples")
+    parser.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> int:
+    """Profile and print."""
+    with load_interpreter(options) as interpreter:
+        profile = interpreter.profile(options.runs)
+    if profile.note:
+        print(profile.note)
+    total = profile.total_us or 1.0
+    print(f"{'median us':>10} {'%':>6}  {'ran':<10} {'op':<36} ops of the model")
+    for op in profile.slowest(options.top):
+        where = f"{op.op_index}" if op.op_index is not None else f"partition {op.partition}"
+        where = where if op.op_index is not None or op.partition is not None else "all"
+        print(f"{op.median_us:10.1f} {100 * op.median_us / total:6.1f}  {op.ran:<10} {op.name:<36} {where}")
+    print(f"{profile.total_us:10.1f}  100.0  sum of {len(profile.ops)} medians over {profile.runs} runs")
+    if options.csv:
+        with Path(options.csv).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["name", "ran", "op_index", "partition", "median_us", "samples_us"])
+            for op in profile.ops:
+                samples = " ".join(f"{sample:g}" for sample in op.samples_us)
+                writer.writerow([op.name, op.ran, op.op_index, op.partition, f"{op.median_us:g}", samples])
+    return 0

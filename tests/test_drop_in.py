@@ -1,0 +1,210 @@
+"""Code written for the official Interpreter runs unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import small_models
+from ai_edge_litert.interpreter import Interpreter as Official
+from ai_edge_litert.interpreter import OpResolverType
+from small_models import CASES, Case
+
+from litedelegates import CompileError, Interpreter, UnsupportedError
+
+RUNNABLE = [case for case in CASES.values() if case.obstacle is None]
+
+
+def assert_same_details(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    assert len(got) == len(wanted)
+    for mine, official in zip(got, wanted, strict=True):
+        assert mine.keys() == official.keys()
+        for key, value in official.items():
+            if key == "quantization_parameters":
+                assert mine[key].keys() == value.keys()
+                for name, part in value.items():
+                    np.testing.assert_array_equal(mine[key][name], part, err_msg=f"{official['name']} {name}")
+                    assert np.asarray(mine[key][name]).dtype == np.asarray(part).dtype
+            else:
+                np.testing.assert_array_equal(mine[key], value, err_msg=f"{official['name']} {key}")
+                assert type(mine[key]) is type(value), key
+
+
+@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.name)
+def test_details_are_the_official_dictionaries(case: Case) -> None:
+    model = case.build()
+    official, mine = Official(model_content=model), Interpreter(model_content=model)
+    official.allocate_tensors()
+    mine.allocate_tensors()
+    assert_same_details(mine.get_input_details(), official.get_input_details())
+    assert_same_details(mine.get_output_details(), official.get_output_details())
+    assert mine.get_signature_list() == official.get_signature_list()
+    assert mine.num_subgraphs() == official.num_subgraphs()
+    named = {detail["index"]: detail for detail in official.get_tensor_details()}
+    for detail in mine.get_tensor_details():
+        official_detail = named[detail["index"]]
+        # Inner tensors of unknown size have the file's shape here and the last run's there.
+        if (np.asarray(detail["shape_signature"]) >= 0).all() and detail["dtype"] is not np.object_:
+            assert_same_details([detail], [official_detail])
+
+
+def test_the_classic_loop_of_a_thousand_scripts_runs() -> None:
+    interpreter = Interpreter(model_content=small_models.conv(), num_threads=2)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    assert target["shape"].tolist() == [1, 2, 2, 2]
+    image = np.random.default_rng(0).random(source["shape"]).astype(source["dtype"])
+    interpreter.set_tensor(source["index"], image)
+    interpreter.invoke()
+    first = interpreter.get_tensor(target["index"])
+    interpreter.tensor(source["index"])()[:] = 0
+    interpreter.invoke()
+    assert not np.array_equal(first, interpreter.tensor(target["index"])())
+
+
+def test_wrong_types_shapes_and_indices_raise_value_errors_that_say_why() -> None:
+    interpreter = Interpreter(model_content=small_models.add())
+    interpreter.allocate_tensors()
+    with pytest.raises(ValueError, match="float64.*float32"):
+        interpreter.set_tensor(0, np.ones((1, 4)))
+    with pytest.raises(ValueError, match=r"\(1, 5\).*\(1, 4\)"):
+        interpreter.set_tensor(0, np.ones((1, 5), np.float32))
+    with pytest.raises(ValueError, match="no tensor 99"):
+        interpreter.set_tensor(99, np.ones((1, 4), np.float32))
+    with pytest.raises(ValueError, match="not an input"):
+        interpreter.set_tensor(2, np.ones((1, 4), np.float32))
+    with pytest.raises(ValueError, match="no tensor -1"):
+        interpreter.get_tensor(-1)
+    with pytest.raises(ValueError, match="subgraph"):
+        interpreter.get_tensor_details(3)
+    with pytest.raises(ValueError, match="one model"):
+        Interpreter()
+    with pytest.raises(ValueError, match="one model"):
+        Interpreter("a.tflite", model_content=b"b")
+
+
+def test_resizing_changes_shapes_as_in_the_official_interpreter() -> None:
+    model = small_models.dense_dynamic_batch()
+    results = []
+    for cls in (Official, Interpreter):
+        interpreter = cls(model_content=model)
+        index = interpreter.get_input_details()[0]["index"]
+        with pytest.raises(RuntimeError):
+            interpreter.resize_tensor_input(index, [5, 9], strict=True)
+        interpreter.resize_tensor_input(index, [5, 4], strict=True)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(index, np.ones((5, 4), np.float32))
+        interpreter.invoke()
+        output = interpreter.get_output_details()[0]
+        results.append((output["shape"].tolist(), interpreter.get_tensor(output["index"])))
+    assert results[0][0] == results[1][0] == [5, 3]
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+def test_invoking_a_resized_model_before_allocating_it_raises() -> None:
+    interpreter = Interpreter(model_content=small_models.dense_dynamic_batch())
+    index = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(index, [2, 4])
+    with pytest.raises(RuntimeError, match="allocate_tensors"):
+        interpreter.invoke()
+
+
+@pytest.mark.parametrize(
+    "build", [small_models.two_signatures, small_models.shared_graph_signatures, small_models.reordered_signature]
+)
+def test_signatures_run_by_name(build: Any) -> None:
+    model = build()
+    official, mine = Official(model_content=model), Interpreter(model_content=model)
+    rng = np.random.default_rng(0)
+    for key, names in official.get_signature_list().items():
+        values = {name: rng.random((1, 4), np.float32) for name in names["inputs"]}
+        wanted = official.get_signature_runner(key)(**values)
+        got = mine.get_signature_runner(key)(**values)
+        assert got.keys() == wanted.keys()
+        for name, value in wanted.items():
+            np.testing.assert_array_equal(got[name], value)
+        mine_details, official_details = (one.get_signature_runner(key).get_input_details() for one in (mine, official))
+        assert {n: d["index"] for n, d in mine_details.items()} == {n: d["index"] for n, d in official_details.items()}
+    with pytest.raises(ValueError, match="nothing"):
+        mine.get_signature_runner("nothing")
+    key = next(iter(mine.get_signature_list()))
+    with pytest.raises(ValueError, match="takes"):
+        mine.get_signature_runner(key)(wrong=1)
+
+
+def test_a_signature_key_may_only_be_left_out_when_there_is_one() -> None:
+    Interpreter(small_models.with_signature()).get_signature_runner()
+    with pytest.raises(ValueError, match="2 signatures"):
+        Interpreter(small_models.two_signatures()).get_signature_runner()
+
+
+def test_state_goes_on_from_run_to_run_until_it_is_reset() -> None:
+    model = small_models.lstm()
+    official, mine = Official(model_content=model), Interpreter(model_content=model)
+    assert mine.route.name == "classic" and "variable" in mine.route.reason
+    value = CASES["lstm"].inputs(np.random.default_rng(0))[0]
+    outputs: dict[str, list[Any]] = {"official": [], "mine": []}
+    for name, interpreter in (("official", official), ("mine", mine)):
+        interpreter.allocate_tensors()
+        source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+        for step in range(4):
+            if step == 3:
+                interpreter.reset_all_variables()
+            interpreter.set_tensor(source, value)
+            interpreter.invoke()
+            outputs[name].append(interpreter.get_tensor(target))
+    np.testing.assert_array_equal(outputs["mine"], outputs["official"])
+    assert not np.array_equal(outputs["mine"][0], outputs["mine"][1])
+    np.testing.assert_array_equal(outputs["mine"][0], outputs["mine"][3])
+
+
+def test_inner_tensors_are_kept_on_request() -> None:
+    model = small_models.add_chain(3)
+    interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.ones((1, 4), np.float32))
+    interpreter.invoke()
+    inner = {detail["name"]: detail["index"] for detail in interpreter.get_tensor_details()}
+    assert [interpreter.get_tensor(inner[f"step_{step}"])[0, 0] for step in range(3)] == [2, 4, 7]
+    plain = Interpreter(model_content=model)
+    with pytest.raises(ValueError, match="experimental_preserve_all_tensors"):
+        plain.get_tensor(inner["step_0"])
+
+
+def test_constants_can_be_read_packed_ones_too() -> None:
+    for case in ("conv", "int4_weights", "float16_weights", "conv_int8"):
+        model = CASES[case].build()
+        official, mine = Official(model_content=model), Interpreter(model_content=model)
+        official.allocate_tensors()
+        compared = 0
+        border = {detail["index"] for detail in (*official.get_input_details(), *official.get_output_details())}
+        for detail in official.get_tensor_details():
+            if detail["index"] in border:
+                continue
+            try:
+                value = mine.get_tensor(detail["index"])
+            except ValueError:
+                continue  # computed inside
+            np.testing.assert_array_equal(value, official.get_tensor(detail["index"]))
+            compared += 1
+        assert compared >= 1, case
+
+
+def test_the_resolver_types_switch_xnnpack_off() -> None:
+    for resolver in (OpResolverType.BUILTIN_REF, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+        interpreter = Interpreter(model_content=small_models.conv(), experimental_op_resolver_type=resolver)
+        assert {record.ran for record in interpreter.placement} == {"builtin"}
+
+
+def test_the_classic_route_refuses_what_it_cannot_take() -> None:
+    with pytest.raises(UnsupportedError, match="variable.*GPU"):
+        Interpreter(small_models.lstm(), delegate="gpu")
+    with pytest.raises(UnsupportedError, match="precision_loss_allowed"):
+        Interpreter(small_models.lstm(), delegate="xnnpack", precision_loss_allowed=True)
+
+
+def test_an_unresolved_op_raises_a_runtime_error_as_in_the_official_interpreter() -> None:
+    with pytest.raises(RuntimeError, match="MyCustomOp") as raised:
+        Interpreter(model_content=small_models.custom_op()).allocate_tensors()
+    assert isinstance(raised.value, CompileError)

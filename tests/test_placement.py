@@ -1,0 +1,102 @@
+"""Who ran what, and how long each op took."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_models
+
+from litedelegates import DelegateError, Interpreter, UnsupportedError
+from litedelegates.placement import Placement, summarize
+
+
+def test_the_execution_plan_tells_which_ops_xnnpack_took() -> None:
+    interpreter = Interpreter(small_models.partly_delegated())
+    records = interpreter.placement
+    assert [record.op_name for record in records] == ["CONV_2D", "CUMSUM", "CONV_2D", "ADD"]
+    assert [record.ran for record in records] == ["xnnpack", "builtin", "xnnpack", "xnnpack"]
+    assert [record.partition for record in records] == [0, None, 1, 1]
+    assert {record.asked for record in records} == {"xnnpack"}
+    assert {record.evidence for record in records} == {"execution plan"}
+    assert summarize(records) == "xnnpack 3 of 4, builtin 1"
+
+
+def test_without_a_delegate_every_op_runs_on_the_builtin_kernels() -> None:
+    records = Interpreter(small_models.partly_delegated(), delegate=None).placement
+    assert {record.ran for record in records} == {"builtin"} and {record.asked for record in records} == {"none"}
+
+
+def test_every_op_of_a_real_model_is_accounted_for(real_models: dict[str, Path]) -> None:
+    for path in real_models.values():
+        interpreter = Interpreter(path)
+        records = [record for record in interpreter.placement if record.subgraph == 0]
+        assert [record.op_index for record in records] == list(range(len(records)))
+        assert len(records) > 30 and {record.ran for record in records} <= {"xnnpack", "builtin"}
+
+
+def test_full_delegation_can_be_required_and_names_what_stayed_behind() -> None:
+    Interpreter(small_models.conv(), require_full_delegation=True)
+    with pytest.raises(DelegateError, match="1 CUMSUM"):
+        Interpreter(small_models.partly_delegated(), require_full_delegation=True)
+
+
+def test_bodies_of_control_flow_are_listed_with_their_subgraph() -> None:
+    records = Interpreter(small_models.while_loop()).placement
+    assert {record.subgraph for record in records} >= {0, 1}
+    assert any(record.op_name == "WHILE" and record.ran == "builtin" for record in records)
+
+
+def test_the_classic_route_tells_from_its_delegate_nodes() -> None:
+    interpreter = Interpreter(small_models.partly_delegated(), experimental_preserve_all_tensors=True)
+    records = interpreter.placement
+    assert [record.ran for record in records] == ["xnnpack", "builtin", "xnnpack", "xnnpack"]
+    assert {record.evidence for record in records} == {"delegate nodes"}
+
+
+def test_a_placement_writes_itself_to_json() -> None:
+    record = Interpreter(small_models.add()).placement[0]
+    assert Placement(**json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_profile_gives_each_op_with_all_its_samples() -> None:
+    interpreter = Interpreter(small_models.partly_delegated())
+    profile = interpreter.profile(runs=7)
+    assert profile.runs == 7 and profile.note == ""
+    assert all(len(op.samples_us) == 7 for op in profile.ops)
+    builtin = [op for op in profile.ops if op.ran == "builtin"]
+    assert [(op.name, op.op_index) for op in builtin] == [("CUMSUM", 1)]
+    delegated = [op for op in profile.ops if op.ran == "xnnpack"]
+    assert {op.partition for op in delegated} == {0, 1}
+    assert {op.op_indices for op in delegated} == {(0,), (2, 3)}
+
+
+def test_profile_of_builtin_kernels_names_the_ops_of_the_model(real_models: dict[str, Path]) -> None:
+    interpreter = Interpreter(real_models["face_detection_front"], delegate=None)
+    interpreter.allocate_tensors()
+    profile = interpreter.profile(runs=2)
+    ops = interpreter.placement
+    assert [(op.op_index, op.name) for op in profile.ops] == [(record.op_index, record.op_name) for record in ops]
+    assert profile.slowest(1)[0].median_us == max(op.median_us for op in profile.ops) > 0
+
+
+def test_profile_runs_on_the_inputs_that_were_set() -> None:
+    """An op inside a branch is only there when the condition takes that branch."""
+    interpreter = Interpreter(small_models.if_then_else(), delegate=None)
+    interpreter.allocate_tensors()
+    condition, values = interpreter.inputs
+    interpreter.set_tensor(values.index, np.ones(values.shape, np.float32))
+    names = []
+    for taken in (True, False):
+        interpreter.set_tensor(condition.index, np.full(condition.shape, taken))
+        names.append({op.name for op in interpreter.profile(runs=1).ops})
+    assert names[0] != names[1]
+
+
+def test_profile_on_the_classic_route_says_what_it_needs() -> None:
+    with pytest.raises(UnsupportedError, match="variable"):
+        Interpreter(small_models.lstm()).profile()
+    with pytest.raises(ValueError, match="at least one"):
+        Interpreter(small_models.add()).profile(runs=0)
