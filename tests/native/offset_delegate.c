@@ -1,0 +1,137 @@
+// A small external delegate: takes every ADD of two float tensors of the same size and adds an offset to the sum, so
+// that outputs show who computed them. Built by the tests; declares what it needs of TFLite's C structures itself.
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { int size; int data[]; } IntArray;
+typedef struct Context Context;
+typedef struct Delegate Delegate;
+typedef struct { int32_t type; float* data; IntArray* dims; float scale; int32_t zero_point; int32_t allocation; size_t bytes;
+                 char rest[64]; } Tensor;
+typedef struct { IntArray* inputs; IntArray* outputs; IntArray* intermediates; IntArray* temporaries; void* user_data;
+                 void* builtin_data; const void* custom; int custom_size; Delegate* delegate; bool effect; } Node;
+typedef struct { void* (*init)(Context*, const char*, size_t); void (*free)(Context*, void*); int (*prepare)(Context*, Node*);
+                 int (*invoke)(Context*, Node*); void* profiling; int32_t builtin_code; const char* custom_name; int version;
+                 void* external; void* async; uint64_t inplace; } Registration;
+struct Context {
+  size_t tensors_size;
+  int (*GetExecutionPlan)(Context*, IntArray**);
+  Tensor* tensors;
+  void* impl;
+  void* ResizeTensor;
+  void (*ReportError)(Context*, const char*, ...);
+  void* AddTensors;
+  int (*GetNodeAndRegistration)(Context*, int, Node**, Registration**);
+  int (*ReplaceNodeSubsetsWithDelegateKernels)(Context*, Registration, const IntArray*, Delegate*);
+};
+typedef struct { Delegate* delegate; IntArray* nodes; IntArray* inputs; IntArray* outputs; } DelegateParams;
+struct Delegate { void* data; int (*Prepare)(Context*, Delegate*); void* copy_from; void* copy_to; void* free_handle;
+                  int64_t flags; void* builder; };
+
+enum { kOk = 0, kError = 1, kAdd = 0, kFloat32 = 1 };
+typedef struct { float offset; bool fail_prepare, fail_invoke; } Options;
+typedef struct { const Options* options; int count; int (*triples)[3]; } Kernel;
+
+static void* kernel_init(Context* context, const char* buffer, size_t length) {
+  (void)length;
+  const DelegateParams* params = (const DelegateParams*)buffer;
+  Kernel* kernel = malloc(sizeof *kernel);
+  kernel->options = params->delegate->data;
+  kernel->count = params->nodes->size;
+  kernel->triples = malloc(sizeof(int[3]) * (size_t)kernel->count);
+  for (int i = 0; i < kernel->count; ++i) {
+    Node* node;
+    Registration* registration;
+    context->GetNodeAndRegistration(context, params->nodes->data[i], &node, &registration);
+    const int triple[3] = {node->inputs->data[0], node->inputs->data[1], node->outputs->data[0]};
+    memcpy(kernel->triples[i], triple, sizeof triple);
+  }
+  return kernel;
+}
+
+static void kernel_free(Context* context, void* data) {
+  (void)context;
+  free(((Kernel*)data)->triples);
+  free(data);
+}
+
+static int kernel_prepare(Context* context, Node* node) { (void)context; (void)node; return kOk; }
+
+static int kernel_invoke(Context* context, Node* node) {
+  const Kernel* kernel = node->user_data;
+  if (kernel->options->fail_invoke) {
+    context->ReportError(context, "the offset delegate was told to fail");
+    return kError;
+  }
+  for (int i = 0; i < kernel->count; ++i) {
+    const Tensor* a = &context->tensors[kernel->triples[i][0]];
+    const Tensor* b = &context->tensors[kernel->triples[i][1]];
+    const Tensor* sum = &context->tensors[kernel->triples[i][2]];
+    for (size_t k = 0; k < sum->bytes / sizeof(float); ++k) sum->data[k] = a->data[k] + b->data[k] + kernel->options->offset;
+  }
+  return kOk;
+}
+
+static int prepare(Context* context, Delegate* delegate) {
+  const Options* options = delegate->data;
+  if (options->fail_prepare) {
+    context->ReportError(context, "the offset delegate cannot prepare");
+    return kError;
+  }
+  IntArray* plan;
+  context->GetExecutionPlan(context, &plan);
+  // The plan belongs to the interpreter and the next call overwrites it.
+  IntArray* taken = malloc(sizeof *taken + sizeof(int) * (size_t)plan->size);
+  taken->size = 0;
+  const int count = plan->size;
+  int* indices = malloc(sizeof(int) * (size_t)count);
+  memcpy(indices, plan->data, sizeof(int) * (size_t)count);
+  for (int i = 0; i < count; ++i) {
+    Node* node;
+    Registration* registration;
+    context->GetNodeAndRegistration(context, indices[i], &node, &registration);
+    if (registration->builtin_code != kAdd || node->inputs->size != 2) continue;
+    const Tensor* a = &context->tensors[node->inputs->data[0]];
+    const Tensor* b = &context->tensors[node->inputs->data[1]];
+    if (a->type == kFloat32 && b->type == kFloat32 && a->bytes == b->bytes) taken->data[taken->size++] = indices[i];
+  }
+  free(indices);
+  Registration registration = {0};
+  registration.init = kernel_init;
+  registration.free = kernel_free;
+  registration.prepare = kernel_prepare;
+  registration.invoke = kernel_invoke;
+  registration.custom_name = "OffsetDelegate";
+  registration.version = 1;
+  const int status = context->ReplaceNodeSubsetsWithDelegateKernels(context, registration, taken, delegate);
+  free(taken);
+  return status;
+}
+
+Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count, void (*report)(const char*)) {
+  Options* options = calloc(1, sizeof *options);
+  for (size_t i = 0; i < count; ++i) {
+    if (strcmp(keys[i], "offset") == 0) {
+      options->offset = strtof(values[i], NULL);
+    } else if (strcmp(keys[i], "fail") == 0) {
+      options->fail_prepare = strcmp(values[i], "prepare") == 0;
+      options->fail_invoke = strcmp(values[i], "invoke") == 0;
+    } else {
+      if (report) report("the offset delegate has no such option");
+      free(options);
+      return NULL;
+    }
+  }
+  Delegate* delegate = calloc(1, sizeof *delegate);
+  delegate->data = options;
+  delegate->Prepare = prepare;
+  return delegate;
+}
+
+void tflite_plugin_destroy_delegate(Delegate* delegate) {
+  free(delegate->data);
+  free(delegate);
+}

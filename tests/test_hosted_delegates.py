@@ -1,0 +1,80 @@
+"""Delegates that the official ``load_delegate`` loaded, in front of ours."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_models
+from ai_edge_litert.interpreter import load_delegate
+
+from litedelegates import CompileError, DelegateError, Hosted, Interpreter, RunError, Xnnpack
+
+SOURCE = Path(__file__).parent / "native/offset_delegate.c"
+ONES = np.ones((1, 4), np.float32)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = tmp_path_factory.mktemp("native") / "liboffset_delegate.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", target, SOURCE], check=True)
+    return str(target)
+
+
+@pytest.fixture
+def delegate(library: str) -> Any:
+    return load_delegate(library, {"offset": "100"})
+
+
+def test_an_official_delegate_takes_its_ops_before_xnnpack(delegate: Any) -> None:
+    interpreter = Interpreter(model_content=small_models.add(), experimental_delegates=[delegate])
+    for _ in range(3):
+        assert interpreter.run(ONES, ONES).tolist() == [[102.0] * 4]
+    (record,) = interpreter.placement
+    assert record.ran == "OffsetDelegate" and record.asked == "hosted+xnnpack"
+
+
+def test_it_can_be_put_anywhere_in_a_chain(delegate: Any) -> None:
+    hosted = Hosted.from_official(delegate)
+    model = small_models.add_chain(2)
+    first = Interpreter(model, delegate=[hosted, Xnnpack()])
+    after = Interpreter(model, delegate=[Xnnpack(), hosted])
+    assert "OffsetDelegate" in {record.ran for record in first.placement}
+    assert {record.ran for record in after.placement} == {"xnnpack"}
+    np.testing.assert_array_equal(after.run(ONES), Interpreter(model).run(ONES))
+    assert (first.run(ONES) >= after.run(ONES) + 100).all()
+
+
+def test_it_lives_as_long_as_the_interpreter_that_uses_it(library: str) -> None:
+    interpreter = Interpreter(
+        small_models.add(), experimental_delegates=[load_delegate(library, {"offset": "1"})], delegate=None
+    )
+    assert interpreter.run(ONES, ONES).tolist() == [[3.0] * 4]
+
+
+def test_it_works_on_the_classic_route_too(delegate: Any) -> None:
+    interpreter = Interpreter(
+        small_models.add(), experimental_delegates=[delegate], experimental_preserve_all_tensors=True, delegate=None
+    )
+    assert interpreter.route.name == "classic"
+    assert interpreter.run(ONES, ONES).tolist() == [[102.0] * 4]
+
+
+def test_a_delegate_that_cannot_prepare_says_why(library: str) -> None:
+    with pytest.raises(CompileError, match="the offset delegate cannot prepare"):
+        Interpreter(small_models.add(), experimental_delegates=[load_delegate(library, {"fail": "prepare"})])
+
+
+def test_a_delegate_that_fails_at_run_time_says_why(library: str) -> None:
+    interpreter = Interpreter(small_models.add(), experimental_delegates=[load_delegate(library, {"fail": "invoke"})])
+    for _ in range(3):
+        with pytest.raises(RunError, match="told to fail"):
+            interpreter.run(ONES, ONES)
+
+
+def test_what_is_no_delegate_is_refused() -> None:
+    with pytest.raises(DelegateError, match="load_delegate"):
+        Interpreter(small_models.add(), experimental_delegates=["libsomething.so"])
