@@ -3,7 +3,7 @@
 namespace litedelegates {
 namespace {
 
-bool is_bound(const TfLiteContext& context, const BoundTensor& bound) {
+bool is_there(const TfLiteContext& context, const BoundTensor& bound) {
   return static_cast<size_t>(bound.tensor) < context.tensors_size &&
          context.tensors[bound.tensor].data == bound.address;
 }
@@ -23,11 +23,11 @@ bool SteadyPlan::capture(TfLiteContext* context, std::span<const Kernel> kernels
                          std::span<const BoundTensor> inputs, std::span<const BoundTensor> outputs) {
   forget();
   for (const BoundTensor& input : inputs) {
-    if (!is_bound(*context, input)) return false;
+    if (!is_there(*context, input)) return false;
   }
   for (const BoundTensor& output : outputs) {
     // A constant output is copied by the runtime after each run.
-    if (!is_bound(*context, output) || context->tensors[output.tensor].allocation_type == kTfLiteAllocationMmapRo) {
+    if (!is_there(*context, output) || context->tensors[output.tensor].allocation_type == kTfLiteAllocationMmapRo) {
       return false;
     }
   }
@@ -37,7 +37,16 @@ bool SteadyPlan::capture(TfLiteContext* context, std::span<const Kernel> kernels
   }
   context_ = context;
   kernels_.assign(kernels.begin(), kernels.end());
+  bound_.assign(inputs.begin(), inputs.end());
+  bound_.insert(bound_.end(), outputs.begin(), outputs.end());
   return is_captured();
+}
+
+bool SteadyPlan::is_bound() const {
+  for (const BoundTensor& bound : bound_) {
+    if (!is_there(*context_, bound)) return false;
+  }
+  return true;
 }
 
 bool SteadyPlan::run() const {

@@ -31,8 +31,13 @@ class SteadyPlan {
   // tensor has its size and lies in host memory, inputs and outputs where they were bound. Returns whether it did.
   bool capture(TfLiteContext* context, std::span<const Kernel> kernels, std::span<const BoundTensor> inputs,
                std::span<const BoundTensor> outputs);
-  void forget() { kernels_.clear(); }
+  void forget() {
+    kernels_.clear();
+    bound_.clear();
+  }
   [[nodiscard]] bool is_captured() const { return !kernels_.empty(); }
+  // Whether inputs and outputs are still where they were bound: another runner of the same subgraph moves them.
+  [[nodiscard]] bool is_bound() const;
 
   // Run all kernels; false when one failed (it has reported why).
   [[nodiscard]] bool run() const;
@@ -40,6 +45,7 @@ class SteadyPlan {
  private:
   TfLiteContext* context_ = nullptr;
   std::vector<Kernel> kernels_;
+  std::vector<BoundTensor> bound_;
 };
 
 }  // namespace litedelegates

@@ -66,6 +66,10 @@ class CompiledModel {
     return payloads_in_effect_;
   }
 
+  // Counts what may move tensors or replace kernels; whoever remembers either has to look at it.
+  [[nodiscard]] uint64_t layout_version() const { return layout_version_; }
+  void change_layout() { ++layout_version_; }
+
   // Raise with what the runtime said, unless the status is ok.
   void check_call(LiteRtStatus status, ErrorKind kind, const std::string& what, const std::string& messages);
 
@@ -93,6 +97,7 @@ class CompiledModel {
   std::vector<std::pair<std::string, std::string>> payloads_in_effect_;
   std::vector<std::string> log_lines_;
   bool is_plain_cpu_ = true;
+  uint64_t layout_version_ = 0;
   std::mutex running_;
 };
 

@@ -20,7 +20,7 @@ void Runner::resize_input(size_t position, const std::vector<int32_t>& shape, bo
   model_->check_call(resize(model_->get(), signature_, position, shape.data(), shape.size()),
                     ErrorKind::kCompile, "resize input " + std::to_string(position), messages.text());
   is_allocated_ = false;
-  steady_.forget();
+  model_->change_layout();
 }
 
 LiteRtLayout Runner::input_layout(size_t position) const {
@@ -45,6 +45,7 @@ void Runner::allocate() {
   // On the CPU nothing is written here, and catching costs more than allocating.
   std::optional<Chatter> chatter;
   if (!model_->is_plain_cpu()) chatter.emplace(model_->log_lines());
+  model_->change_layout();
   const std::vector<LiteRtLayout> layouts = output_layouts();
   const model::Subgraph& graph = subgraph();
   const auto type_of = [&](int32_t tensor) -> const ElementType& {
@@ -93,6 +94,8 @@ void Runner::upload() const {
 }
 
 void Runner::capture_steady_plan() {
+  steady_version_ = model_->layout_version();
+  steady_.forget();
   const Spy::Visit* seen = model_->is_plain_cpu() ? model_->visit(subgraph_) : nullptr;
   if (seen == nullptr) return;
   const auto bound = [](const std::vector<int32_t>& tensors, const std::vector<IoTensor>& memory) {
@@ -105,7 +108,7 @@ void Runner::capture_steady_plan() {
 
 void Runner::run() {
   const Messages messages;
-  if (steady_.is_captured()) {
+  if (steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound()) {
     if (!steady_.run()) model_->check_call(LiteRtStatus{3}, ErrorKind::kRun, "run the model", messages.text());
     return;
   }
@@ -113,7 +116,7 @@ void Runner::run() {
       api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
                                    raw_outputs_.size(), raw_outputs_.data());
   if (status != LiteRtStatus::kOk) model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
-  capture_steady_plan();
+  if (steady_version_ != model_->layout_version()) capture_steady_plan();
 }
 
 void Runner::read_back() const {

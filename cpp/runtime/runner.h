@@ -48,6 +48,7 @@ class Runner {
   std::vector<IoTensor> inputs_, outputs_;
   std::vector<LiteRtTensorBuffer> raw_inputs_, raw_outputs_;
   SteadyPlan steady_;
+  uint64_t steady_version_ = 0;  // the model's layout version when capturing was last tried
   bool is_allocated_ = false;
   bool has_device_tensors_ = false;
 };

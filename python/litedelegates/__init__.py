@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from litedelegates.delegates import Gpu, Hosted, Xnnpack
-from litedelegates.errors import (
-    CompileError,
-    DelegateError,
-    DelegateUnavailableError,
-    InvalidModelError,
-    LiteDelegatesError,
-    MissingExtraError,
-    OptionError,
-    QuantizationError,
-    RunError,
-    RuntimeLibraryError,
-    UnsupportedError,
-)
-from litedelegates.interpreter import Interpreter, close_all
-from litedelegates.placement import Placement
+if TYPE_CHECKING:
+    from litedelegates.delegates import Gpu, Hosted, Xnnpack
+    from litedelegates.errors import (
+        CompileError,
+        DelegateError,
+        DelegateUnavailableError,
+        InvalidModelError,
+        LiteDelegatesError,
+        MissingExtraError,
+        OptionError,
+        QuantizationError,
+        RunError,
+        RuntimeLibraryError,
+        UnsupportedError,
+    )
+    from litedelegates.interpreter import Interpreter
+    from litedelegates.placement import Placement
 
 __version__ = "0.1.0"
 
@@ -42,4 +44,21 @@ __all__ = [
     "Xnnpack",
 ]
 
-atexit.register(close_all)
+_MODULES = {
+    "Interpreter": "litedelegates.interpreter",
+    "Placement": "litedelegates.placement",
+    **dict.fromkeys(("Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: a tool that only wants the version or the errors should not wait for numpy.
+    if name not in __all__:
+        raise AttributeError(f"module 'litedelegates' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES.get(name, "litedelegates.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -6,7 +6,6 @@ code written for the official Interpreter keeps catching what it caught.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -56,6 +55,8 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a sentence that names the valid names, the one most like ``name`` first."""
+    import difflib  # only needed when something is wrong already
+
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import atexit
 import time
 import weakref
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ from litedelegates.placement import Placement, summarize
 from litedelegates.routes import Array, Route
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from litedelegates.auto import Choice
     from litedelegates.profile import Profile
 
@@ -89,7 +91,7 @@ class Interpreter(DropIn):
             DelegateError: ``require_full_delegation``, and ops stayed behind; lists them.
         """
         start = time.perf_counter_ns()
-        self._executor: concurrent.futures.ThreadPoolExecutor | None = None
+        self._executor: ThreadPoolExecutor | None = None
         self._model = Model.load(_only_source(model, model_path, model_content))
         self.choice: Choice | None = None
         if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
@@ -159,13 +161,15 @@ class Interpreter(DropIn):
             outputs.append(value)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def run_async(self, *arrays: Any, **named: Any) -> concurrent.futures.Future[Any]:
+    def run_async(self, *arrays: Any, **named: Any) -> Future[Any]:
         """Start `run` and return at once; ``.result()`` waits for the outputs.
 
         Runs of one Interpreter follow each other in the order they were started.
         """
         if self._executor is None:
-            self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="litedelegates")
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="litedelegates")
         return self._executor.submit(self.run, *arrays, **named)
 
     def view(self, tensor: str | int) -> Array:
@@ -288,6 +292,9 @@ def close_all() -> None:
     """Close every Interpreter that is still open; runs at exit."""
     for interpreter in list(_open_interpreters):
         interpreter.close()
+
+
+atexit.register(close_all)
 
 
 def _only_source(*sources: ModelSource | None) -> ModelSource:

@@ -6,7 +6,6 @@ The environment variable ``LITEDELEGATES_RUNTIME`` names another copy: the path 
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import re
 import sys
@@ -23,7 +22,7 @@ INSTALL_HINT = "Install a supported one: pip install 'ai-edge-litert>=2.2,<2.4'"
 
 _LIBRARY_NAME = {"darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}.get(sys.platform, "libLiteRt.so")
 
-logger = logging.getLogger("litedelegates.runtime")
+LOGGER_NAME = "litedelegates.runtime"
 
 
 @dataclass(frozen=True)
@@ -88,20 +87,29 @@ def log_severity() -> int:
     It follows the level set on the logger ``litedelegates.runtime``; without one, errors only, which end up in
     exceptions.
     """
-    if logger.level == logging.NOTSET:
-        return 3  # nobody asked for the runtime's chatter
-    for severity, level in enumerate((logging.DEBUG, logging.INFO, logging.WARNING)):
-        if logger.level <= level:
-            return severity
-    return 3
+    if "logging" not in sys.modules:
+        return 3  # nobody can have set a level, and importing it takes time at start-up
+    import logging
+
+    level = logging.getLogger(LOGGER_NAME).level
+    if level == logging.NOTSET:
+        return 3
+    return sum(level > threshold for threshold in (logging.DEBUG, logging.INFO, logging.WARNING))
 
 
 def log_lines(lines: Iterable[str]) -> None:
     """Hand what the runtime wrote to the logger ``litedelegates.runtime``, each line at its own level."""
+    if "logging" not in sys.modules:
+        return
+    import logging
+
+    logger = logging.getLogger(LOGGER_NAME)
+    levels = {"ERROR": logging.ERROR, "WARNING": logging.WARNING, "INFO": logging.INFO}
     for line in lines:
         severity, _, text = line.partition(": ")
-        level = {"ERROR": logging.ERROR, "WARNING": logging.WARNING, "INFO": logging.INFO}.get(severity, logging.DEBUG)
-        logger.log(level if logger.level != logging.NOTSET else logging.DEBUG, text or line)
+        # Without a level of its own the logger would show warnings: nobody asked for them.
+        level = levels.get(severity, logging.DEBUG) if logger.level != logging.NOTSET else logging.DEBUG
+        logger.log(level, text if severity in levels else line)
 
 
 def _installed_folder() -> Path:

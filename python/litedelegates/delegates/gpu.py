@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import enum
 import os
 import platform
@@ -11,7 +10,7 @@ import sys
 from pathlib import Path
 
 from litedelegates.delegates.options import Payloads, delegate_options, set_options
-from litedelegates.errors import OptionError
+from litedelegates.errors import OptionError, nearest
 from litedelegates.runtime import open_runtime
 
 _LIBRARY_NAME = {
@@ -181,8 +180,6 @@ class Gpu:
 
 
 def _by_name(option: str, value: str, enumeration: type[enum.Enum]) -> enum.Enum:
-    from litedelegates.errors import nearest
-
     for member in enumeration:
         if member.name.lower() == value.lower():
             return member

@@ -1,0 +1,33 @@
+"""The README's Python runs as written, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litedelegates.cli import main
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_python_of_the_readme_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = {"image": np.random.default_rng(0).random((1, 8, 8, 1), np.float32)}
+    assert len(BLOCKS) >= 4
+    for block in BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+
+
+def test_the_commands_of_the_readme_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    (listed,) = re.findall(r"\*\*Command line\*\*: `litedelegates ([a-z| ]+)`", TEXT)
+    for command in listed.split(" | "):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z]+)", TEXT, re.MULTILINE)) <= targets
