@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-
 from litedelegates import Gpu, Interpreter, OptionError, Xnnpack
 from litedelegates.delegates import Backend, Precision, chain
 from litedelegates.delegates.options import from_toml, set_options, to_toml

@@ -9,9 +9,8 @@ import pytest
 import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
-from small_models import CASES, Case
-
 from litedelegates import CompileError, Interpreter, UnsupportedError
+from small_models import CASES, Case
 
 RUNNABLE = [case for case in CASES.values() if case.obstacle is None]
 
@@ -68,7 +67,7 @@ def test_the_classic_loop_of_a_thousand_scripts_runs() -> None:
 def test_wrong_types_shapes_and_indices_raise_value_errors_that_say_why() -> None:
     interpreter = Interpreter(model_content=small_models.add())
     interpreter.allocate_tensors()
-    with pytest.raises(ValueError, match="float64.*float32"):
+    with pytest.raises(ValueError, match=r"float64.*float32"):
         interpreter.set_tensor(0, np.ones((1, 4)))
     with pytest.raises(ValueError, match=r"\(1, 5\).*\(1, 4\)"):
         interpreter.set_tensor(0, np.ones((1, 5), np.float32))
@@ -200,7 +199,7 @@ def test_the_resolver_types_switch_xnnpack_off() -> None:
 
 
 def test_the_classic_route_refuses_what_it_cannot_take() -> None:
-    with pytest.raises(UnsupportedError, match="variable.*GPU"):
+    with pytest.raises(UnsupportedError, match=r"variable.*GPU"):
         Interpreter(small_models.lstm(), delegate="gpu")
     with pytest.raises(UnsupportedError, match="precision_loss_allowed"):
         Interpreter(small_models.lstm(), delegate="xnnpack", precision_loss_allowed=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-
 from litedelegates import Gpu, Interpreter, Xnnpack
 
 pytestmark = pytest.mark.gpu

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import small_models
 from ai_edge_litert.interpreter import load_delegate
-
 from litedelegates import CompileError, DelegateError, Hosted, Interpreter, RunError, Xnnpack
 
 SOURCE = Path(__file__).parent / "native/offset_delegate.c"

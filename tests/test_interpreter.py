@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import litedelegates as ld
 import numpy as np
 import pytest
 import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
 from small_models import CASES, Case
-
-import litedelegates as ld
 
 # The official Interpreter cannot show these types, or refuses the op; ours is checked against numpy below.
 RUNNABLE = [case for case in CASES.values() if case.obstacle is None]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-
 from litedelegates import Interpreter, InvalidModelError, LiteDelegatesError
 
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"

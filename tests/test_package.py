@@ -8,16 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import litedelegates
 import numpy as np
 import pytest
 import small_models
-
-import litedelegates
 from litedelegates import Interpreter
 from litedelegates.cli import main
 
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
-HEAVY = ("ai_edge_litert", "tensorflow", "scipy", "litert_quantizer", "flatbuffers", "ml_dtypes", "pandas", "matplotlib")
+HEAVY = ("ai_edge_litert", "tensorflow", "scipy", "litert_quantizer", "flatbuffers", "ml_dtypes", "pandas")
 
 
 def test_every_public_name_exists() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-
 from litedelegates import DelegateError, Interpreter, UnsupportedError
 from litedelegates.placement import Placement, summarize
 

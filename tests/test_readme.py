@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from litedelegates.cli import main
 
 ROOT = Path(__file__).parent.parent

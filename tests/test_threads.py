@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import small_models
-
 from litedelegates import Interpreter
 
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"

@@ -12,8 +12,8 @@ namespace {
 using Step = CompileRequest::Step;
 
 std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, std::vector<Step> steps,
-                                       std::vector<std::pair<std::string, std::string>> payloads, int32_t hardware,
-                                       bool is_profiled, int64_t log_severity) {
+                                       std::vector<std::pair<std::string, std::string>> payloads,
+                                       int32_t hardware, bool is_profiled, int64_t log_severity) {
   const py::gil_scoped_release nogil;
   return std::shared_ptr<CompiledModel>(
       new CompiledModel(file, {std::move(steps), std::move(payloads), hardware, is_profiled, log_severity}),
@@ -26,7 +26,8 @@ void register_compiled_model(py::module_& module) {
   py::class_<Step>(module, "Step")
       .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr}; })
       .def_static(
-          "accelerator_library", [](std::string path) { return Step{Step::Kind::kLibrary, {}, std::move(path), nullptr}; },
+          "accelerator_library",
+          [](std::string path) { return Step{Step::Kind::kLibrary, {}, std::move(path), nullptr}; },
           py::arg("path"))
       .def_static(
           "hosted",
@@ -39,8 +40,8 @@ void register_compiled_model(py::module_& module) {
       .def_readonly("builtin_code", &PlannedNode::builtin_code)
       .def_readonly("name", &PlannedNode::name)
       .def_readonly("replaced", &PlannedNode::replaced)
-      .def_property_readonly("is_delegate",
-                             [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });
+      .def_property_readonly(
+          "is_delegate", [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });
   py::class_<ProfiledEvent>(module, "ProfiledEvent")
       .def_readonly("tag", &ProfiledEvent::tag)
       .def_readonly("type", &ProfiledEvent::type)

@@ -8,13 +8,20 @@ namespace {
 
 const char* exception_name(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kInvalidModel: return "InvalidModelError";
-    case ErrorKind::kRuntimeLibrary: return "RuntimeLibraryError";
-    case ErrorKind::kDelegate: return "DelegateError";
-    case ErrorKind::kCompile: return "CompileError";
-    case ErrorKind::kRun: return "RunError";
-    case ErrorKind::kOption: return "OptionError";
-    case ErrorKind::kUnsupported: return "UnsupportedError";
+    case ErrorKind::kInvalidModel:
+      return "InvalidModelError";
+    case ErrorKind::kRuntimeLibrary:
+      return "RuntimeLibraryError";
+    case ErrorKind::kDelegate:
+      return "DelegateError";
+    case ErrorKind::kCompile:
+      return "CompileError";
+    case ErrorKind::kRun:
+      return "RunError";
+    case ErrorKind::kOption:
+      return "OptionError";
+    case ErrorKind::kUnsupported:
+      return "UnsupportedError";
   }
   return "LiteDelegatesError";
 }

@@ -75,7 +75,8 @@ void register_description(py::module_& module) {
       .def_property_readonly("inputs",
                              [](const model::Signature& s) {
                                std::vector<std::pair<std::string, uint32_t>> names;
-                               for (const auto& entry : s.inputs) names.emplace_back(entry.name, entry.tensor_index);
+                               for (const auto& entry : s.inputs)
+                                 names.emplace_back(entry.name, entry.tensor_index);
                                return names;
                              })
       .def_property_readonly("outputs", [](const model::Signature& s) {
@@ -91,17 +92,20 @@ void register_model_file(py::module_& module) {
   register_description(module);
   py::class_<ModelFile, std::shared_ptr<ModelFile>>(module, "ModelFile")
       .def_static(
-          "open", [](const std::string& path) { return std::const_pointer_cast<ModelFile>(ModelFile::open(path)); },
+          "open",
+          [](const std::string& path) { return std::const_pointer_cast<ModelFile>(ModelFile::open(path)); },
           py::arg("path"), py::call_guard<py::gil_scoped_release>())
       .def_static(
-          "copy", [](const py::buffer& content) { return std::const_pointer_cast<ModelFile>(copy_buffer(content)); },
+          "copy",
+          [](const py::buffer& content) { return std::const_pointer_cast<ModelFile>(copy_buffer(content)); },
           py::arg("content"))
       .def_property_readonly("size", [](const ModelFile& file) { return file.bytes().size(); })
       .def_property_readonly(
           "bytes",
           [](const py::object& self) { return read_only_view(self.cast<const ModelFile&>().bytes(), self); })
       .def_property_readonly("subgraphs", [](const ModelFile& file) { return file.description().subgraphs; })
-      .def_property_readonly("signatures", [](const ModelFile& file) { return file.description().signatures; })
+      .def_property_readonly("signatures",
+                             [](const ModelFile& file) { return file.description().signatures; })
       .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
 }
 

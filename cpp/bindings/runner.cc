@@ -16,9 +16,10 @@ namespace {
 // A runner with what the way from and to numpy needs, looked up once.
 class ArrayRunner {
  public:
-  ArrayRunner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph, std::vector<py::dtype> inputs,
-              std::vector<py::dtype> outputs)
-      : runner_(std::move(model), signature, subgraph), input_dtypes_(std::move(inputs)),
+  ArrayRunner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph,
+              std::vector<py::dtype> inputs, std::vector<py::dtype> outputs)
+      : runner_(std::move(model), signature, subgraph),
+        input_dtypes_(std::move(inputs)),
         output_dtypes_(std::move(outputs)) {
     const model::Subgraph& graph = runner_.subgraph();
     positions_.resize(graph.tensors.size());
@@ -30,7 +31,8 @@ class ArrayRunner {
 
   void set_tensor(py::ssize_t index, const py::object& value) {
     const int position = position_of(index).input;
-    if (position < 0) throw py::value_error("tensor " + std::to_string(index) + " is not an input of the model");
+    if (position < 0)
+      throw py::value_error("tensor " + std::to_string(index) + " is not an input of the model");
     set_input(static_cast<size_t>(position), value);
   }
 
@@ -41,7 +43,8 @@ class ArrayRunner {
     const py::dtype& wanted = input_dtypes_.at(position);
     const bool same_type = array.dtype().ptr() == wanted.ptr() ||
                            py::detail::npy_api::get().PyArray_EquivTypes_(array.dtype().ptr(), wanted.ptr());
-    if (!same_type) refuse(position, "its element type is " + text(array.dtype()) + ", the model takes " + text(wanted));
+    if (!same_type)
+      refuse(position, "its element type is " + text(array.dtype()) + ", the model takes " + text(wanted));
     if (!same_shape(array, tensor)) {
       refuse(position, "its shape is " + text(array.attr("shape")) + ", the model takes " +
                            text(py::tuple(py::cast(tensor.shape()))) + " (resize_tensor_input changes that)");
@@ -60,12 +63,14 @@ class ArrayRunner {
   [[nodiscard]] py::array view(py::ssize_t index) {
     const auto& [position, tensor, dtype] = find(index);
     static_cast<void>(position);
-    const py::capsule keep(new HostMemory(tensor.memory()), [](void* owner) { delete static_cast<HostMemory*>(owner); });
+    const py::capsule keep(new HostMemory(tensor.memory()),
+                           [](void* owner) { delete static_cast<HostMemory*>(owner); });
     return py::array(dtype, tensor.shape(), tensor.memory().get(), keep);
   }
 
   void invoke() {
-    if (!runner_.is_allocated()) throw std::runtime_error("the tensors are not allocated: call allocate_tensors() first");
+    if (!runner_.is_allocated())
+      throw std::runtime_error("the tensors are not allocated: call allocate_tensors() first");
     const py::gil_scoped_release nogil;
     runner_.invoke();
   }
@@ -91,7 +96,8 @@ class ArrayRunner {
   }
 
   [[nodiscard]] const IoTensor& allocated(const std::vector<IoTensor>& tensors, size_t position) const {
-    if (!runner_.is_allocated()) throw py::value_error("the tensors are not allocated: call allocate_tensors() first");
+    if (!runner_.is_allocated())
+      throw py::value_error("the tensors are not allocated: call allocate_tensors() first");
     return tensors.at(position);
   }
 
@@ -105,7 +111,8 @@ class ArrayRunner {
       const auto i = static_cast<size_t>(position.input);
       return {i, allocated(runner_.inputs(), i), input_dtypes_.at(i)};
     }
-    throw py::value_error("tensor " + std::to_string(index) + " is neither an input nor an output of the model");
+    throw py::value_error("tensor " + std::to_string(index) +
+                          " is neither an input nor an output of the model");
   }
 
   static bool same_shape(const py::array& array, const IoTensor& tensor) {
@@ -121,8 +128,8 @@ class ArrayRunner {
   [[noreturn]] void refuse(size_t position, const std::string& reason) const {
     const model::Subgraph& graph = runner_.subgraph();
     const auto tensor = static_cast<size_t>(graph.inputs.at(position));
-    throw py::value_error("cannot set input " + std::to_string(position) + " (tensor " + std::to_string(tensor) +
-                          ", \"" + graph.tensors.at(tensor).name + "\"): " + reason);
+    throw py::value_error("cannot set input " + std::to_string(position) + " (tensor " +
+                          std::to_string(tensor) + ", \"" + graph.tensors.at(tensor).name + "\"): " + reason);
   }
 
   Runner runner_;
@@ -143,7 +150,8 @@ py::array_t<int64_t> to_array(const TimedRuns& runs) {
   return samples;
 }
 
-py::array_t<int64_t> time_array_runs(ArrayRunner& self, int64_t min_runs, int64_t max_runs, double max_seconds) {
+py::array_t<int64_t> time_array_runs(ArrayRunner& self, int64_t min_runs, int64_t max_runs,
+                                     double max_seconds) {
   TimedRuns runs;
   {
     const py::gil_scoped_release nogil;
@@ -162,19 +170,24 @@ std::vector<std::vector<int32_t>> shapes(const std::vector<IoTensor>& tensors) {
 
 void register_runner(py::module_& module) {
   py::class_<ArrayRunner>(module, "Runner")
-      .def(py::init<std::shared_ptr<CompiledModel>, size_t, size_t, std::vector<py::dtype>, std::vector<py::dtype>>(),
-           py::arg("model"), py::kw_only(), py::arg("signature"), py::arg("subgraph"), py::arg("input_dtypes"),
-           py::arg("output_dtypes"))
-      .def("allocate", [](ArrayRunner& self) { self.runner().allocate(); }, py::call_guard<py::gil_scoped_release>())
-      .def("resize_input",
-           [](ArrayRunner& self, size_t position, const std::vector<int32_t>& shape, bool strict) {
-             self.runner().resize_input(position, shape, strict);
-           },
-           py::arg("position"), py::arg("shape"), py::kw_only(), py::arg("strict"))
+      .def(py::init<std::shared_ptr<CompiledModel>, size_t, size_t, std::vector<py::dtype>,
+                    std::vector<py::dtype>>(),
+           py::arg("model"), py::kw_only(), py::arg("signature"), py::arg("subgraph"),
+           py::arg("input_dtypes"), py::arg("output_dtypes"))
+      .def(
+          "allocate", [](ArrayRunner& self) { self.runner().allocate(); },
+          py::call_guard<py::gil_scoped_release>())
+      .def(
+          "resize_input",
+          [](ArrayRunner& self, size_t position, const std::vector<int32_t>& shape, bool strict) {
+            self.runner().resize_input(position, shape, strict);
+          },
+          py::arg("position"), py::arg("shape"), py::kw_only(), py::arg("strict"))
       .def("dynamic_outputs", [](ArrayRunner& self) { return self.runner().dynamic_outputs(); })
       .def_property_readonly("is_allocated", [](ArrayRunner& self) { return self.runner().is_allocated(); })
       .def_property_readonly("input_shapes", [](ArrayRunner& self) { return shapes(self.runner().inputs()); })
-      .def_property_readonly("output_shapes", [](ArrayRunner& self) { return shapes(self.runner().outputs()); })
+      .def_property_readonly("output_shapes",
+                             [](ArrayRunner& self) { return shapes(self.runner().outputs()); })
       .def("set_tensor", &ArrayRunner::set_tensor, py::arg("index"), py::arg("value"))
       .def("set_input", &ArrayRunner::set_input, py::arg("position"), py::arg("value"))
       .def("get_tensor", &ArrayRunner::get_tensor, py::arg("index"))

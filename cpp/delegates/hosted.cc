@@ -51,8 +51,8 @@ LiteRtStatus hosted_is_jit(LiteRtAccelerator, bool* is_jit) {
 
 void keep_delegate(TfLiteDelegate*) {}  // its owner destroys it, after the model
 
-LiteRtStatus hosted_create(LiteRtRuntimeContext*, LiteRtEnvironment, LiteRtAccelerator accelerator, LiteRtOptions,
-                           LiteRtDelegateWrapper* out) {
+LiteRtStatus hosted_create(LiteRtRuntimeContext*, LiteRtEnvironment, LiteRtAccelerator accelerator,
+                           LiteRtOptions, LiteRtDelegateWrapper* out) {
   const HostedDelegate* host = find(accelerator);
   if (host == nullptr) {
     *out = nullptr;  // Ok with nothing: the runtime goes on without it
@@ -61,7 +61,8 @@ LiteRtStatus hosted_create(LiteRtRuntimeContext*, LiteRtEnvironment, LiteRtAccel
   return api().LiteRtWrapDelegate(host->delegate(), keep_delegate, out);
 }
 
-void set_callbacks(LiteRtAccelerator accelerator, const LiteRtAcceleratorDef& definition, const std::string& name) {
+void set_callbacks(LiteRtAccelerator accelerator, const LiteRtAcceleratorDef& definition,
+                   const std::string& name) {
   const auto must = [&](LiteRtStatus status) {
     check(status, ErrorKind::kDelegate, "describe the accelerator " + name);
   };
@@ -75,7 +76,8 @@ void set_callbacks(LiteRtAccelerator accelerator, const LiteRtAcceleratorDef& de
 LiteRtAccelerator register_definition(LiteRtEnvironment environment, const LiteRtAcceleratorDef& definition,
                                       const std::string& name) {
   AcceleratorHandle accelerator;
-  check(api().LiteRtCreateAccelerator(accelerator.out()), ErrorKind::kDelegate, "create an accelerator for " + name);
+  check(api().LiteRtCreateAccelerator(accelerator.out()), ErrorKind::kDelegate,
+        "create an accelerator for " + name);
   set_callbacks(accelerator.get(), definition, name);
   LiteRtAccelerator raw = accelerator.release();  // the runtime owns it from here, also when it refuses it
   check(api().LiteRtRegisterAccelerator(environment, raw, nullptr, nullptr), ErrorKind::kDelegate,
@@ -83,12 +85,13 @@ LiteRtAccelerator register_definition(LiteRtEnvironment environment, const LiteR
   return raw;
 }
 
-void register_buffers(LiteRtEnvironment environment, const LiteRtAcceleratorDef& definition, const std::string& name) {
+void register_buffers(LiteRtEnvironment environment, const LiteRtAcceleratorDef& definition,
+                      const std::string& name) {
   const auto& buffers = definition.buffers;
   for (size_t i = 0; i < buffers.num_types; ++i) {
-    check(api().LiteRtRegisterTensorBufferHandlers(environment, buffers.types[i], buffers.create, buffers.destroy,
-                                                   buffers.lock, buffers.unlock, buffers.clear, buffers.import,
-                                                   buffers.device_tag, buffers.queue_tag),
+    check(api().LiteRtRegisterTensorBufferHandlers(
+              environment, buffers.types[i], buffers.create, buffers.destroy, buffers.lock, buffers.unlock,
+              buffers.clear, buffers.import, buffers.device_tag, buffers.queue_tag),
           ErrorKind::kDelegate, "register the buffers of " + name);
   }
 }
@@ -124,7 +127,8 @@ HostedDelegate::HostedDelegate(LiteRtEnvironment environment, std::string name, 
   definition.is_jit = hosted_is_jit;
   definition.create_delegate = hosted_create;
   AcceleratorHandle accelerator;
-  check(api().LiteRtCreateAccelerator(accelerator.out()), ErrorKind::kDelegate, "create an accelerator for " + name_);
+  check(api().LiteRtCreateAccelerator(accelerator.out()), ErrorKind::kDelegate,
+        "create an accelerator for " + name_);
   set_callbacks(accelerator.get(), definition, name_);
   {
     // Before it is registered: registration already asks for the name.

@@ -13,7 +13,8 @@ PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistra
   planned.builtin_code = registration.builtin_code;
   if (registration.custom_name != nullptr) planned.name = registration.custom_name;
   if (registration.builtin_code == kTfLiteBuiltinDelegate && node.builtin_data != nullptr) {
-    const TfLiteIntArray* replaced = static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
+    const TfLiteIntArray* replaced =
+        static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
     planned.replaced.assign(replaced->data, replaced->data + replaced->size);
   }
   return planned;
@@ -39,7 +40,8 @@ Spy::Visit visit(TfLiteContext* context) {
       continue;
     }
     result.plan.nodes.push_back(describe(index, *node, *registration));
-    result.kernels.push_back({registration->registration_external == nullptr ? registration->invoke : nullptr, node});
+    result.kernels.push_back(
+        {registration->registration_external == nullptr ? registration->invoke : nullptr, node});
   }
   return result;
 }
@@ -80,7 +82,8 @@ void report(TfLiteContext* context, const char* format, ...) {
   std::string text(line);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   append_message(text);
-  if (const ReportFunction pass_on = original_report; pass_on != nullptr) pass_on(context, "%s", text.c_str());
+  if (const ReportFunction pass_on = original_report; pass_on != nullptr)
+    pass_on(context, "%s", text.c_str());
 }
 
 }  // namespace

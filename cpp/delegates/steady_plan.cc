@@ -27,7 +27,8 @@ bool SteadyPlan::capture(TfLiteContext* context, std::span<const Kernel> kernels
   }
   for (const BoundTensor& output : outputs) {
     // A constant output is copied by the runtime after each run.
-    if (!is_there(*context, output) || context->tensors[output.tensor].allocation_type == kTfLiteAllocationMmapRo) {
+    if (!is_there(*context, output) ||
+        context->tensors[output.tensor].allocation_type == kTfLiteAllocationMmapRo) {
       return false;
     }
   }

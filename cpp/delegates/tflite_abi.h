@@ -85,7 +85,8 @@ struct TfLiteContext {
   TfLiteStatus (*GetNodeAndRegistration)(TfLiteContext*, int32_t index, TfLiteNode**, TfLiteRegistration**);
 };
 
-// What a delegate node carries in `builtin_data`; the replaced indices are those of the flatbuffer's operators.
+// What a delegate node carries in `builtin_data`; the replaced indices are those of the flatbuffer's
+// operators.
 struct TfLiteDelegateParams {
   TfLiteDelegate* delegate;
   TfLiteIntArray* nodes_to_replace;

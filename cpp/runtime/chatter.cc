@@ -30,7 +30,7 @@ int memory_file() {
 bool is_of_the_runtime(std::string_view line) {
   // How LiteRT and TFLite begin their lines, and Vulkan's drivers and Dawn's error traces theirs.
   constexpr std::array<std::string_view, 10> kBeginnings = {
-      "INFO: ", "WARNING: ", "ERROR: ", "VERBOSE: ",         "DEBUG: ",
+      "INFO: ",  "WARNING: ", "ERROR: ",   "VERBOSE: ",           "DEBUG: ",
       "error: ", "warning: ", "Warning: ", "=== Source Location", "third_party/"};
   for (const std::string_view beginning : kBeginnings) {
     if (line.starts_with(beginning)) return true;

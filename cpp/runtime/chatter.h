@@ -8,8 +8,8 @@
 namespace litedelegates {
 
 // Catches standard output (the GPU library writes there too) and standard error of the whole process while it
-// exists, one at a time. Lines that are not the runtime's (another thread may have written them) are passed on when
-// it ends.
+// exists, one at a time. Lines that are not the runtime's (another thread may have written them) are passed
+// on when it ends.
 class Chatter {
  public:
   // `lines` receives what the runtime wrote; it must outlive this object.

@@ -37,7 +37,8 @@ void add_payload(LiteRtOptions options, const std::string& identifier, const std
       api().LiteRtCreateOpaqueOptions(identifier.c_str(), payload, free_payload, opaque.out());
   if (created != LiteRtStatus::kOk) free_payload(payload);
   check(created, ErrorKind::kOption, "create the options " + identifier);
-  check(api().LiteRtAddOpaqueOptions(options, opaque.get()), ErrorKind::kOption, "add the options " + identifier);
+  check(api().LiteRtAddOpaqueOptions(options, opaque.get()), ErrorKind::kOption,
+        "add the options " + identifier);
   static_cast<void>(opaque.release());  // owned by `options` now
 }
 
@@ -93,11 +94,15 @@ void CompiledModel::compile(const CompileRequest& request) {
   for (const CompileRequest::Step& step : request.steps) {
     is_plain_cpu_ = is_plain_cpu_ && step.kind == CompileRequest::Step::Kind::kCpu;
     switch (step.kind) {
-      case CompileRequest::Step::Kind::kCpu: register_cpu(environment_.get()); break;
+      case CompileRequest::Step::Kind::kCpu:
+        register_cpu(environment_.get());
+        break;
       case CompileRequest::Step::Kind::kLibrary:
         register_accelerator_library(environment_.get(), step.library);
         break;
-      case CompileRequest::Step::Kind::kHosted: host(step.name, step.delegate); break;
+      case CompileRequest::Step::Kind::kHosted:
+        host(step.name, step.delegate);
+        break;
     }
   }
   host("litedelegates spy", spy_.delegate());
@@ -114,8 +119,9 @@ void CompiledModel::compile(const CompileRequest& request) {
 }
 
 std::vector<size_t> CompiledModel::planned_subgraphs() const {
-  // A delegate is not told which subgraph it sees. They come in the model's order, some left out, so each plan
-  // belongs to the next subgraph whose tensors have the same names (delegates append tensors of their own).
+  // A delegate is not told which subgraph it sees. They come in the model's order, some left out, so each
+  // plan belongs to the next subgraph whose tensors have the same names (delegates append tensors of their
+  // own).
   const auto& subgraphs = file_->description().subgraphs;
   std::vector<size_t> indices;
   size_t next = 0;
@@ -123,8 +129,9 @@ std::vector<size_t> CompiledModel::planned_subgraphs() const {
     const SubgraphPlan& plan = seen.plan;
     const auto has_names = [&](const model::Subgraph& subgraph) {
       return subgraph.tensors.size() <= plan.tensor_names.size() &&
-             std::equal(subgraph.tensors.begin(), subgraph.tensors.end(), plan.tensor_names.begin(),
-                        [](const model::Tensor& tensor, const std::string& name) { return tensor.name == name; });
+             std::equal(
+                 subgraph.tensors.begin(), subgraph.tensors.end(), plan.tensor_names.begin(),
+                 [](const model::Tensor& tensor, const std::string& name) { return tensor.name == name; });
     };
     while (next < subgraphs.size() && !has_names(subgraphs[next])) ++next;
     indices.push_back(next);  // past the end when no subgraph fits: the caller says "unknown"
@@ -152,12 +159,14 @@ bool CompiledModel::is_dynamic(size_t subgraph, int32_t tensor) const {
          seen->context->tensors[tensor].allocation_type == kTfLiteAllocationDynamic;
 }
 
-void CompiledModel::check_call(LiteRtStatus status, ErrorKind kind, const std::string& what, const std::string& messages) {
+void CompiledModel::check_call(LiteRtStatus status, ErrorKind kind, const std::string& what,
+                               const std::string& messages) {
   if (status == LiteRtStatus::kOk) return;
   // What kernels reported is in `messages`; the runtime's own buffer has that too, and what it said itself.
   std::string said = messages;
   char* buffered = nullptr;
-  if (api().LiteRtCompiledModelGetErrorMessages(compiled_.get(), &buffered) == LiteRtStatus::kOk && buffered != nullptr) {
+  if (api().LiteRtCompiledModelGetErrorMessages(compiled_.get(), &buffered) == LiteRtStatus::kOk &&
+      buffered != nullptr) {
     said = buffered;
     std::free(buffered);
     static_cast<void>(api().LiteRtCompiledModelClearErrors(compiled_.get()));
@@ -186,7 +195,8 @@ std::vector<ProfiledEvent> CompiledModel::take_events() {
   check(api().LiteRtGetNumProfilerEvents(profiler(), &count), ErrorKind::kRun, "count the profiled events");
   if (count == 0) return {};  // the runtime refuses to hand over nothing
   std::vector<LiteRtProfilerEvent> raw(static_cast<size_t>(count));
-  check(api().LiteRtGetProfilerEvents(profiler(), count, raw.data()), ErrorKind::kRun, "read the profiled events");
+  check(api().LiteRtGetProfilerEvents(profiler(), count, raw.data()), ErrorKind::kRun,
+        "read the profiled events");
   std::vector<ProfiledEvent> events;
   events.reserve(raw.size());
   for (const LiteRtProfilerEvent& event : raw) {
@@ -196,6 +206,8 @@ std::vector<ProfiledEvent> CompiledModel::take_events() {
   return events;
 }
 
-void CompiledModel::stop_profiling() { check(api().LiteRtStopProfiler(profiler()), ErrorKind::kRun, "stop the profiler"); }
+void CompiledModel::stop_profiling() {
+  check(api().LiteRtStopProfiler(profiler()), ErrorKind::kRun, "stop the profiler");
+}
 
 }  // namespace litedelegates

@@ -19,8 +19,8 @@ size_t element_count(const std::vector<int32_t>& shape) {
 
 bool supports_host_memory(LiteRtTensorBufferRequirements requirements) {
   int count = 0;
-  check(api().LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes(requirements, &count), ErrorKind::kCompile,
-        "count the buffer types of a tensor");
+  check(api().LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes(requirements, &count),
+        ErrorKind::kCompile, "count the buffer types of a tensor");
   for (int i = 0; i < count; ++i) {
     int32_t type = 0;
     check(api().LiteRtGetTensorBufferRequirementsSupportedTensorBufferType(requirements, i, &type),
@@ -51,11 +51,13 @@ IoTensor::IoTensor(LiteRtEnvironment environment, LiteRtTensorBufferRequirements
   std::memset(memory_.get(), 0, bytes_);
   const LiteRtRankedTensorType ranked{type.runtime, layout};
   if (is_on_device_) {
-    check(api().LiteRtCreateManagedTensorBufferFromRequirements(environment, &ranked, requirements, buffer_.out()),
+    check(api().LiteRtCreateManagedTensorBufferFromRequirements(environment, &ranked, requirements,
+                                                                buffer_.out()),
           ErrorKind::kCompile, "create a buffer on the device");
   } else {
-    check(api().LiteRtCreateTensorBufferFromHostMemory(&ranked, memory_.get(), bytes_, nullptr, buffer_.out()),
-          ErrorKind::kCompile, "create a buffer over host memory");
+    check(
+        api().LiteRtCreateTensorBufferFromHostMemory(&ranked, memory_.get(), bytes_, nullptr, buffer_.out()),
+        ErrorKind::kCompile, "create a buffer over host memory");
   }
 }
 

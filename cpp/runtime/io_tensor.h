@@ -12,8 +12,8 @@
 
 namespace litedelegates {
 
-// Memory at the alignment the runtime asks of host buffers (64 bytes), with room for whole vectors at its end.
-// Free it with std::free.
+// Memory at the alignment the runtime asks of host buffers (64 bytes), with room for whole vectors at its
+// end. Free it with std::free.
 [[nodiscard]] void* aligned_memory(size_t bytes);
 
 struct FreeMemory {
@@ -23,8 +23,8 @@ using HostMemory = std::shared_ptr<void>;
 
 class IoTensor {
  public:
-  IoTensor(LiteRtEnvironment environment, LiteRtTensorBufferRequirements requirements, const ElementType& type,
-           const LiteRtLayout& layout);
+  IoTensor(LiteRtEnvironment environment, LiteRtTensorBufferRequirements requirements,
+           const ElementType& type, const LiteRtLayout& layout);
 
   [[nodiscard]] LiteRtTensorBuffer buffer() const { return buffer_.get(); }
   // Where the values are on the host. Views of it may outlive this object and keep the memory alive.

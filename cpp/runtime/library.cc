@@ -29,7 +29,7 @@ std::mutex& opening() {
 Api resolve(void* handle, const std::string& path) {
   Api table;
   std::vector<std::string> missing;
-#define LITEDELEGATES_RESOLVE(name)                                             \
+#define LITEDELEGATES_RESOLVE(name)                                          \
   table.name = reinterpret_cast<decltype(table.name)>(dlsym(handle, #name)); \
   if (table.name == nullptr) missing.emplace_back(#name);
   LITEDELEGATES_SYMBOLS(LITEDELEGATES_RESOLVE)
@@ -73,8 +73,8 @@ void open_library(const std::string& path, const std::string& folder) {
   OpenedLibrary& library = opened();
   if (library.is_open) {
     if (library.path == path) return;
-    throw Error(ErrorKind::kRuntimeLibrary, "this process already runs on " + library.path +
-                                                "; start another process to use " + path);
+    throw Error(ErrorKind::kRuntimeLibrary,
+                "this process already runs on " + library.path + "; start another process to use " + path);
   }
   const Api table = resolve(open_forever(path), path);
   check_layout(table, path);

@@ -32,7 +32,11 @@ enum LiteRtLockMode : int32_t { kLiteRtLockRead = 0, kLiteRtLockWrite = 1 };
 inline constexpr int32_t kLiteRtHostMemory = 1;  // tensor buffer type
 
 // Environment options: a tag and a typed value.
-enum LiteRtEnvTag : int32_t { kLiteRtRuntimeLibraryDir = 22, kLiteRtAutoRegister = 24, kLiteRtMinLogSeverity = 25 };
+enum LiteRtEnvTag : int32_t {
+  kLiteRtRuntimeLibraryDir = 22,
+  kLiteRtAutoRegister = 24,
+  kLiteRtMinLogSeverity = 25
+};
 enum LiteRtAnyType : int32_t { kLiteRtAnyInt = 2, kLiteRtAnyString = 8 };
 struct LiteRtEnvOption {
   int32_t tag;
@@ -112,7 +116,8 @@ LiteRtStatus LiteRtCreateEnvironment(int num_options, const LiteRtEnvOption* opt
 void LiteRtDestroyEnvironment(LiteRtEnvironment);
 
 // `address` must stay valid until the model is destroyed, and is not verified.
-LiteRtStatus LiteRtCreateModelFromBuffer(LiteRtEnvironment, const void* address, size_t size, LiteRtModel* out);
+LiteRtStatus LiteRtCreateModelFromBuffer(LiteRtEnvironment, const void* address, size_t size,
+                                         LiteRtModel* out);
 void LiteRtDestroyModel(LiteRtModel);
 
 LiteRtStatus LiteRtCreateOptions(LiteRtOptions* out);
@@ -127,12 +132,15 @@ void LiteRtDestroyOpaqueOptions(LiteRtOpaqueOptions);
 LiteRtStatus LiteRtAddOpaqueOptions(LiteRtOptions, LiteRtOpaqueOptions);
 LiteRtStatus LiteRtFindOpaqueOptionsData(LiteRtOpaqueOptions, const char* identifier, void** payload);
 
-LiteRtStatus LiteRtCreateCompiledModel(LiteRtEnvironment, LiteRtModel, LiteRtOptions, LiteRtCompiledModel* out);
+LiteRtStatus LiteRtCreateCompiledModel(LiteRtEnvironment, LiteRtModel, LiteRtOptions,
+                                       LiteRtCompiledModel* out);
 void LiteRtDestroyCompiledModel(LiteRtCompiledModel);
 // The requirements are borrowed from the compiled model and change when an input is resized.
-LiteRtStatus LiteRtGetCompiledModelInputBufferRequirements(LiteRtCompiledModel, size_t signature, size_t index,
+LiteRtStatus LiteRtGetCompiledModelInputBufferRequirements(LiteRtCompiledModel, size_t signature,
+                                                           size_t index,
                                                            LiteRtTensorBufferRequirements* borrowed);
-LiteRtStatus LiteRtGetCompiledModelOutputBufferRequirements(LiteRtCompiledModel, size_t signature, size_t index,
+LiteRtStatus LiteRtGetCompiledModelOutputBufferRequirements(LiteRtCompiledModel, size_t signature,
+                                                            size_t index,
                                                             LiteRtTensorBufferRequirements* borrowed);
 LiteRtStatus LiteRtGetCompiledModelInputTensorLayout(LiteRtCompiledModel, size_t signature, size_t index,
                                                      LiteRtLayout* out);
@@ -140,23 +148,26 @@ LiteRtStatus LiteRtGetCompiledModelOutputTensorLayouts(LiteRtCompiledModel, size
                                                        LiteRtLayout* out, bool update_allocation);
 LiteRtStatus LiteRtCompiledModelResizeInputTensor(LiteRtCompiledModel, size_t signature, size_t index,
                                                   const int* dims, size_t num_dims);
-LiteRtStatus LiteRtCompiledModelResizeInputTensorNonStrict(LiteRtCompiledModel, size_t signature, size_t index,
-                                                           const int* dims, size_t num_dims);
+LiteRtStatus LiteRtCompiledModelResizeInputTensorNonStrict(LiteRtCompiledModel, size_t signature,
+                                                           size_t index, const int* dims, size_t num_dims);
 // On a GPU this returns when the work is queued; the read lock of an output waits.
 LiteRtStatus LiteRtRunCompiledModel(LiteRtCompiledModel, size_t signature, size_t num_inputs,
-                                    LiteRtTensorBuffer* inputs, size_t num_outputs, LiteRtTensorBuffer* outputs);
+                                    LiteRtTensorBuffer* inputs, size_t num_outputs,
+                                    LiteRtTensorBuffer* outputs);
 // The text is allocated with malloc; the caller frees it.
 LiteRtStatus LiteRtCompiledModelGetErrorMessages(LiteRtCompiledModel, char** messages);
 LiteRtStatus LiteRtCompiledModelClearErrors(LiteRtCompiledModel);
 LiteRtStatus LiteRtCompiledModelGetProfiler(LiteRtCompiledModel, LiteRtProfiler* borrowed);
 
 LiteRtStatus LiteRtGetTensorBufferRequirementsBufferSize(LiteRtTensorBufferRequirements, size_t* bytes);
-LiteRtStatus LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes(LiteRtTensorBufferRequirements, int* count);
-LiteRtStatus LiteRtGetTensorBufferRequirementsSupportedTensorBufferType(LiteRtTensorBufferRequirements, int index,
-                                                                        int32_t* type);
+LiteRtStatus LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes(LiteRtTensorBufferRequirements,
+                                                                      int* count);
+LiteRtStatus LiteRtGetTensorBufferRequirementsSupportedTensorBufferType(LiteRtTensorBufferRequirements,
+                                                                        int index, int32_t* type);
 // `address` must be aligned to 64 bytes and outlive the buffer unless `release` is given.
-LiteRtStatus LiteRtCreateTensorBufferFromHostMemory(const LiteRtRankedTensorType*, void* address, size_t bytes,
-                                                    void (*release)(void*), LiteRtTensorBuffer* out);
+LiteRtStatus LiteRtCreateTensorBufferFromHostMemory(const LiteRtRankedTensorType*, void* address,
+                                                    size_t bytes, void (*release)(void*),
+                                                    LiteRtTensorBuffer* out);
 LiteRtStatus LiteRtCreateManagedTensorBufferFromRequirements(LiteRtEnvironment, const LiteRtRankedTensorType*,
                                                              LiteRtTensorBufferRequirements,
                                                              LiteRtTensorBuffer* out);
@@ -181,13 +192,14 @@ LiteRtStatus LiteRtSetAcceleratorGetVersion(LiteRtAccelerator, decltype(LiteRtAc
 LiteRtStatus LiteRtSetAcceleratorGetHardwareSupport(LiteRtAccelerator,
                                                     decltype(LiteRtAcceleratorDef::get_hardware_support));
 LiteRtStatus LiteRtSetDelegateFunction(LiteRtAccelerator, decltype(LiteRtAcceleratorDef::create_delegate));
-LiteRtStatus LiteRtSetIsAcceleratorDelegateResponsibleForJitCompilation(LiteRtAccelerator,
-                                                                        decltype(LiteRtAcceleratorDef::is_jit));
-LiteRtStatus LiteRtRegisterTensorBufferHandlers(LiteRtEnvironment, int32_t buffer_type, void* create, void* destroy,
-                                                void* lock, void* unlock, void* clear, void* import,
-                                                int32_t device_tag, int32_t queue_tag);
+LiteRtStatus LiteRtSetIsAcceleratorDelegateResponsibleForJitCompilation(
+    LiteRtAccelerator, decltype(LiteRtAcceleratorDef::is_jit));
+LiteRtStatus LiteRtRegisterTensorBufferHandlers(LiteRtEnvironment, int32_t buffer_type, void* create,
+                                                void* destroy, void* lock, void* unlock, void* clear,
+                                                void* import, int32_t device_tag, int32_t queue_tag);
 // `release` is called with the delegate when the wrapper is destroyed.
-LiteRtStatus LiteRtWrapDelegate(TfLiteDelegate*, void (*release)(TfLiteDelegate*), LiteRtDelegateWrapper* out);
+LiteRtStatus LiteRtWrapDelegate(TfLiteDelegate*, void (*release)(TfLiteDelegate*),
+                                LiteRtDelegateWrapper* out);
 
 extern LiteRtAcceleratorDef* LiteRtStaticLinkedAcceleratorCpuDef;
 

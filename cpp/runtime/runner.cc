@@ -10,7 +10,9 @@ namespace litedelegates {
 Runner::Runner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph)
     : model_(std::move(model)), signature_(signature), subgraph_(subgraph) {}
 
-const model::Subgraph& Runner::subgraph() const { return model_->file().description().subgraphs.at(subgraph_); }
+const model::Subgraph& Runner::subgraph() const {
+  return model_->file().description().subgraphs.at(subgraph_);
+}
 
 void Runner::resize_input(size_t position, const std::vector<int32_t>& shape, bool strict) {
   const std::lock_guard<std::mutex> lock(model_->running());
@@ -18,7 +20,7 @@ void Runner::resize_input(size_t position, const std::vector<int32_t>& shape, bo
   const auto resize = strict ? api().LiteRtCompiledModelResizeInputTensor
                              : api().LiteRtCompiledModelResizeInputTensorNonStrict;
   model_->check_call(resize(model_->get(), signature_, position, shape.data(), shape.size()),
-                    ErrorKind::kCompile, "resize input " + std::to_string(position), messages.text());
+                     ErrorKind::kCompile, "resize input " + std::to_string(position), messages.text());
   is_allocated_ = false;
   model_->change_layout();
 }
@@ -33,9 +35,9 @@ LiteRtLayout Runner::input_layout(size_t position) const {
 std::vector<LiteRtLayout> Runner::output_layouts() {
   const Messages messages;
   std::vector<LiteRtLayout> layouts(subgraph().outputs.size());
-  model_->check_call(api().LiteRtGetCompiledModelOutputTensorLayouts(model_->get(), signature_, layouts.size(),
-                                                                    layouts.data(), true),
-                    ErrorKind::kCompile, "allocate the tensors", messages.text());
+  model_->check_call(api().LiteRtGetCompiledModelOutputTensorLayouts(model_->get(), signature_,
+                                                                     layouts.size(), layouts.data(), true),
+                     ErrorKind::kCompile, "allocate the tensors", messages.text());
   return layouts;
 }
 
@@ -103,19 +105,22 @@ void Runner::capture_steady_plan() {
     for (size_t i = 0; i < tensors.size(); ++i) result.push_back({tensors[i], memory[i].memory().get()});
     return result;
   };
-  steady_.capture(seen->context, seen->kernels, bound(subgraph().inputs, inputs_), bound(subgraph().outputs, outputs_));
+  steady_.capture(seen->context, seen->kernels, bound(subgraph().inputs, inputs_),
+                  bound(subgraph().outputs, outputs_));
 }
 
 void Runner::run() {
   const Messages messages;
   if (steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound()) {
-    if (!steady_.run()) model_->check_call(LiteRtStatus{3}, ErrorKind::kRun, "run the model", messages.text());
+    if (!steady_.run())
+      model_->check_call(LiteRtStatus{3}, ErrorKind::kRun, "run the model", messages.text());
     return;
   }
   const LiteRtStatus status =
       api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
                                    raw_outputs_.size(), raw_outputs_.data());
-  if (status != LiteRtStatus::kOk) model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+  if (status != LiteRtStatus::kOk)
+    model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
   if (steady_version_ != model_->layout_version()) capture_steady_plan();
 }
 

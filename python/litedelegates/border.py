@@ -28,7 +28,8 @@ def quantize_array(values: Any, tensor: TensorInfo) -> Array:
         raise ValueError(f"input {tensor.name!r} holds NaN, which has no quantized value")
     limits = _limits(tensor)
     levels = np.rint(array.astype(np.float64) / tensor.scale) + tensor.zero_point
-    return np.clip(levels, *limits).astype(tensor.dtype)
+    quantized: Array = np.clip(levels, *limits).astype(tensor.dtype)
+    return quantized
 
 
 def dequantize_array(values: Array, tensor: TensorInfo) -> Array:

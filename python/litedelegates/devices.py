@@ -11,9 +11,10 @@ from importlib import resources
 
 import numpy as np
 
-from litedelegates.delegates import gpu
+from litedelegates.delegates import chain, gpu
 from litedelegates.errors import LiteDelegatesError
-from litedelegates.interpreter import Interpreter
+from litedelegates.loading import load_session
+from litedelegates.model import Model
 
 _PROBE_SECONDS = 60.0
 _PROBE = """
@@ -78,10 +79,15 @@ def probe(name: str) -> dict[str, str]:
     """Return ``{"reason": ..., "detail": ...}``; the reason is empty when the delegate works."""
     values = np.array([[1.0, -2.0, 3.5, 0.25]], np.float32)
     try:
-        with Interpreter(small_model(), delegate=name) as interpreter:
-            output = interpreter.run(values, values)
-            ran = {placement.ran for placement in interpreter.placement}
-            detail = interpreter.device
+        model = Model.load(small_model())
+        session = load_session(model, chain(name, {}), num_threads=None)
+        for index in model.subgraphs[0].inputs:
+            session.set_tensor(index, values)
+        session.invoke()
+        output = session.get_tensor(model.subgraphs[0].outputs[0])
+        ran = {placement.ran for placement in session.placement()}
+        detail = session.device
+        session.close()
     except LiteDelegatesError as error:
         return {"reason": str(error), "detail": ""}
     wanted = "builtin" if name == "none" else name

@@ -244,7 +244,7 @@ class Interpreter(DropIn):
             self._executor = None
         if not isinstance(self._session, _Closed):
             self._session.close()
-            self._session = _Closed()  # type: ignore[assignment]
+            self._session = _Closed()
 
     def __enter__(self) -> Interpreter:
         return self
@@ -278,7 +278,9 @@ class Interpreter(DropIn):
             shown = ", ".join(behind[:20]) + (f" and {len(behind) - 20} more" if len(behind) > 20 else "")
             summary = summarize(placement)
             self.close()
-            raise DelegateError(f"full delegation was required, and {len(behind)} ops stayed behind ({summary}): {shown}")
+            raise DelegateError(
+                f"full delegation was required, and {len(behind)} ops stayed behind ({summary}): {shown}"
+            )
 
 
 class _Closed:

@@ -16,7 +16,7 @@ from litedelegates.errors import InvalidModelError
 ModelSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 
 # Element types that numpy has no dtype for, and what carries their values: the bits as they are, or unpacked.
-_STAND_INS: dict[str, Any] = {
+_STAND_INS: dict[str, type[np.generic]] = {
     "string": np.bytes_,
     "resource": np.object_,
     "variant": np.object_,
@@ -51,7 +51,8 @@ def _bfloat16() -> np.dtype[Any]:
         import ml_dtypes
     except ImportError:
         return np.dtype(np.uint16)
-    return np.dtype(ml_dtypes.bfloat16)
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="an option of a delegate, such as precision_loss_allowed=True; may be repeated",
     )
     parser.add_argument(
-        "--input", metavar="FILE", help="a .npy (one input) or .npz (inputs by name) file; default: seeded random values"
+        "--input",
+        metavar="FILE",
+        help="a .npy (one input) or .npz (inputs by name) file; default: seeded random values",
     )
 
 

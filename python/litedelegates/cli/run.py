@@ -47,5 +47,5 @@ def call(options: argparse.Namespace) -> int:
             start = np.array2string(value.reshape(-1)[:6], precision=5)
             print(f"output     {name} {value.dtype}{list(value.shape)} {start}{' ...' if value.size > 6 else ''}")
         if options.output:
-            np.savez(options.output, **outputs)
+            np.savez(options.output, allow_pickle=False, **outputs)
     return 0

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Delegate = Union[Xnnpack, Gpu, Hosted]
-DelegateSpec = Union[None, str, Delegate, Iterable[Union[str, Delegate]]]
+DelegateSpec = Union[None, str, Delegate, Iterable[str | Delegate]]
 
 BY_NAME: dict[str, type[Any]] = {"xnnpack": Xnnpack, "gpu": Gpu}
 

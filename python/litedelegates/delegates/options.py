@@ -41,8 +41,8 @@ def delegate_options(cls: type[T]) -> type[T]:
         made_init(self, **options)
         _check_types(self)
 
-    made.__init__ = checked_init  # type: ignore[method-assign,misc]
-    made.__repr__ = _repr  # type: ignore[method-assign,assignment]
+    made.__init__ = checked_init  # type: ignore[method-assign]
+    made.__repr__ = _repr  # type: ignore[method-assign]
     return made
 
 

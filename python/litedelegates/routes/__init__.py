@@ -67,5 +67,12 @@ class Session(Protocol):
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran."""
 
+    @property
+    def device(self) -> str:
+        """Name of the GPU in use; empty when there is none."""
+
+    def options_in_effect(self) -> dict[str, dict[str, Any]]:
+        """Return the options as the runtime holds them."""
+
     def close(self) -> None:
         """Free everything; the session cannot be used afterwards."""

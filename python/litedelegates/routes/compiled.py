@@ -46,7 +46,8 @@ class CompiledSession:
         self.model = model
         self.chain = tuple(chain)
         self.route = Route("compiled", "the runtime's C interface takes this model")
-        payloads = _payloads(self.chain, num_threads, {**(runtime_options or {}), "enable_profiling": profiling or None})
+        runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
+        payloads = _payloads(self.chain, num_threads, runtime_options)
         start = time.perf_counter_ns()
         self.compiled = _core.CompiledModel(
             model.file,
@@ -99,7 +100,8 @@ class CompiledSession:
             )
         if tensor.element_bits < 8:
             return _unpack(data, tensor.element_type, tensor.element_bits, tuple(tensor.shape))
-        return data.view(numpy_dtype(tensor.element_type)).reshape(tensor.shape).copy()
+        value: Array = data.view(numpy_dtype(tensor.element_type)).reshape(tensor.shape)
+        return value.copy()
 
     def view(self, index: int) -> Array:
         """Return an input or output without copying it; the array keeps its memory alive."""
@@ -118,9 +120,10 @@ class CompiledSession:
         """Return the current shape of an input or output."""
         graph = self.model.subgraphs[0]
         if self.runner.is_allocated:
-            for indices, shapes in ((graph.outputs, self.runner.output_shapes), (graph.inputs, self.runner.input_shapes)):
-                if index in indices:
-                    return tuple(shapes[indices.index(index)])
+            if index in graph.outputs:
+                return tuple(self.runner.output_shapes[graph.outputs.index(index)])
+            if index in graph.inputs:
+                return tuple(self.runner.input_shapes[graph.inputs.index(index)])
         return tuple(graph.tensors[index].shape)
 
     def reset_variables(self) -> None:
@@ -160,9 +163,7 @@ class CompiledSession:
             }
             for index, op in enumerate(self.model.subgraphs[subgraph].operators):
                 ran, partition = took.get(index, ("builtin", None))
-                records.append(
-                    Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph)
-                )
+                records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
         return tuple(records)
 
     def _who(self, kernel: str) -> str:

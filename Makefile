@@ -1,0 +1,93 @@
+# Everything a developer types. Needs python3 (3.10 to 3.14), a C++20 compiler and make; the rest is fetched into .cache.
+
+PYTHON ?= python3
+MODEL ?=
+ARGS ?=
+
+BENCH := .cache/venv/bench
+TEST := .cache/venv/test
+# One build folder for each kind of build, kept, so that only what changed is compiled again.
+BUILD := build/strict
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+
+# Folders are listed too: their time changes when a file goes away.
+SOURCES := CMakeLists.txt pyproject.toml $(wildcard LICENSE README.md) $(shell find cpp python \
+  -name __pycache__ -prune -o \( -type d -o -name '*.cc' -o -name '*.h' -o -name '*.py*' \) ! -name '*.pyc' -print)
+CPP := $(shell find cpp -name '*.cc' -o -name '*.h')
+HEADERS := $(filter %.h,$(CPP))
+TIDIED := $(patsubst %.cc,build/tidy/%.ok,$(filter %.cc,$(CPP)))
+# What pyproject.toml builds with, for the development build that does without pip's isolated environment.
+BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | sed 's/", "/" "/g')
+
+# The stub is compared to the letter, and these two write it.
+STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
+
+.DELETE_ON_ERROR:
+.PHONY: help bench test lint format stub wheel sanitize clean tidy
+
+help: ## Show this text.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+
+bench: $(BENCH)/installed ## Compare float32, float16 and int8: make bench [MODEL=model.tflite] [ARGS=...].
+	$(BENCH)/bin/python benchmarks/precisions.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
+	$(TEST)/bin/python -m pytest $(ARGS)
+
+lint: $(TEST)/installed ## Check style, types, imports and the stub.
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/python tools/check_floors.py
+	$(TEST)/bin/mypy
+	$(TEST)/bin/clang-format --dry-run -Werror $(CPP)
+	$(TEST)/bin/python tools/check_stub.py
+	+@$(MAKE) --no-print-directory -j$(JOBS) tidy
+
+format: $(TEST)/installed ## Rewrite Python and C++ in the project's style.
+	$(TEST)/bin/ruff check --fix-only .
+	$(TEST)/bin/ruff format .
+	$(TEST)/bin/clang-format -i $(CPP)
+
+stub: $(TEST)/installed ## Rewrite the stub of the extension.
+	$(TEST)/bin/python tools/check_stub.py --write
+
+wheel: $(TEST)/tools ## Build a wheel into dist/.
+	$(TEST)/bin/python -m pip wheel --no-deps --wheel-dir dist .
+
+# Freed memory is kept back to catch its use, so the tests of flat memory cannot hold.
+sanitize: $(TEST)/installed ## Run the tests with AddressSanitizer and UndefinedBehaviorSanitizer [ARGS="-m pytest FILE"].
+	tools/check_sanitized.sh $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu" -k "not memory_is_flat" tests)
+
+clean: ## Remove what was built and installed; downloads in .cache stay.
+	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache
+
+# A release build as a user gets it.
+$(BENCH)/installed: $(SOURCES) tools/setup_environment.sh
+	tools/setup_environment.sh $(BENCH) $(PYTHON)
+	$(BENCH)/bin/python -m pip install --quiet '.[quantize]'
+	@touch $@
+
+# The development build, with warnings as errors. Not isolated: pip's isolated environment has a new path every time,
+# so that everything would be compiled again and clang-tidy would look for headers that are gone.
+$(TEST)/installed: $(SOURCES) $(TEST)/tools
+	$(TEST)/bin/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=$(BUILD) \
+	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON '.[dev]'
+	@touch $@
+
+$(TEST)/tools: pyproject.toml tools/setup_environment.sh
+	tools/setup_environment.sh $(TEST) $(PYTHON)
+	$(TEST)/bin/python -m pip install --quiet cmake ninja $(BUILD_REQUIRES) $(STUB_REQUIRES)
+	@touch $@
+
+tidy: $(TIDIED)
+
+# Following every path through pybind11's templates doubles the time and finds nothing of ours.
+build/tidy/cpp/bindings/%.ok: TIDY_ARGS := --checks='-clang-analyzer-*'
+
+build/tidy/%.ok: %.cc $(HEADERS) .clang-tidy
+	@echo clang-tidy $<
+	@mkdir -p $(@D)
+	@$(TEST)/bin/clang-tidy -p $(BUILD) --quiet $(TIDY_ARGS) $< 2>$(@:.ok=.log) || { cat $(@:.ok=.log) >&2; exit 1; }
+	@touch $@

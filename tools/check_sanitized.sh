@@ -1,0 +1,46 @@
+#!/bin/sh
+# Run Python on a native core built with sanitizers: check_sanitized.sh PYTHON ARGUMENT...
+# PYTHON has the package and its build tools installed. The arguments are Python's own: a script, or -m pytest tests/x.py.
+set -eu
+
+cd "$(dirname "$0")/.."
+root=$PWD
+python=$1
+shift
+case $python in */*) python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python") ;; *) python=$(command -v "$python") ;; esac
+bin=$(dirname "$python")
+build=$root/build/sanitize
+site=$build/site
+
+[ $# -gt 0 ] || {
+  echo "usage: check_sanitized.sh PYTHON ARGUMENT..., for example: ... -m pytest tests" >&2
+  exit 2
+}
+
+# Optimized lightly: at -O2 the sanitized bindings take minutes a file to compile.
+PATH=$bin:$PATH cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 \
+  -DLITEDELEGATES_SANITIZE=address,undefined -DPython_EXECUTABLE="$python" \
+  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
+PATH=$bin:$PATH cmake --build "$build"
+
+# The package with the sanitized core, found before the installed one.
+rm -rf "$site"
+mkdir -p "$site"
+cp -r python/litedelegates "$site/"
+rm -f "$site"/litedelegates/_core*.so
+cp "$build"/_core*.so "$site/litedelegates/"
+
+# Python itself is not sanitized, so the sanitizers have to come first; with them libstdc++, or a thrown exception
+# ends in an internal error of AddressSanitizer.
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
+preload=""
+for library in libasan.so libubsan.so libstdc++.so; do
+  preload="$preload $(realpath "$("$compiler" -print-file-name=$library)")"
+done
+
+# Python keeps memory to its end, which is no leak of ours. The runtime brings its own C++ library, and what one of the
+# two allocates the other may free.
+export ASAN_OPTIONS="detect_leaks=0:alloc_dealloc_mismatch=0:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+export LITEDELEGATES_SANITIZED=1 PYTHONMALLOC=malloc PYTHONPATH="$site"
+LD_PRELOAD=${preload# } exec "$python" "$@"
