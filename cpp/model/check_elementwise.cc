@@ -41,17 +41,28 @@ void check_scale_ratio(const Node& node, double ratio) {
   }
 }
 
+bool is_power_of_two(double scale) {
+  int exponent;
+  return std::frexp(scale, &exponent) == 0.5;
+}
+
 void check_sum_scales(const Node& node) {
   const Tensor& output = node.output(0);
-  const bool wide = node.op() != Op::SQUARED_DIFFERENCE && node.is_type(output, {Type::INT16}) && !node.input(0).quantization.scales.empty() &&
-                    !output.quantization.scales.empty();
+  const bool wide = node.op() != Op::SQUARED_DIFFERENCE && node.is_type(output, {Type::INT16}) &&
+                    !node.input(0).quantization.scales.empty() && !output.quantization.scales.empty();
   if (!is_quantized(node, output) && !wide) return;
   const double a = scale_of(node, node.input(0), "input 0"), b = scale_of(node, node.input(1), "input 1");
+  const double result = scale_of(node, output, "the output");
+  // Scales that are powers of two are shifts, which need no ratio.
+  const auto kind = node.op() == Op::ADD ? OptionsKind::add : OptionsKind::sub;
+  if (wide && node.option<std::uint8_t>(kind, 1, 1) != 0 && is_power_of_two(a) && is_power_of_two(b) &&
+      is_power_of_two(result)) {
+    return;
+  }
   const double twice_max = 2 * std::max(a, b);
   const double steps = std::exp2(wide ? 15 : node.op() == Op::SQUARED_DIFFERENCE ? 7 : 20);
   check_scale_ratio(node, a / twice_max);
   check_scale_ratio(node, b / twice_max);
-  const double result = scale_of(node, output, "the output");
   if (node.op() == Op::ADD) check_scale_ratio(node, twice_max / (steps * result));
   if (node.op() == Op::SQUARED_DIFFERENCE) check_scale_ratio(node, twice_max * twice_max / (steps * steps * result));
   if (node.op() == Op::SUB && twice_max / (steps * result) == 1) {
@@ -112,7 +123,9 @@ void check_broadcast(Node& node) {
     case Op::GREATER_EQUAL: check_comparison_scales(node); break;
     case Op::SELECT:
     case Op::SELECT_V2:
-      if (is_all_scalar(node)) return node.set_output(0, Dims(node.output(0).shape.begin(), node.output(0).shape.end()));
+      if (is_all_scalar(node)) {
+        return node.set_output(0, Dims(node.output(0).shape.begin(), node.output(0).shape.end()));
+      }
       // The condition of the old SELECT may be one value a row; values and output have one shape.
       if (node.op() == Op::SELECT) return node.set_output(0, node.input_shape(1));
       break;

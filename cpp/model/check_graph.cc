@@ -79,8 +79,12 @@ void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, st
 
 enum class Visit { no, open, done };
 
+// Calls are recursion, here as in the runtime.
+constexpr int kMostNested = 64;
+
 // Depth first; a call of a subgraph that is still open is a recursion without end.
-void check_calls(const Parsed& parsed, std::size_t index, std::vector<Visit>& visits) {
+void check_calls(const Parsed& parsed, std::size_t index, int depth, std::vector<Visit>& visits) {
+  if (depth > kMostNested) throw InvalidModel("calls are nested more than " + std::to_string(kMostNested) + " deep");
   visits[index] = Visit::open;
   const Subgraph& subgraph = parsed.description.subgraphs[index];
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
@@ -94,7 +98,7 @@ void check_calls(const Parsed& parsed, std::size_t index, std::vector<Visit>& vi
         if (visits[target] == Visit::open) {
           throw InvalidModel("calls subgraph " + std::to_string(called) + ", which leads back here");
         }
-        if (visits[target] == Visit::no) check_calls(parsed, target, visits);
+        if (visits[target] == Visit::no) check_calls(parsed, target, depth + 1, visits);
       }
     });
   }
@@ -150,7 +154,7 @@ void check_graph(const Parsed& parsed) {
   for (std::size_t i = 0; i < subgraphs.size(); ++i) check_subgraph(subgraphs[i], parsed.subgraphs[i], i);
   std::vector<Visit> visits(subgraphs.size(), Visit::no);
   for (std::size_t i = 0; i < subgraphs.size(); ++i) {
-    if (visits[i] == Visit::no) check_calls(parsed, i, visits);
+    if (visits[i] == Visit::no) check_calls(parsed, i, 1, visits);
   }
 }
 

@@ -95,7 +95,8 @@ void check_split(Node& node) {
   if (!axis) return set_outputs(node, std::nullopt);
   std::int64_t& size = (*shape)[*axis];
   if (size != kUnknown && size % parts != 0) {
-    node.fail(std::to_string(parts) + " parts do not divide dimension " + std::to_string(*axis) + " of " + text(*shape));
+    node.fail(std::to_string(parts) + " parts do not divide dimension " + std::to_string(*axis) + " of " +
+              text(*shape));
   }
   size = size == kUnknown ? kUnknown : size / parts;
   set_outputs(node, shape);

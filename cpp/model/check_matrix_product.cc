@@ -55,7 +55,8 @@ std::int64_t broadcast_batch(const Node& node, std::int64_t a, std::int64_t b) {
 
 void check_batch_matmul(Node& node) {
   constexpr auto kind = OptionsKind::batch_matmul;
-  const bool transpose_x = node.option<std::uint8_t>(kind, 0) != 0, transpose_y = node.option<std::uint8_t>(kind, 1) != 0;
+  const bool transpose_x = node.option<std::uint8_t>(kind, 0) != 0;
+  const bool transpose_y = node.option<std::uint8_t>(kind, 1) != 0;
   if (node.output(0).type != node.input(0).type && !node.is_type(node.output(0), {Type::INT32})) {
     node.fail(std::string("it cannot give ") + type_name(node.output(0).type));
   }

@@ -69,27 +69,6 @@ constexpr std::array kUnary = std::to_array<Op>({
     Op::IMAG, Op::COMPLEX_ABS, Op::BUCKETIZE, Op::DENSIFY,
 });
 
-// Types that only a few operators know. Given to the others, some kernels end the process instead of reporting it.
-bool is_exotic(const Tensor& tensor) {
-  switch (static_cast<Type>(tensor.type)) {
-    case Type::STRING:
-    case Type::COMPLEX64:
-    case Type::COMPLEX128:
-    case Type::RESOURCE:
-    case Type::VARIANT: return true;
-    default: return false;
-  }
-}
-
-void require_numbers(const Node& node) {
-  for (std::size_t i = 0; i < node.input_count() + node.output_count(); ++i) {
-    const bool output = i >= node.input_count();
-    if (!output && !node.has_input(i)) continue;
-    const Tensor& tensor = output ? node.output(i - node.input_count()) : node.input(i);
-    if (is_exotic(tensor)) node.fail(std::string("it cannot handle ") + type_name(tensor.type));
-  }
-}
-
 // One input and one output of the same shape.
 bool is_unary(Op op) { return std::find(kUnary.begin(), kUnary.end(), op) != kUnary.end(); }
 
@@ -152,23 +131,9 @@ void check_arity(const Node& node) {
   }
 }
 
-bool takes_exotic_types(Op op) {
-  switch (op) {
-    case Op::CONV_2D: case Op::DEPTHWISE_CONV_2D: case Op::TRANSPOSE_CONV: case Op::CONV_3D: case Op::CONV_3D_TRANSPOSE:
-    case Op::AVERAGE_POOL_2D: case Op::MAX_POOL_2D: case Op::L2_POOL_2D: case Op::FULLY_CONNECTED: case Op::BATCH_MATMUL:
-    case Op::LSTM: case Op::UNIDIRECTIONAL_SEQUENCE_LSTM: case Op::BIDIRECTIONAL_SEQUENCE_LSTM: case Op::RNN:
-    case Op::UNIDIRECTIONAL_SEQUENCE_RNN: case Op::BIDIRECTIONAL_SEQUENCE_RNN: case Op::SVDF: case Op::MEAN: case Op::SUM:
-    case Op::REDUCE_PROD: case Op::REDUCE_MAX: case Op::REDUCE_MIN: case Op::REDUCE_ANY: case Op::REDUCE_ALL:
-    case Op::ARG_MAX: case Op::ARG_MIN: case Op::CUMSUM: case Op::TOPK_V2: case Op::RESIZE_BILINEAR:
-    case Op::RESIZE_NEAREST_NEIGHBOR: case Op::PRELU: case Op::SOFTMAX: case Op::LOG_SOFTMAX: case Op::LOGISTIC:
-    case Op::TANH: case Op::QUANTIZE: case Op::DEQUANTIZE: case Op::L2_NORMALIZATION: return false;
-    default: return true;
-  }
-}
-
 void check_node(Node& node, const Parsed& parsed) {
   check_arity(node);
-  if (!takes_exotic_types(node.op())) require_numbers(node);
+  check_types(node);
   if (is_unary(node.op())) return check_elementwise(node);
   switch (node.op()) {
     case Op::CONV_2D: case Op::DEPTHWISE_CONV_2D: case Op::TRANSPOSE_CONV: case Op::CONV_3D:

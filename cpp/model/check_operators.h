@@ -10,6 +10,7 @@ namespace litedelegates::model {
 void check_operators(const Parsed& parsed);
 
 // One function a family of operators; each sets the shapes of the outputs as far as they can be told.
+void check_types(const Node& node);            // element types, for all operators
 void check_convolution(Node& node);            // CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, CONV_3D...
 void check_pooling(Node& node);                // AVERAGE_POOL_2D, MAX_POOL_2D, L2_POOL_2D
 void check_elementwise(Node& node);            // one input

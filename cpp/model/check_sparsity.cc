@@ -102,7 +102,9 @@ std::int64_t stored_element_count(const Tensor& tensor, const Table& sparsity) {
   for (std::size_t i = 0; i < block_map.size(); ++i) {
     const std::int64_t block = metadata[rank + i].scalar<std::int32_t>(slot::dim_metadata::dense_size, 0, "the size");
     const std::int64_t owner = block_map[i];
-    if (owner < 0 || owner >= static_cast<std::int64_t>(rank)) fail("the block map names dimension " + std::to_string(owner));
+    if (owner < 0 || owner >= static_cast<std::int64_t>(rank)) {
+      fail("the block map names dimension " + std::to_string(owner));
+    }
     std::int64_t& divided = sizes[static_cast<std::size_t>(owner)];
     if (block <= 0 || divided % block != 0) {
       fail("blocks of " + std::to_string(block) + " do not divide dimension " + std::to_string(owner));

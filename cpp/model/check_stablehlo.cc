@@ -83,7 +83,9 @@ void check_reduce_window(Node& node) {
   for (int slot = 0; slot < 4; ++slot) {
     const Dims values = vector_option(node, kind, slot, names[slot]);
     require_range(node, values, 1, kMost, names[slot]);
-    if (input && !values.empty() && values.size() != input->size()) node.fail(std::string(names[slot]) + " is " + text(values));
+    if (input && !values.empty() && values.size() != input->size()) {
+      node.fail(std::string(names[slot]) + " is " + text(values));
+    }
   }
   require_range(node, vector_option(node, kind, 4, "padding", 2 * kMostOptions), -kMost, kMost, "padding");
   node.set_output(0, std::nullopt);

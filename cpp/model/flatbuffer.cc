@@ -48,7 +48,7 @@ Table::Table(const File& file, std::size_t position, const char* what) : file_(&
   const auto vtable = static_cast<std::int64_t>(position) - back;
   if (vtable < 0 || static_cast<std::uint64_t>(vtable) >= file.size()) {
     throw InvalidModel(std::string(what) + " at byte " + std::to_string(position) +
-                       " has its field list outside the file");
+                       " has its field list outside the file: the file is truncated or corrupt");
   }
   vtable_ = static_cast<std::size_t>(vtable);
   vtable_size_ = file.read<std::uint16_t>(vtable_, what);

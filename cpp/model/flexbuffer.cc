@@ -169,7 +169,9 @@ class Walker {
     require(known, "a value is of an unknown kind");
     const std::size_t size = elements(start, width, width);
     for (std::size_t i = 0; i < size && slot.kind() == vector_key; ++i) check_key(back(start + i * width, width));
-    for (std::size_t i = 0; i < size && slot.kind() == vector_string; ++i) check_string(back(start + i * width, width), 1);
+    for (std::size_t i = 0; i < size && slot.kind() == vector_string; ++i) {
+      check_string(back(start + i * width, width), 1);
+    }
   }
 
   std::span<const std::uint8_t> bytes_;
@@ -185,7 +187,8 @@ FlexMap::FlexMap(std::span<const std::uint8_t> bytes) {
   if (root.kind() != map) return;
   const std::size_t size = walker.map_size(root);
   for (std::size_t i = 0; i < size; ++i) {
-    if (const auto value = walker.number(walker.element(root, i))) numbers_[std::string(walker.map_key(root, i))] = *value;
+    const auto value = walker.number(walker.element(root, i));
+    if (value) numbers_[std::string(walker.map_key(root, i))] = *value;
   }
 }
 

@@ -5,106 +5,18 @@
 #include <string>
 #include <utility>
 
+#include "parse_tensors.h"
 #include "place.h"
 #include "schema.h"
 
 namespace litedelegates::model {
 namespace {
 
-struct Buffer {
-  bool has_data = false;
-  std::span<const std::uint8_t> data;
-};
-
 struct OperatorCode {
   std::int32_t builtin_code = 0;
   std::string custom_code;
   std::int32_t version = 1;
 };
-
-std::span<const std::uint8_t> outside_range(const File& file, std::uint64_t offset, std::uint64_t size,
-                                            const char* what) {
-  if (offset > file.size() || size > file.size() - offset) {
-    throw InvalidModel(std::string(what) + " at offset " + std::to_string(offset) + " with " + std::to_string(size) +
-                       " bytes lies outside the file of " + std::to_string(file.size()) + " bytes");
-  }
-  return file.bytes().subspan(offset, size);
-}
-
-Buffer parse_buffer(const File& file, const Table& table) {
-  Buffer buffer;
-  buffer.has_data = table.has(slot::buffer::data);
-  buffer.data = table.blob(slot::buffer::data, "the data");
-  const auto offset = table.scalar<std::uint64_t>(slot::buffer::offset, 0, "the offset");
-  const auto size = table.scalar<std::uint64_t>(slot::buffer::size, 0, "the size");
-  if (offset == 0) return buffer;
-
-  // Models above 2 GB keep their data behind the flatbuffer. Writers use offset 1 as a placeholder for "none".
-  const auto outside = outside_range(file, offset, size, "the data");
-  if (offset > 1) {
-    if (buffer.has_data) throw InvalidModel("its data is both inside and behind the flatbuffer");
-    buffer = {true, outside};
-  }
-  return buffer;
-}
-
-Quantization parse_quantization(const Table& table) {
-  Quantization quantization;
-  table.check_vector(slot::quantization::min, sizeof(float), "the minimum");
-  table.check_vector(slot::quantization::max, sizeof(float), "the maximum");
-  quantization.scales = table.vector<float>(slot::quantization::scale, "the scales").copy();
-  quantization.zero_points = table.vector<std::int64_t>(slot::quantization::zero_point, "the zero points").copy();
-  quantization.quantized_dimension =
-      table.scalar<std::int32_t>(slot::quantization::quantized_dimension, 0, "the quantized dimension");
-  quantization.has_params = !quantization.scales.empty();
-
-  const auto kind = table.scalar<std::uint8_t>(slot::quantization::details_type, 0, "the quantization details");
-  const Table details = table.table(slot::quantization::details, "the quantization details");
-  switch (static_cast<QuantizationDetails>(kind)) {
-    case QuantizationDetails::custom: details.check_vector(0, 1, "the custom quantization"); break;
-    case QuantizationDetails::multi_axis:
-      details.check_vector(slot::blockwise::quantized_dimensions, 4, "the quantized dimensions");
-      [[fallthrough]];
-    case QuantizationDetails::blockwise:
-      if (!details) throw InvalidModel("its quantization details are missing");
-      quantization.is_blockwise = true;
-      quantization.scales_tensor = details.scalar<std::int32_t>(slot::blockwise::scales, 0, "the scales tensor");
-      quantization.zero_points_tensor =
-          details.scalar<std::int32_t>(slot::blockwise::zero_points, 0, "the zero points tensor");
-      quantization.block_size = details.scalar<std::int32_t>(slot::blockwise::block_size, 0, "the block size");
-      break;
-    default: break;
-  }
-  return quantization;
-}
-
-Tensor parse_tensor(const Table& table, const std::vector<Buffer>& buffers) {
-  Tensor tensor;
-  tensor.name = table.string(slot::tensor::name, "the name");
-  tensor.shape = table.vector<std::int32_t>(slot::tensor::shape, "the shape").copy();
-  tensor.shape_signature = table.vector<std::int32_t>(slot::tensor::shape_signature, "the shape signature").copy();
-  tensor.has_rank = table.scalar<std::uint8_t>(slot::tensor::has_rank, 0, "a field") != 0;
-  tensor.type = table.scalar<std::int8_t>(slot::tensor::type, 0, "the type");
-  tensor.buffer = table.scalar<std::uint32_t>(slot::tensor::buffer, 0, "the buffer");
-  tensor.external_buffer = table.scalar<std::uint32_t>(slot::tensor::external_buffer, 0, "the external buffer");
-  tensor.is_variable = table.scalar<std::uint8_t>(slot::tensor::is_variable, 0, "a field") != 0;
-  tensor.quantization = parse_quantization(table.table(slot::tensor::quantization, "the quantization"));
-
-  const TableVector variants = table.tables(slot::tensor::variant_tensors, "the variant tensors");
-  for (std::size_t i = 0; i < variants.size(); ++i) {
-    variants[i].check_vector(slot::variant::shape, sizeof(std::int32_t), "the shape of a variant");
-  }
-
-  if (tensor.buffer >= buffers.size()) {
-    throw InvalidModel("uses buffer " + std::to_string(tensor.buffer) + ", but the model has " +
-                       std::to_string(buffers.size()) + " buffers");
-  }
-  if (tensor.buffer != 0) {  // buffer 0 stands for "no data", whatever is in it
-    tensor.has_data = buffers[tensor.buffer].has_data;
-    tensor.data = buffers[tensor.buffer].data;
-  }
-  return tensor;
-}
 
 OptionsKind parse_options(const Table& table, int slot, int first, Table& options) {
   const auto type = table.scalar<std::uint8_t>(slot, 0, "the type of the options");
@@ -201,11 +113,12 @@ std::vector<OperatorCode> parse_operator_codes(const TableVector& tables) {
     in_place("operator code", i, [&] {
       const Table table = tables[i];
       // The field of one byte came first; codes above 127 are only in the wide one. The runtime takes the larger.
-      const std::int32_t narrow = table.scalar<std::int8_t>(slot::operator_code::deprecated_builtin_code, 0, "the code");
-      const auto wide = table.scalar<std::int32_t>(slot::operator_code::builtin_code, 0, "the code");
+      using namespace slot::operator_code;
+      const std::int32_t narrow = table.scalar<std::int8_t>(deprecated_builtin_code, 0, "the code");
+      const auto wide = table.scalar<std::int32_t>(builtin_code, 0, "the code");
       codes.push_back({std::max(narrow, wide),
-                       std::string(table.string(slot::operator_code::custom_code, "the custom code")),
-                       table.scalar<std::int32_t>(slot::operator_code::version, 1, "the version")});
+                       std::string(table.string(custom_code, "the custom code")),
+                       table.scalar<std::int32_t>(version, 1, "the version")});
     });
   }
   return codes;
@@ -223,7 +136,7 @@ void check_external_buffers(const Table& root) {
   }
 }
 
-std::vector<std::string> parse_metadata_names(const TableVector& tables, std::size_t buffer_count) {
+std::vector<std::string> parse_metadata_names(const TableVector& tables, const std::vector<Buffer>& buffers) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < tables.size(); ++i) {
     in_place("metadata", i, [&] {
@@ -231,9 +144,10 @@ std::vector<std::string> parse_metadata_names(const TableVector& tables, std::si
       if (!table.has(slot::metadata::name)) throw InvalidModel("it has no name");
       names.emplace_back(table.string(slot::metadata::name, "the name"));
       const auto buffer = table.scalar<std::uint32_t>(slot::metadata::buffer, 0, "the buffer");
-      if (buffer >= buffer_count) {
-        throw InvalidModel("uses buffer " + std::to_string(buffer) + ", but the model has " +
-                           std::to_string(buffer_count) + " buffers");
+      require_buffer(buffer, buffers);
+      // The runtime reads this one without asking whether it is there.
+      if (names.back() == "min_runtime_version" && !buffers[buffer].has_data) {
+        throw InvalidModel("the minimum runtime version has no data");
       }
     });
   }
@@ -285,7 +199,7 @@ Parsed parse(const File& file) {
   for (std::size_t i = 0; i < signatures.size(); ++i) {
     in_place("signature", i, [&] { model.signatures.push_back(parse_signature(signatures[i])); });
   }
-  model.metadata_names = parse_metadata_names(root.tables(slot::model::metadata, "the metadata"), buffers.size());
+  model.metadata_names = parse_metadata_names(root.tables(slot::model::metadata, "the metadata"), buffers);
   return parsed;
 }
 

@@ -16,7 +16,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "devices",
         help="list the delegates that work on this machine",
-        description="Run a small model on every delegate, each in a process of its own, and say which work and why not.",
+        description="Run a small model on every delegate, each in its own process, and say which work and why not.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(call=call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, Union
+from typing import Any
 
 from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
 from litedelegates.delegates.hosted import Hosted
@@ -25,8 +25,8 @@ __all__ = [
     "chain",
 ]
 
-Delegate = Union[Xnnpack, Gpu, Hosted]
-DelegateSpec = Union[None, str, Delegate, Iterable[str | Delegate]]
+Delegate = Xnnpack | Gpu | Hosted
+DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 BY_NAME: dict[str, type[Any]] = {"xnnpack": Xnnpack, "gpu": Gpu}
 
