@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ ONES = np.ones((1, 4), np.float32)
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("native") / "liboffset_delegate.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", target, SOURCE], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Werror", "-o", target, SOURCE], check=True)
     return str(target)
 
 
@@ -70,6 +71,17 @@ def test_a_delegate_that_fails_at_run_time_says_why(library: str) -> None:
     for _ in range(3):
         with pytest.raises(RunError, match="told to fail"):
             interpreter.run(ONES, ONES)
+
+
+def test_two_interpreters_in_two_threads_run_at_the_same_time(library: str) -> None:
+    """Each run waits inside its kernel until the other one is in its own."""
+    interpreters = [
+        Interpreter(small_models.add(), experimental_delegates=[load_delegate(library, {"meet": "1"})])
+        for _ in range(2)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        outputs = [pool.submit(interpreter.run, ONES, ONES) for interpreter in interpreters]
+        assert [output.result(timeout=60).tolist() for output in outputs] == [[[2.0] * 4]] * 2
 
 
 def test_what_is_no_delegate_is_refused() -> None:

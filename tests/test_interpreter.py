@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import litedelegates as ld
+from litedelegates.border import quantize_array
+from litedelegates.quantize import quantize
+
+DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 import numpy as np
 import pytest
 import small_models
@@ -120,6 +124,22 @@ def test_real_models_on_builtin_kernels_agree_with_the_official_builtin_kernels(
         wanted = run_official(path, inputs, experimental_op_resolver_type=resolver)
         for got, official in zip(outputs, wanted, strict=True):
             np.testing.assert_allclose(got, official, rtol=1e-4, atol=1e-4, err_msg=path.name)
+
+
+@pytest.mark.parametrize(
+    ("precision", "border"), [("float16", None), ("dynamic", None), ("int8", "float32"), ("int8", "int8")]
+)
+def test_quantized_forms_equal_the_official_interpreter_bit_for_bit(precision: str, border: str | None) -> None:
+    with np.load(DIGITS.with_name("digits_test.npz")) as data:
+        images = data["calibration_images"].astype(np.float32).reshape(-1, 1, 8, 8, 1) / 16
+    calibration = {"calibration": list(images), "border": border} if border else {}
+    model = quantize(DIGITS, precision, **calibration)
+    with ld.Interpreter(model, num_threads=1) as interpreter:
+        for image in images[:5]:
+            (info,) = interpreter.inputs
+            value = quantize_array(image, info)
+            (wanted,) = run_official(model, [value], num_threads=1)
+            np.testing.assert_array_equal(interpreter.run(value), wanted)
 
 
 def test_a_model_may_be_a_path_a_pathlike_or_bytes(tmp_path: Path) -> None:

@@ -76,3 +76,14 @@ def test_the_runtime_is_silent_unless_its_logger_is_asked(tmp_path: Path) -> Non
     )
     talking = run_python(code)
     assert "INFO:litedelegates.runtime:" in talking.stderr and "XNNPACK" in talking.stderr
+
+
+def test_only_the_accelerators_that_were_asked_for_are_loaded() -> None:
+    """Loading the GPU library alone ends the process on some boards."""
+    model = Path(__file__).parent.parent / "models/digits.tflite"
+    code = (
+        f"import litedelegates; litedelegates.Interpreter({str(model)!r}, delegate={{!r}}).allocate_tensors()\n"
+        "print('Accelerator' in open('/proc/self/maps').read())"
+    )
+    for delegate in (None, "xnnpack"):
+        assert run_python(code.format(delegate)).stdout == "False\n"

@@ -1,10 +1,13 @@
 // A small external delegate: takes every ADD of two float tensors of the same size and adds an offset to the sum, so
 // that outputs show who computed them. Built by the tests; declares what it needs of TFLite's C structures itself.
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct { int size; int data[]; } IntArray;
 typedef struct Context Context;
@@ -32,8 +35,26 @@ struct Delegate { void* data; int (*Prepare)(Context*, Delegate*); void* copy_fr
                   int64_t flags; void* builder; };
 
 enum { kOk = 0, kError = 1, kAdd = 0, kFloat32 = 1 };
-typedef struct { float offset; bool fail_prepare, fail_invoke; } Options;
+typedef struct { float offset; bool fail_prepare, fail_invoke, meet; } Options;
 typedef struct { const Options* options; int count; int (*triples)[3]; } Kernel;
+
+// With the option "meet", a run waits until another one is inside a kernel too: two runs that cannot overlap fail.
+static pthread_mutex_t meeting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
+static int present = 0;
+
+static bool meet(void) {
+  struct timespec deadline;
+  clock_gettime(CLOCK_REALTIME, &deadline);
+  deadline.tv_sec += 20;
+  bool met = true;
+  pthread_mutex_lock(&meeting);
+  ++present;
+  pthread_cond_broadcast(&arrived);
+  while (present < 2 && met) met = pthread_cond_timedwait(&arrived, &meeting, &deadline) == 0;
+  pthread_mutex_unlock(&meeting);
+  return met;
+}
 
 static void* kernel_init(Context* context, const char* buffer, size_t length) {
   (void)length;
@@ -64,6 +85,10 @@ static int kernel_invoke(Context* context, Node* node) {
   const Kernel* kernel = node->user_data;
   if (kernel->options->fail_invoke) {
     context->ReportError(context, "the offset delegate was told to fail");
+    return kError;
+  }
+  if (kernel->options->meet && !meet()) {
+    context->ReportError(context, "no other run came within 20 seconds");
     return kError;
   }
   for (int i = 0; i < kernel->count; ++i) {
@@ -116,6 +141,8 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
   for (size_t i = 0; i < count; ++i) {
     if (strcmp(keys[i], "offset") == 0) {
       options->offset = strtof(values[i], NULL);
+    } else if (strcmp(keys[i], "meet") == 0) {
+      options->meet = true;
     } else if (strcmp(keys[i], "fail") == 0) {
       options->fail_prepare = strcmp(values[i], "prepare") == 0;
       options->fail_invoke = strcmp(values[i], "invoke") == 0;
