@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import litedelegates as ld
-from litedelegates.border import quantize_array
-from litedelegates.quantize import quantize
-
-DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 import numpy as np
 import pytest
 import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
+from litedelegates.border import quantize_array
+from litedelegates.quantize import quantize
 from small_models import CASES, Case
+
+DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 
 # The official Interpreter cannot show these types, or refuses the op; ours is checked against numpy below.
 RUNNABLE = [case for case in CASES.values() if case.obstacle is None]

@@ -19,6 +19,7 @@ FLOORS = (
     "errors",
     "_core",
     "runtime",
+    "tensor_info",
     "model",
     "delegates",
     "placement",

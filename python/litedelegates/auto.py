@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.delegates import BY_NAME, Delegate, chain
+from litedelegates.delegates import BY_NAME, Delegate, chain, option_names
 from litedelegates.devices import availability
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.loading import load_session
@@ -60,8 +60,7 @@ def choose(model: Model, *, num_threads: int | None, options: dict[str, Any]) ->
         OptionError: An option that none of the delegates has.
         LiteDelegatesError: No chain runs the model; carries what the built-in kernels said.
     """
-    known = {name for cls in BY_NAME.values() for name in cls.__dataclass_fields__}
-    unknown = set(options) - known
+    unknown = set(options).difference(*(option_names(name) for name in BY_NAME))
     if unknown:
         raise OptionError(f"no delegate has the option {sorted(unknown)[0]!r}")
     sessions: dict[str, tuple[tuple[Delegate, ...], Session]] = {}
@@ -87,11 +86,7 @@ def _chain(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Delegate, .
         found = availability(name)
         if not found.is_available:
             raise LiteDelegatesError(found.reason)
-    taken = {
-        option: value
-        for option, value in options.items()
-        if any(option in BY_NAME[name].__dataclass_fields__ for name in names)
-    }
+    taken = {key: value for key, value in options.items() if any(key in option_names(name) for name in names)}
     return chain(names, taken)
 
 

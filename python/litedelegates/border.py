@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litedelegates.model import TensorInfo
+if TYPE_CHECKING:
+    from litedelegates.tensor_info import TensorInfo
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ from importlib import resources
 
 import numpy as np
 
-from litedelegates.delegates import chain, gpu
+from litedelegates.delegates import chain
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.loading import load_session
 from litedelegates.model import Model
@@ -47,9 +47,6 @@ def availability(name: str) -> Availability:
 
     The small model runs in a process of its own: a broken driver may end it, and must not end the caller's.
     """
-    reason = gpu.why_unavailable() if name == "gpu" else None
-    if reason:
-        return Availability(name, False, reason, "")
     try:
         probe = subprocess.run(
             [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.border import dequantize_array, quantize_array
-from litedelegates.delegates import Delegate, DelegateSpec, Hosted, Xnnpack, chain
-from litedelegates.delegates.options import Payloads
+from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
+from litedelegates.delegates.base import Payloads
 from litedelegates.drop_in import DropIn
 from litedelegates.errors import DelegateError, OptionError
 from litedelegates.loading import load_session
-from litedelegates.model import Model, ModelSource, TensorInfo
-from litedelegates.placement import Placement, summarize
+from litedelegates.model import Model, ModelSource
 from litedelegates.routes import Array, Route
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from litedelegates.auto import Choice
+    from litedelegates.placement import Placement
     from litedelegates.profile import Profile
+    from litedelegates.tensor_info import TensorInfo
 
 # Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
 _open_interpreters: weakref.WeakSet[Interpreter] = weakref.WeakSet()
@@ -102,7 +103,7 @@ class Interpreter(DropIn):
             self.choice = choose(self._model, num_threads=num_threads, options=options)
             delegate, options = self.choice.delegates, {}
         self.delegates = (
-            *(Hosted.from_official(official) for official in experimental_delegates or ()),
+            *_hosted(experimental_delegates or ()),
             *_resolved(chain(delegate, options), experimental_op_resolver_type),
         )
         self._num_threads = num_threads
@@ -272,6 +273,8 @@ class Interpreter(DropIn):
                 self._session.resize_input(info.index, shape, strict=True)
 
     def _require_full_delegation(self) -> None:
+        from litedelegates.placement import summarize
+
         placement = self.placement
         behind = [f"{record.op_index} {record.op_name}" for record in placement if record.ran in ("builtin", "unknown")]
         if behind:
@@ -304,6 +307,14 @@ def _only_source(*sources: ModelSource | None) -> ModelSource:
     if len(given) != 1:
         raise ValueError("give one model: a path or the content" if not given else "give one model, not several")
     return given[0]
+
+
+def _hosted(delegates: Sequence[Any]) -> tuple[Delegate, ...]:
+    if not delegates:
+        return ()
+    from litedelegates.delegates import Hosted
+
+    return tuple(Hosted.from_official(delegate) for delegate in delegates)
 
 
 def _resolved(delegates: tuple[Delegate, ...], resolver: Any) -> tuple[Delegate, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates.delegates import Delegate
 from litedelegates.model import Model
 from litedelegates.routes.choose import why_classic
-from litedelegates.routes.classic import ClassicSession
 from litedelegates.routes.compiled import CompiledSession
+
+if TYPE_CHECKING:
+    from litedelegates.routes.classic import ClassicSession
 
 
 def load_session(
@@ -28,6 +30,8 @@ def load_session(
     """
 
     def classic(reason: str) -> ClassicSession:
+        from litedelegates.routes.classic import ClassicSession
+
         official: dict[str, Any] = {
             "experimental_preserve_all_tensors": preserve_all_tensors,
             "experimental_disable_delegate_clustering": disable_delegate_clustering,

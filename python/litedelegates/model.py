@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from litedelegates import _core
 from litedelegates.errors import InvalidModelError
+
+if TYPE_CHECKING:
+    from litedelegates.tensor_info import TensorInfo
 
 ModelSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 
@@ -55,46 +56,18 @@ def _bfloat16() -> np.dtype[Any]:
     return dtype
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of a model.
+class Model:
+    """A model file that was verified; the bytes that were verified are the bytes that run.
 
     Attributes:
-        name: Its name: the signature's when the model has one for it, else the tensor's.
-        index: Tensor index, as the drop-in methods take it.
-        shape: Current shape.
-        shape_signature: The shape with -1 for every size that may change.
-        dtype: dtype of its arrays.
-        element_type: The model's element type; differs from ``dtype`` where numpy has no such type.
-        scale: Scale of a tensor quantized as a whole, else 0.0.
-        zero_point: Its zero point, else 0.
+        file: The native core's view of it.
+        path: Where it was read from; None when it came as bytes.
     """
 
-    name: str
-    index: int
-    shape: tuple[int, ...]
-    shape_signature: tuple[int, ...]
-    dtype: np.dtype[Any]
-    element_type: str
-    scale: float
-    zero_point: int
-
-    @property
-    def is_quantized(self) -> bool:
-        """Whether a scale maps its integers to real values."""
-        return self.scale != 0.0
-
-
-@dataclass
-class Model:
-    """A model file that was verified; the bytes that were verified are the bytes that run."""
-
-    file: _core.ModelFile
-    path: Path | None
-    _subgraphs: list[_core.Subgraph] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._subgraphs = self.file.subgraphs
+    def __init__(self, file: _core.ModelFile, path: str | None) -> None:
+        self.file = file
+        self.path = path
+        self._subgraphs = file.subgraphs
 
     @staticmethod
     def load(source: ModelSource) -> Model:
@@ -111,12 +84,12 @@ class Model:
         if isinstance(source, Model):
             return source
         try:
-            path = Path(source)
+            path = os.fsdecode(source)
         except TypeError:
             raise TypeError(f"a model is a path or bytes, not {type(source).__name__}") from None
-        if not path.exists():
+        if not os.path.exists(path):
             raise InvalidModelError(f"there is no model at {path}")
-        return Model(_core.ModelFile.open(str(path)), path)
+        return Model(_core.ModelFile.open(path), path)
 
     @property
     def subgraphs(self) -> list[_core.Subgraph]:
@@ -131,7 +104,7 @@ class Model:
     @property
     def name(self) -> str:
         """The file's name, or the size when it came as bytes."""
-        return self.path.name if self.path else f"{self.file.size} bytes"
+        return os.path.basename(self.path) if self.path else f"{self.file.size} bytes"
 
     def signature_of(self, subgraph: int) -> int | None:
         """Return the index of the first signature that runs a subgraph; None when no signature does."""
@@ -150,6 +123,8 @@ class Model:
 
     def tensor_info(self, subgraph: int, index: int, shape: tuple[int, ...], name: str | None) -> TensorInfo:
         """Describe a tensor; its current shape is not the file's once it was resized."""
+        from litedelegates.tensor_info import TensorInfo
+
         tensor = self.subgraphs[subgraph].tensors[index]
         scales, zero_points = tensor.scales, tensor.zero_points
         return TensorInfo(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from litedelegates.delegates import Delegate, Gpu
+from litedelegates.delegates import Delegate
+from litedelegates.delegates.base import GPU
 from litedelegates.errors import UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes import Session
@@ -86,7 +87,7 @@ def profile(
             f"per-op times need the compiled route, and this model runs on the classic one ({session.route.reason}); "
             "time_runs() measures the whole"
         )
-    if any(isinstance(delegate, Gpu) for delegate in delegates):
+    if any(delegate.hardware == GPU for delegate in delegates):
         return _whole_run(model, session, runs)
     profiled = CompiledSession(model, delegates, num_threads=num_threads, profiling=True)
     try:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from litedelegates import _core
 from litedelegates.errors import RuntimeLibraryError
@@ -36,8 +34,8 @@ class Runtime:
             does not lie in an installed package.
     """
 
-    library: Path
-    folder: Path
+    library: str
+    folder: str
     version: str | None
 
 
@@ -48,20 +46,21 @@ def find_runtime() -> Runtime:
         RuntimeLibraryError: None is installed, or it is of an unsupported version.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    library = Path(named) if named else _installed_folder()
-    if library.is_dir():
-        library = library / _LIBRARY_NAME
-    if not library.is_file():
+    library = named or _installed_folder()
+    if os.path.isdir(library):
+        library = os.path.join(library, _LIBRARY_NAME)
+    if not os.path.isfile(library):
         origin = f"{ENVIRONMENT_VARIABLE}={named}" if named else "the installed ai-edge-litert"
         raise RuntimeLibraryError(f"{origin} has no {_LIBRARY_NAME} at {library}. {INSTALL_HINT}")
-    version = _version_beside(library.parent)
+    folder = os.path.dirname(os.path.abspath(library))
+    version = _version_beside(folder)
     if version is not None and _major_minor(version) not in SUPPORTED:
         supported = " and ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         raise RuntimeLibraryError(
-            f"ai-edge-litert {version} at {library.parent} is not supported; this version of litedelegates drives "
+            f"ai-edge-litert {version} at {folder} is not supported; this version of litedelegates drives "
             f"{supported}. {INSTALL_HINT}"
         )
-    return Runtime(library, library.parent, version)
+    return Runtime(library, folder, version)
 
 
 def open_runtime() -> Runtime:
@@ -73,7 +72,7 @@ def open_runtime() -> Runtime:
     global _opened
     if _opened is None:
         runtime = find_runtime()
-        _core.open_library(str(runtime.library), folder=str(runtime.folder))
+        _core.open_library(runtime.library, folder=runtime.folder)
         _opened = runtime
     return _opened
 
@@ -112,23 +111,23 @@ def log_lines(lines: Iterable[str]) -> None:
         logger.log(level, text if severity in levels else line)
 
 
-def _installed_folder() -> Path:
+def _installed_folder() -> str:
     # Finding the parent package runs none of its code.
     spec = importlib.util.find_spec("ai_edge_litert")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeLibraryError(f"ai-edge-litert is not installed in {sys.prefix}. {INSTALL_HINT}")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return next(iter(spec.submodule_search_locations))
 
 
-def _version_beside(folder: Path) -> str | None:
+def _version_beside(folder: str) -> str | None:
     # The name of the dist-info folder holds the version; importlib.metadata takes 10 ms to say the same.
-    for info in folder.parent.glob("ai_edge_litert-*.dist-info"):
-        match = re.fullmatch(r"ai_edge_litert-(.+)\.dist-info", info.name)
-        if match:
-            return match[1]
+    prefix, suffix = "ai_edge_litert-", ".dist-info"
+    for name in os.listdir(os.path.dirname(folder)):
+        if name.startswith(prefix) and name.endswith(suffix):
+            return name[len(prefix) : -len(suffix)]
     return None
 
 
 def _major_minor(version: str) -> tuple[int, int]:
-    match = re.match(r"(\d+)\.(\d+)", version)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+    parts = version.split(".")
+    return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() else (0, 0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.interpreter import Interpreter
-from litedelegates.model import TensorInfo
+from litedelegates.tensor_info import TensorInfo
 
 Array = np.ndarray[Any, Any]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+import importlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
-from litedelegates.delegates.hosted import Hosted
+from litedelegates.delegates.base import Delegate
 from litedelegates.delegates.xnnpack import Xnnpack
 from litedelegates.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
+    from litedelegates.delegates.hosted import Hosted
 
 __all__ = [
     "Backend",
@@ -25,10 +28,29 @@ __all__ = [
     "chain",
 ]
 
-Delegate = Xnnpack | Gpu | Hosted
 DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
-BY_NAME: dict[str, type[Any]] = {"xnnpack": Xnnpack, "gpu": Gpu}
+# Delegates that can be given by name, and where their options class is.
+BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+
+
+def __getattr__(name: str) -> Any:
+    # Options classes take milliseconds to make, and most programs start with XNNPACK alone.
+    if name not in __all__:
+        raise AttributeError(f"module 'litedelegates.delegates' has no attribute {name!r}")
+    module = "hosted" if name == "Hosted" else "gpu"
+    return getattr(importlib.import_module(f"litedelegates.delegates.{module}"), name)
+
+
+def options_class(name: str) -> type[Any]:
+    """Return the options class of a delegate given by name."""
+    found: type[Any] = Xnnpack if name == "xnnpack" else __getattr__(BY_NAME[name])
+    return found
+
+
+def option_names(name: str) -> set[str]:
+    """Return the names of the options of a delegate given by name."""
+    return set(options_class(name).__dataclass_fields__)
 
 
 def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
@@ -46,24 +68,20 @@ def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
     for part in named:
         if isinstance(part, str) and part not in BY_NAME:
             raise OptionError(f"there is no delegate {part!r}. {nearest(part, ['none', 'auto', *BY_NAME])}")
-        if not isinstance(part, (str, Xnnpack, Gpu, Hosted)):
+        if not isinstance(part, (str, Delegate)):
             raise OptionError(f"a delegate is a name or an object such as Gpu(), not {type(part).__name__}")
     _check_taken(options, named)
     return tuple(_with_options(part, options) if isinstance(part, str) else part for part in named)
 
 
-def _field_names(cls: type[Any]) -> set[str]:
-    return {field.name for field in dataclasses.fields(cls)}
-
-
 def _with_options(name: str, options: dict[str, Any]) -> Delegate:
-    cls = BY_NAME[name]
-    made: Delegate = cls(**{key: value for key, value in options.items() if key in _field_names(cls)})
+    valid = option_names(name)
+    made: Delegate = options_class(name)(**{key: value for key, value in options.items() if key in valid})
     return made
 
 
 def _check_taken(options: dict[str, Any], named: list[Any]) -> None:
-    valid = set().union(*(_field_names(BY_NAME[part]) for part in named if isinstance(part, str)), set())
+    valid = set().union(*(option_names(part) for part in named if isinstance(part, str)))
     for option, value in options.items():
         if option in valid:
             continue

@@ -7,10 +7,12 @@ import enum
 import os
 import platform
 import sys
-from pathlib import Path
 
-from litedelegates.delegates.options import Payloads, delegate_options, set_options
-from litedelegates.errors import OptionError, nearest
+from litedelegates import _core
+from litedelegates.delegates import base
+from litedelegates.delegates.base import Payloads
+from litedelegates.delegates.options import delegate_options, set_options
+from litedelegates.errors import DelegateUnavailableError, OptionError, nearest
 from litedelegates.runtime import open_runtime
 
 _LIBRARY_NAME = {
@@ -74,7 +76,7 @@ _AT_LEAST_ONE = ("kernel_batch_size", "num_threads_to_upload", "num_threads_to_c
 
 
 @delegate_options
-class Gpu:
+class Gpu(base.Delegate):
     """Run on the GPU.
 
     Enumerations are also taken by name, in any case: ``Gpu(backend="webgpu")``.
@@ -152,6 +154,7 @@ class Gpu:
     enable_metal_residency_set: bool | None = None
 
     name = "gpu"
+    hardware = base.GPU
 
     def __post_init__(self) -> None:
         for option, enumeration in _ENUMS.items():
@@ -178,6 +181,17 @@ class Gpu:
             options["precision"] = Precision.FP16 if allowed else Precision.FP32
         return {"gpu_options": options}
 
+    def step(self) -> _core.Step:
+        """Return the GPU's accelerator library."""
+        reason = why_unavailable()
+        if reason:
+            raise DelegateUnavailableError(f"the GPU delegate cannot be used here: {reason}")
+        return _core.Step.accelerator_library(library_path())
+
+    def why_not_classic(self) -> str | None:
+        """The GPU's library is no TFLite delegate."""
+        return "it has no GPU delegate"
+
 
 def _by_name(option: str, value: str, enumeration: type[enum.Enum]) -> enum.Enum:
     for member in enumeration:
@@ -186,16 +200,16 @@ def _by_name(option: str, value: str, enumeration: type[enum.Enum]) -> enum.Enum
     raise OptionError(f"Gpu({option}={value!r}): {nearest(value, [m.name.lower() for m in enumeration])}")
 
 
-def library_path() -> Path:
+def library_path() -> str:
     """Return the path of the GPU's accelerator library."""
-    return open_runtime().folder / _LIBRARY_NAME
+    return os.path.join(open_runtime().folder, _LIBRARY_NAME)
 
 
 def why_unavailable() -> str | None:
     """Return why the GPU cannot be used here as far as can be told without loading its library, or None."""
     library = library_path()
-    if not library.is_file():
-        return f"the runtime has no GPU library ({library.name} is not in {library.parent})"
+    if not os.path.isfile(library):
+        return f"the runtime has no GPU library ({library} does not exist)"
     if sys.platform.startswith("linux"):
         # The library is compiled for ARMv8.1 and aborts the process on older cores, such as a Raspberry Pi 4's.
         if platform.machine() == "aarch64" and not _cpu_has("atomics"):
@@ -209,8 +223,8 @@ def why_unavailable() -> str | None:
 
 
 def _cpu_has(feature: str) -> bool:
-    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    return any(feature in line.split() for line in lines if line.startswith("Features"))
+    with open("/proc/cpuinfo", errors="replace") as lines:
+        return any(feature in line.split() for line in lines if line.startswith("Features"))
 
 
 def _can_open(library: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from litedelegates.delegates.options import Payloads, delegate_options
+from litedelegates import _core
+from litedelegates.delegates.base import Delegate
+from litedelegates.delegates.options import delegate_options
 from litedelegates.errors import DelegateError
 
 
 @delegate_options
-class Hosted:
+class Hosted(Delegate):
     """Run on a TFLite delegate that something else created.
 
     Attributes:
@@ -43,6 +45,6 @@ class Hosted:
         # What the official interpreters ask of the objects in `experimental_delegates`.
         return self.address
 
-    def payloads(self) -> Payloads:
-        """Return no options: the delegate was created with its own."""
-        return {}
+    def step(self) -> _core.Step:
+        """Return the delegate by its address."""
+        return _core.Step.hosted(self.title, address=self.address)

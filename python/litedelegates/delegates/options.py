@@ -17,7 +17,6 @@ from typing import Any, TypeVar, Union, dataclass_transform
 from litedelegates.errors import OptionError, nearest
 
 T = TypeVar("T")
-Payloads = dict[str, dict[str, Any]]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from litedelegates.delegates.options import Payloads, delegate_options, set_options
+from litedelegates import _core
+from litedelegates.delegates.base import Delegate, Payloads
+from litedelegates.delegates.options import delegate_options, set_options
 from litedelegates.errors import OptionError, nearest
 
 # Bits of the runtime's XNNPACK flags, by name.
@@ -26,7 +28,7 @@ DEFAULT_FLAGS = frozenset({"signed_int8", "unsigned_int8"})
 
 
 @delegate_options
-class Xnnpack:
+class Xnnpack(Delegate):
     """Run on the CPU with XNNPACK.
 
     Attributes:
@@ -73,3 +75,12 @@ class Xnnpack:
         if "flags" in options:
             options["flags"] = sum(FLAGS[flag] for flag in options["flags"])
         return {"xnnpack": options}
+
+    def step(self) -> _core.Step:
+        """Return the runtime's own CPU accelerator."""
+        return _core.Step.cpu()
+
+    def why_not_classic(self) -> str | None:
+        """Only the number of threads can be told to the classic runtime."""
+        extra = set(set_options(self)) - {"num_threads"}
+        return f"its XNNPACK takes num_threads and not {', '.join(sorted(extra))}" if extra else None

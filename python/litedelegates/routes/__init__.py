@@ -7,11 +7,12 @@ official Interpreter of the same wheel, for the models that the first cannot run
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from litedelegates.placement import Placement
+if TYPE_CHECKING:
+    from litedelegates.placement import Placement
 
 Array = np.ndarray[Any, Any]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.delegates import Delegate, Gpu, Hosted, Xnnpack
-from litedelegates.delegates.options import set_options
+from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.errors import CompileError, RunError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.placement import Placement
@@ -37,7 +36,7 @@ class ClassicSession:
         self._asked = "+".join(delegate.name for delegate in chain) or "none"
         xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
-        source = {"model_path": str(model.path)} if model.path else {"model_content": model.file.bytes.tobytes()}
+        source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         start = time.perf_counter_ns()
         try:
@@ -48,7 +47,7 @@ class ClassicSession:
                     **source,
                     num_threads=threads,
                     experimental_op_resolver_type=resolver,
-                    experimental_delegates=[delegate for delegate in chain if isinstance(delegate, Hosted)],
+                    experimental_delegates=[delegate for delegate in chain if delegate.name == "hosted"],
                     **(official_options or {}),
                 )
         except (ValueError, RuntimeError) as error:
@@ -160,11 +159,6 @@ def _ops_between(ops: Sequence[Any], inputs: set[int], outputs: set[int]) -> set
 
 def _refuse_what_it_cannot_take(chain: Sequence[Delegate], reason: str) -> None:
     for delegate in chain:
-        if isinstance(delegate, Gpu):
-            raise UnsupportedError(f"this model needs the classic runtime ({reason}), which has no GPU delegate")
-        extra = set(set_options(delegate)) - {"num_threads"} if isinstance(delegate, Xnnpack) else set()
-        if extra:
-            raise UnsupportedError(
-                f"this model needs the classic runtime ({reason}), whose XNNPACK takes num_threads and not "
-                f"{', '.join(sorted(extra))}"
-            )
+        obstacle = delegate.why_not_classic()
+        if obstacle:
+            raise UnsupportedError(f"this model needs the classic runtime ({reason}), and {obstacle}")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import re
+import functools
+import operator
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from litedelegates import _core
-from litedelegates.delegates import Delegate, Gpu, Hosted, Xnnpack
-from litedelegates.delegates.gpu import library_path, why_unavailable
-from litedelegates.delegates.options import Payloads, from_toml, to_toml
-from litedelegates.errors import DelegateUnavailableError
+from litedelegates.delegates import Delegate
+from litedelegates.delegates.base import CPU, Payloads
+from litedelegates.delegates.options import from_toml, to_toml
 from litedelegates.model import Model, numpy_dtype
-from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
 from litedelegates.runtime import log_lines, log_severity, open_runtime
 
-_CPU, _GPU = 1, 2
+if TYPE_CHECKING:
+    from litedelegates.placement import Placement
+
 # How the kernels of delegates name themselves in the execution plan.
 _KERNEL_NAMES = {"TfLiteXNNPackDelegate": "xnnpack", "YNNPackDelegate": "xnnpack"}
-_KERNEL_PATTERNS = ((re.compile("WEBGPU|ML_DRIFT|LITERT_CL|METAL", re.IGNORECASE), "gpu"),)
+_GPU_KERNELS = ("WEBGPU", "ML_DRIFT", "LITERT_CL", "METAL")
 
 
 def asked(chain: Sequence[Delegate]) -> str:
@@ -51,9 +52,9 @@ class CompiledSession:
         start = time.perf_counter_ns()
         self.compiled = _core.CompiledModel(
             model.file,
-            steps=[_step(delegate) for delegate in self.chain],
+            steps=[delegate.step() for delegate in self.chain],
             payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
-            hardware=_CPU | (_GPU if any(isinstance(delegate, Gpu) for delegate in self.chain) else 0),
+            hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
             is_profiled=profiling,
             log_severity=log_severity(),
         )
@@ -152,6 +153,8 @@ class CompiledSession:
 
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran, read from the execution plan."""
+        from litedelegates.placement import Placement
+
         records: list[Placement] = []
         for subgraph, plan in self.compiled.plans():
             if subgraph >= len(self.model.subgraphs):
@@ -169,19 +172,17 @@ class CompiledSession:
     def _who(self, kernel: str) -> str:
         if kernel in _KERNEL_NAMES:
             return _KERNEL_NAMES[kernel]
-        for pattern, name in _KERNEL_PATTERNS:
-            if pattern.search(kernel):
-                return name
-        hosted = [delegate.title for delegate in self.chain if isinstance(delegate, Hosted)]
-        return kernel or (hosted[0] if len(hosted) == 1 else "unknown")
+        if any(part in kernel.upper() for part in _GPU_KERNELS):
+            return "gpu"
+        return kernel or "unknown"
 
     @property
     def device(self) -> str:
         """Name of the GPU that was chosen, as the runtime logs it; empty when there is none."""
         for line in self.compiled.log_lines:
-            found = re.search(r"Selected adapter: (.+?), arch", line)
+            _, found, adapter = line.partition("Selected adapter: ")
             if found:
-                return found[1]
+                return adapter.split(", arch")[0]
         return ""
 
     def options_in_effect(self) -> Payloads:
@@ -192,17 +193,6 @@ class CompiledSession:
         """Free the runtime's objects."""
         del self.set_tensor, self.invoke, self.runner, self.compiled
         self._signature_runners.clear()
-
-
-def _step(delegate: Delegate) -> _core.Step:
-    if isinstance(delegate, Xnnpack):
-        return _core.Step.cpu()
-    if isinstance(delegate, Gpu):
-        reason = why_unavailable()
-        if reason:
-            raise DelegateUnavailableError(f"the GPU delegate cannot be used here: {reason}")
-        return _core.Step.accelerator_library(str(library_path()))
-    return _core.Step.hosted(delegate.title, address=delegate.address)
 
 
 def _payloads(chain: Sequence[Delegate], num_threads: int | None, runtime_options: dict[str, Any]) -> Payloads:
