@@ -10,6 +10,9 @@ import pytest
 import small_models
 from litedelegates import DelegateError, Interpreter, UnsupportedError
 from litedelegates.placement import Placement, summarize
+from litedelegates.quantize import quantize
+
+DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 
 
 def test_the_execution_plan_tells_which_ops_xnnpack_took() -> None:
@@ -40,6 +43,16 @@ def test_full_delegation_can_be_required_and_names_what_stayed_behind() -> None:
     Interpreter(small_models.conv(), require_full_delegation=True)
     with pytest.raises(DelegateError, match="1 CUMSUM"):
         Interpreter(small_models.partly_delegated(), require_full_delegation=True)
+
+
+def test_models_whose_outputs_were_renamed_by_a_signature_are_placed_too() -> None:
+    """The runtime shows delegates the signature's names in place of the tensors' own."""
+    with np.load(DIGITS.with_name("digits_test.npz")) as data:
+        images = list(data["calibration_images"][:16].astype(np.float32).reshape(-1, 1, 8, 8, 1) / 16)
+    interpreter = Interpreter(quantize(DIGITS, "int8", images))
+    records = interpreter.placement
+    assert [record.op_index for record in records] == list(range(len(records)))
+    assert sum(record.ran == "xnnpack" for record in records) > 10
 
 
 def test_bodies_of_control_flow_are_listed_with_their_subgraph() -> None:

@@ -118,22 +118,27 @@ void CompiledModel::compile(const CompileRequest& request) {
         ErrorKind::kCompile, "compile the model");
 }
 
+// Whether a plan may be that of a subgraph: the same names, and room for the tensors that delegates append.
+// Inputs and outputs are left out, because the runtime gives them the names of the signature.
+static bool fits(const SubgraphPlan& plan, const model::Subgraph& subgraph) {
+  if (subgraph.tensors.size() > plan.tensor_names.size()) return false;
+  std::vector<bool> is_border(subgraph.tensors.size(), false);
+  for (const int32_t index : subgraph.inputs) is_border[static_cast<size_t>(index)] = true;
+  for (const int32_t index : subgraph.outputs) is_border[static_cast<size_t>(index)] = true;
+  for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
+    if (!is_border[i] && subgraph.tensors[i].name != plan.tensor_names[i]) return false;
+  }
+  return true;
+}
+
 std::vector<size_t> CompiledModel::planned_subgraphs() const {
   // A delegate is not told which subgraph it sees. They come in the model's order, some left out, so each
-  // plan belongs to the next subgraph whose tensors have the same names (delegates append tensors of their
-  // own).
+  // plan belongs to the next subgraph that it fits.
   const auto& subgraphs = file_->description().subgraphs;
   std::vector<size_t> indices;
   size_t next = 0;
   for (const Spy::Visit& seen : spy_.visits()) {
-    const SubgraphPlan& plan = seen.plan;
-    const auto has_names = [&](const model::Subgraph& subgraph) {
-      return subgraph.tensors.size() <= plan.tensor_names.size() &&
-             std::equal(
-                 subgraph.tensors.begin(), subgraph.tensors.end(), plan.tensor_names.begin(),
-                 [](const model::Tensor& tensor, const std::string& name) { return tensor.name == name; });
-    };
-    while (next < subgraphs.size() && !has_names(subgraphs[next])) ++next;
+    while (next < subgraphs.size() && !fits(seen.plan, subgraphs[next])) ++next;
     indices.push_back(next);  // past the end when no subgraph fits: the caller says "unknown"
     if (next < subgraphs.size()) ++next;
   }

@@ -56,18 +56,43 @@ def _bfloat16() -> np.dtype[Any]:
     return dtype
 
 
+class Subgraph:
+    """A subgraph as Python values, each made when first asked for: a model may have thousands of tensors."""
+
+    def __init__(self, native: _core.Subgraph) -> None:
+        self._native = native
+        self.inputs: tuple[int, ...] = tuple(native.inputs)
+        self.outputs: tuple[int, ...] = tuple(native.outputs)
+
+    @property
+    def name(self) -> str:
+        """The subgraph's name."""
+        return self._native.name
+
+    @cached_property
+    def tensors(self) -> list[_core.Tensor]:
+        """The tensors, by index."""
+        return self._native.tensors
+
+    @cached_property
+    def operators(self) -> list[_core.Operator]:
+        """The ops in the order they run."""
+        return self._native.operators
+
+
 class Model:
     """A model file that was verified; the bytes that were verified are the bytes that run.
 
     Attributes:
         file: The native core's view of it.
         path: Where it was read from; None when it came as bytes.
+        subgraphs: The subgraphs; the first is the one that `Interpreter.invoke` runs.
     """
 
     def __init__(self, file: _core.ModelFile, path: str | None) -> None:
         self.file = file
         self.path = path
-        self._subgraphs = file.subgraphs
+        self.subgraphs = [Subgraph(native) for native in file.subgraphs]
 
     @staticmethod
     def load(source: ModelSource) -> Model:
@@ -90,11 +115,6 @@ class Model:
         if not os.path.exists(path):
             raise InvalidModelError(f"there is no model at {path}")
         return Model(_core.ModelFile.open(path), path)
-
-    @property
-    def subgraphs(self) -> list[_core.Subgraph]:
-        """The subgraphs; the first is the one that `Interpreter.invoke` runs."""
-        return self._subgraphs
 
     @cached_property
     def signatures(self) -> list[_core.Signature]:

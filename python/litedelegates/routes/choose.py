@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from litedelegates import _core
-from litedelegates.model import Model
+from litedelegates.model import Model, Subgraph
 
 # Border types that the compiled route hands over packed, where everybody expects one value an element.
 _PACKED = frozenset({"int4", "int2", "uint4"})
@@ -36,7 +36,7 @@ def why_classic(model: Model) -> str | None:
     return None
 
 
-def _why_run_time_size(subgraph: _core.Subgraph) -> str | None:
+def _why_run_time_size(subgraph: Subgraph) -> str | None:
     """Outputs of unknown size where every input's size is known can only depend on values."""
     if any(-1 in subgraph.tensors[index].shape_signature for index in subgraph.inputs):
         return None
@@ -50,7 +50,7 @@ def _is_entry(model: Model, subgraph: int) -> bool:
     return subgraph == 0 or model.signature_of(subgraph) is not None
 
 
-def _why_border(subgraph: _core.Subgraph) -> str | None:
+def _why_border(subgraph: Subgraph) -> str | None:
     inputs, outputs = subgraph.inputs, subgraph.outputs
     if not outputs:
         return "it has no outputs"
@@ -67,7 +67,7 @@ def _why_border(subgraph: _core.Subgraph) -> str | None:
     return None
 
 
-def _covers(signature: _core.Signature, subgraph: _core.Subgraph) -> bool:
+def _covers(signature: _core.Signature, subgraph: Subgraph) -> bool:
     inputs = {tensor for _, tensor in signature.inputs}
     outputs = {tensor for _, tensor in signature.outputs}
     return inputs == set(subgraph.inputs) and outputs == set(subgraph.outputs)

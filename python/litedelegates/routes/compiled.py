@@ -85,10 +85,10 @@ class CompiledSession:
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of an input, an output or a constant."""
         graph = self.model.subgraphs[subgraph]
-        if not 0 <= index < len(graph.tensors):
-            raise ValueError(f"the model has no tensor {index}: it has {len(graph.tensors)} tensors")
         if subgraph == 0 and (index in graph.outputs or index in graph.inputs):
             return self.runner.get_tensor(index)
+        if not 0 <= index < len(graph.tensors):
+            raise ValueError(f"the model has no tensor {index}: it has {len(graph.tensors)} tensors")
         return self._constant(subgraph, index)
 
     def _constant(self, subgraph: int, index: int) -> Array:
