@@ -10,13 +10,14 @@ namespace {
 void require_type(const Node& node, const Tensor& outside, const Subgraph& called, std::int32_t inside) {
   const Tensor& tensor = called.tensors[static_cast<std::size_t>(inside)];
   if (outside.type != tensor.type) {
-    node.fail(std::string("it passes ") + type_name(outside.type) + " as " + type_name(tensor.type) + " to or from " +
-              "the subgraph that it calls");
+    node.fail(std::string("it passes ") + type_name(outside.type) + " as " + type_name(tensor.type) +
+              " to or from " + "the subgraph that it calls");
   }
 }
 
 // Inputs, from `first` on, and outputs are copied one to one between the operator and the subgraph it calls.
-void require_match(const Node& node, const Parsed& parsed, std::int64_t called, std::size_t first, bool condition) {
+void require_match(const Node& node, const Parsed& parsed, std::int64_t called, std::size_t first,
+                   bool condition) {
   const Subgraph& target = parsed.description.subgraphs[static_cast<std::size_t>(called)];
   const std::size_t inputs = node.input_count() - first, outputs = condition ? 1 : node.output_count();
   if (target.inputs.size() != inputs || target.outputs.size() != outputs) {
@@ -24,8 +25,10 @@ void require_match(const Node& node, const Parsed& parsed, std::int64_t called, 
               " inputs and gives " + std::to_string(target.outputs.size()) + " outputs, but " +
               std::to_string(inputs) + " and " + std::to_string(outputs) + " are needed");
   }
-  for (std::size_t i = 0; i < inputs; ++i) require_type(node, node.input(first + i), target, target.inputs[i]);
-  for (std::size_t i = 0; i < outputs && !condition; ++i) require_type(node, node.output(i), target, target.outputs[i]);
+  for (std::size_t i = 0; i < inputs; ++i)
+    require_type(node, node.input(first + i), target, target.inputs[i]);
+  for (std::size_t i = 0; i < outputs && !condition; ++i)
+    require_type(node, node.output(i), target, target.outputs[i]);
 }
 
 }  // namespace
@@ -44,12 +47,15 @@ void check_call(Node& node, const Parsed& parsed) {
       require_match(node, parsed, called[0], 0, true);
       require_match(node, parsed, called[1], 0, false);
       break;
-    case Op::CALL_ONCE: require_match(node, parsed, called[0], 0, false); break;
+    case Op::CALL_ONCE:
+      require_match(node, parsed, called[0], 0, false);
+      break;
     case Op::STABLEHLO_COMPOSITE:
       check_composite(node);
       for (const std::int64_t body : called) require_match(node, parsed, body, 0, false);
       break;
-    default: break;
+    default:
+      break;
   }
   for (std::size_t i = 0; i < outputs; ++i) node.set_output(i, std::nullopt);
 }

@@ -33,15 +33,16 @@ std::int64_t output_size(const Node& node, std::int64_t input, const Window& win
   const std::int64_t reach = padding == kPaddingSame ? 1 : (window.filter - 1) * window.dilation + 1;
   const std::int64_t size = (input + window.stride - reach) / window.stride;
   if (input < 1 || size < 1) {
-    node.fail("a filter of " + std::to_string(window.filter) + " with dilation " + std::to_string(window.dilation) +
-              " does not fit an input of " + std::to_string(input));
+    node.fail("a filter of " + std::to_string(window.filter) + " with dilation " +
+              std::to_string(window.dilation) + " does not fit an input of " + std::to_string(input));
   }
   return size;
 }
 
 int padding_of(const Node& node, OptionsKind kind) {
   const int padding = node.option<std::int8_t>(kind, 0);
-  if (padding != kPaddingSame && padding != kPaddingValid) node.fail("the padding is " + std::to_string(padding));
+  if (padding != kPaddingSame && padding != kPaddingValid)
+    node.fail("the padding is " + std::to_string(padding));
   return padding;
 }
 
@@ -62,7 +63,8 @@ void check_bias(const Node& node, std::size_t index, std::int64_t channels) {
   if (!node.has_input(index) || !node.input_shape(index)) return;
   const std::int64_t count = element_count(*node.input_shape(index));
   if (count != kUnknown && channels != kUnknown && count != channels) {
-    node.fail("the bias has " + std::to_string(count) + " elements for " + std::to_string(channels) + " channels");
+    node.fail("the bias has " + std::to_string(count) + " elements for " + std::to_string(channels) +
+              " channels");
   }
 }
 
@@ -169,7 +171,8 @@ void check_transpose_conv(Node& node) {
   node.set_output(0, *shape);
 }
 
-// Filter [depth, height, width, inputs, outputs]; transposed, the last two are exchanged and the output shape is given.
+// Filter [depth, height, width, inputs, outputs]; transposed, the last two are exchanged and the output shape
+// is given.
 void check_conv_3d(Node& node) {
   constexpr auto kind = OptionsKind::conv_3d;
   const bool transposed = node.op() == Op::CONV_3D_TRANSPOSE;
@@ -215,10 +218,14 @@ void check_conv_3d(Node& node) {
 
 void check_convolution(Node& node) {
   switch (node.op()) {
-    case Op::CONV_2D: return check_conv_2d(node);
-    case Op::DEPTHWISE_CONV_2D: return check_depthwise_conv_2d(node);
-    case Op::TRANSPOSE_CONV: return check_transpose_conv(node);
-    default: return check_conv_3d(node);
+    case Op::CONV_2D:
+      return check_conv_2d(node);
+    case Op::DEPTHWISE_CONV_2D:
+      return check_depthwise_conv_2d(node);
+    case Op::TRANSPOSE_CONV:
+      return check_transpose_conv(node);
+    default:
+      return check_conv_3d(node);
   }
 }
 

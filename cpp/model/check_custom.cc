@@ -8,11 +8,12 @@ namespace {
 
 // Custom operators that the runtime itself brings along. All others are checked by whoever brings them.
 
-double bounded(const Node& node, const FlexMap& options, const char* key, double fallback, double least, double most) {
+double bounded(const Node& node, const FlexMap& options, const char* key, double fallback, double least,
+               double most) {
   const double value = options.number(key, fallback);
   if (!(value >= least && value <= most)) {
-    node.fail(std::string(key) + " is " + std::to_string(value) + ", outside " + std::to_string(least) + " to " +
-              std::to_string(most));
+    node.fail(std::string(key) + " is " + std::to_string(value) + ", outside " + std::to_string(least) +
+              " to " + std::to_string(most));
   }
   return value;
 }
@@ -80,7 +81,8 @@ void check_mfcc(const Node& node) {
   node.ranked_input(0, 3, "the input");
 }
 
-// Inputs: input, filter [outputs, height, width, inputs], bias. Its options are a C structure, not a flexbuffer.
+// Inputs: input, filter [outputs, height, width, inputs], bias. Its options are a C structure, not a
+// flexbuffer.
 void check_transpose_conv_bias(const Node& node) {
   require_inputs(node, 3, 1);
   const Dims* input = node.ranked_input(0, 4, "the input");
@@ -89,7 +91,8 @@ void check_transpose_conv_bias(const Node& node) {
   if (input != nullptr && filter != nullptr) {
     require_equal(node, (*input)[3], (*filter)[3], "input and filter differ in channels");
   }
-  if (filter != nullptr && bias != nullptr) require_equal(node, (*filter)[0], (*bias)[0], "filter and bias differ");
+  if (filter != nullptr && bias != nullptr)
+    require_equal(node, (*filter)[0], (*bias)[0], "filter and bias differ");
 }
 
 // The program of an accelerator, stored anywhere in the file.

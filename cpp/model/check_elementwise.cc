@@ -25,7 +25,9 @@ Dims broadcast(const Node& node, const Dims& a, const Dims& b) {
   return result;
 }
 
-bool is_quantized(const Node& node, const Tensor& tensor) { return node.is_type(tensor, {Type::INT8, Type::UINT8}); }
+bool is_quantized(const Node& node, const Tensor& tensor) {
+  return node.is_type(tensor, {Type::INT8, Type::UINT8});
+}
 
 double scale_of(const Node& node, const Tensor& tensor, const char* what) {
   const auto& scales = tensor.quantization.scales;
@@ -37,7 +39,8 @@ double scale_of(const Node& node, const Tensor& tensor, const char* what) {
 void check_scale_ratio(const Node& node, double ratio) {
   constexpr double kMost = 1 - 1e-9;  // closer to 1 it is rounded up
   if (!(ratio > 0 && ratio < kMost)) {
-    node.fail("the quantization scales of inputs and output differ too much (ratio " + std::to_string(ratio) + ")");
+    node.fail("the quantization scales of inputs and output differ too much (ratio " + std::to_string(ratio) +
+              ")");
   }
 }
 
@@ -64,9 +67,11 @@ void check_sum_scales(const Node& node) {
   check_scale_ratio(node, a / twice_max);
   check_scale_ratio(node, b / twice_max);
   if (node.op() == Op::ADD) check_scale_ratio(node, twice_max / (steps * result));
-  if (node.op() == Op::SQUARED_DIFFERENCE) check_scale_ratio(node, twice_max * twice_max / (steps * steps * result));
+  if (node.op() == Op::SQUARED_DIFFERENCE)
+    check_scale_ratio(node, twice_max * twice_max / (steps * steps * result));
   if (node.op() == Op::SUB && twice_max / (steps * result) == 1) {
-    node.fail("the quantization scales make the output multiplier exactly 1, which the runtime cannot represent");
+    node.fail(
+        "the quantization scales make the output multiplier exactly 1, which the runtime cannot represent");
   }
 }
 
@@ -103,9 +108,14 @@ void check_elementwise(Node& node) {
   switch (node.op()) {
     case Op::SOFTMAX:
     case Op::LOG_SOFTMAX:
-    case Op::L2_NORMALIZATION: check_softmax(node); break;
-    case Op::LOCAL_RESPONSE_NORMALIZATION: node.ranked_input(0, 4, "the input"); break;
-    default: break;
+    case Op::L2_NORMALIZATION:
+      check_softmax(node);
+      break;
+    case Op::LOCAL_RESPONSE_NORMALIZATION:
+      node.ranked_input(0, 4, "the input");
+      break;
+    default:
+      break;
   }
   node.set_output(0, node.input_shape(0));
 }
@@ -114,13 +124,17 @@ void check_broadcast(Node& node) {
   switch (node.op()) {
     case Op::ADD:
     case Op::SUB:
-    case Op::SQUARED_DIFFERENCE: check_sum_scales(node); break;
+    case Op::SQUARED_DIFFERENCE:
+      check_sum_scales(node);
+      break;
     case Op::EQUAL:
     case Op::NOT_EQUAL:
     case Op::LESS:
     case Op::LESS_EQUAL:
     case Op::GREATER:
-    case Op::GREATER_EQUAL: check_comparison_scales(node); break;
+    case Op::GREATER_EQUAL:
+      check_comparison_scales(node);
+      break;
     case Op::SELECT:
     case Op::SELECT_V2:
       if (is_all_scalar(node)) {
@@ -129,7 +143,8 @@ void check_broadcast(Node& node) {
       // The condition of the old SELECT may be one value a row; values and output have one shape.
       if (node.op() == Op::SELECT) return node.set_output(0, node.input_shape(1));
       break;
-    default: break;
+    default:
+      break;
   }
   Shape result = Dims{};
   for (std::size_t i = 0; i < node.input_count(); ++i) {

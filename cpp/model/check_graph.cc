@@ -10,12 +10,13 @@ namespace {
 
 std::string count_of(std::size_t count, const char* what) { return std::to_string(count) + " " + what; }
 
-void check_indices(const std::vector<std::int32_t>& indices, std::size_t tensors, const char* what, bool optional) {
+void check_indices(const std::vector<std::int32_t>& indices, std::size_t tensors, const char* what,
+                   bool optional) {
   for (const std::int32_t index : indices) {
     if (optional && index == kAbsent) continue;
     if (index < 0 || static_cast<std::size_t>(index) >= tensors) {
-      throw InvalidModel(std::string(what) + " is tensor " + std::to_string(index) + ", but the subgraph has " +
-                         count_of(tensors, "tensors"));
+      throw InvalidModel(std::string(what) + " is tensor " + std::to_string(index) +
+                         ", but the subgraph has " + count_of(tensors, "tensors"));
     }
   }
 }
@@ -34,13 +35,14 @@ std::vector<bool> initially_available(const Subgraph& subgraph) {
 void check_operator_order(const Operator& op, std::vector<bool>& available) {
   for (const std::int32_t index : op.inputs) {
     if (index != kAbsent && !available[static_cast<std::size_t>(index)]) {
-      throw InvalidModel(std::string(operator_name(op.builtin_code)) + " reads tensor " + std::to_string(index) +
-                         " before anything has written it");
+      throw InvalidModel(std::string(operator_name(op.builtin_code)) + " reads tensor " +
+                         std::to_string(index) + " before anything has written it");
     }
   }
   for (const std::int32_t index : op.outputs) {
     if (available[static_cast<std::size_t>(index)]) {
-      throw InvalidModel(std::string(operator_name(op.builtin_code)) + " writes tensor " + std::to_string(index) +
+      throw InvalidModel(std::string(operator_name(op.builtin_code)) + " writes tensor " +
+                         std::to_string(index) +
                          ", which is an input, a constant, a variable or the output of another operator");
     }
     available[static_cast<std::size_t>(index)] = true;
@@ -55,8 +57,8 @@ void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, st
   });
   for (const std::int32_t input : subgraph.inputs) {
     if (subgraph.tensors[static_cast<std::size_t>(input)].has_data) {
-      throw InvalidModel("subgraph " + std::to_string(index) + ": its input, tensor " + std::to_string(input) +
-                         ", is a constant of the file and cannot be written");
+      throw InvalidModel("subgraph " + std::to_string(index) + ": its input, tensor " +
+                         std::to_string(input) + ", is a constant of the file and cannot be written");
     }
   }
   std::vector<bool> available = initially_available(subgraph);
@@ -71,8 +73,8 @@ void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, st
   }
   for (const std::int32_t output : subgraph.outputs) {
     if (!available[static_cast<std::size_t>(output)]) {
-      throw InvalidModel("subgraph " + std::to_string(index) + ": its output, tensor " + std::to_string(output) +
-                         ", is written by no operator");
+      throw InvalidModel("subgraph " + std::to_string(index) + ": its output, tensor " +
+                         std::to_string(output) + ", is written by no operator");
     }
   }
 }
@@ -84,12 +86,14 @@ constexpr int kMostNested = 64;
 
 // Depth first; a call of a subgraph that is still open is a recursion without end.
 void check_calls(const Parsed& parsed, std::size_t index, int depth, std::vector<Visit>& visits) {
-  if (depth > kMostNested) throw InvalidModel("calls are nested more than " + std::to_string(kMostNested) + " deep");
+  if (depth > kMostNested)
+    throw InvalidModel("calls are nested more than " + std::to_string(kMostNested) + " deep");
   visits[index] = Visit::open;
   const Subgraph& subgraph = parsed.description.subgraphs[index];
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     in_place("operator", i, "subgraph", index, [&] {
-      for (const std::int64_t called : called_subgraphs(subgraph.operators[i], parsed.subgraphs[index].operators[i])) {
+      for (const std::int64_t called :
+           called_subgraphs(subgraph.operators[i], parsed.subgraphs[index].operators[i])) {
         if (called < 0 || called >= static_cast<std::int64_t>(visits.size())) {
           throw InvalidModel("calls subgraph " + std::to_string(called) + ", but the model has " +
                              count_of(visits.size(), "subgraphs"));
@@ -121,7 +125,8 @@ std::vector<std::int64_t> called_subgraphs(const Operator& op, const OperatorDet
     std::vector<std::int64_t> called;
     for (const int slot : slots) {
       // Without options the runtime sees zeros, that is, the main subgraph.
-      called.push_back(details.kind == kind ? details.options.scalar<std::int32_t>(slot, 0, "a subgraph") : 0);
+      called.push_back(details.kind == kind ? details.options.scalar<std::int32_t>(slot, 0, "a subgraph")
+                                            : 0);
     }
     return called;
   };
@@ -129,15 +134,24 @@ std::vector<std::int64_t> called_subgraphs(const Operator& op, const OperatorDet
     return details.kind == kind ? pick(kind, {slot}) : std::vector<std::int64_t>{};
   };
   switch (static_cast<Op>(op.builtin_code)) {
-    case Op::IF: return pick(OptionsKind::if_, {0, 1});
-    case Op::WHILE: return pick(OptionsKind::while_, {0, 1});
-    case Op::CALL_ONCE: return pick(OptionsKind::call_once, {0});
-    case Op::STABLEHLO_WHILE: return pick(OptionsKind::stablehlo_while, {0, 1});
-    case Op::STABLEHLO_COMPOSITE: return pick_if_given(OptionsKind::stablehlo_composite, 1);
-    case Op::STABLEHLO_REDUCE: return pick_if_given(OptionsKind::stablehlo_reduce, 1);
-    case Op::STABLEHLO_SCATTER: return pick(OptionsKind::stablehlo_scatter, {6});
-    case Op::STABLEHLO_REDUCE_WINDOW: return pick_if_given(OptionsKind::stablehlo_reduce_window, 5);
-    case Op::STABLEHLO_SORT: return pick_if_given(OptionsKind::stablehlo_sort, 2);
+    case Op::IF:
+      return pick(OptionsKind::if_, {0, 1});
+    case Op::WHILE:
+      return pick(OptionsKind::while_, {0, 1});
+    case Op::CALL_ONCE:
+      return pick(OptionsKind::call_once, {0});
+    case Op::STABLEHLO_WHILE:
+      return pick(OptionsKind::stablehlo_while, {0, 1});
+    case Op::STABLEHLO_COMPOSITE:
+      return pick_if_given(OptionsKind::stablehlo_composite, 1);
+    case Op::STABLEHLO_REDUCE:
+      return pick_if_given(OptionsKind::stablehlo_reduce, 1);
+    case Op::STABLEHLO_SCATTER:
+      return pick(OptionsKind::stablehlo_scatter, {6});
+    case Op::STABLEHLO_REDUCE_WINDOW:
+      return pick_if_given(OptionsKind::stablehlo_reduce_window, 5);
+    case Op::STABLEHLO_SORT:
+      return pick_if_given(OptionsKind::stablehlo_sort, 2);
     case Op::STABLEHLO_CASE: {
       std::vector<std::int64_t> called;
       if (details.kind != OptionsKind::stablehlo_case) return called;
@@ -145,7 +159,8 @@ std::vector<std::int64_t> called_subgraphs(const Operator& op, const OperatorDet
       for (std::size_t i = 0; i < branches.size(); ++i) called.push_back(branches[i]);
       return called;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -163,8 +178,8 @@ void check_signatures(const Description& model) {
     in_place("signature", i, [&] {
       const Signature& signature = model.signatures[i];
       if (signature.subgraph_index >= model.subgraphs.size()) {
-        throw InvalidModel("belongs to subgraph " + std::to_string(signature.subgraph_index) + ", but the model has " +
-                           count_of(model.subgraphs.size(), "subgraphs"));
+        throw InvalidModel("belongs to subgraph " + std::to_string(signature.subgraph_index) +
+                           ", but the model has " + count_of(model.subgraphs.size(), "subgraphs"));
       }
       check_entries(signature.inputs, model.subgraphs[signature.subgraph_index]);
       check_entries(signature.outputs, model.subgraphs[signature.subgraph_index]);

@@ -5,8 +5,8 @@
 
 namespace litedelegates::model {
 
-// Every index of the graph in range, operators in an order in which they can run, and subgraphs that call each other
-// without end refused.
+// Every index of the graph in range, operators in an order in which they can run, and subgraphs that call
+// each other without end refused.
 void check_graph(const Parsed& parsed);
 void check_signatures(const Description& model);
 

@@ -51,7 +51,8 @@ void check_pack(Node& node) {
   }
   if (output) {
     const std::size_t axis = node.axis(node.option<std::int32_t>(kind, 1), output->size() + 1);
-    output->insert(output->begin() + static_cast<std::ptrdiff_t>(axis), static_cast<std::int64_t>(node.input_count()));
+    output->insert(output->begin() + static_cast<std::ptrdiff_t>(axis),
+                   static_cast<std::int64_t>(node.input_count()));
   }
   node.set_output(0, output);
 }
@@ -118,8 +119,8 @@ void check_split_v(Node& node) {
     (size == -1 ? open : sum) += size == -1 ? 1 : size;
   }
   if (open > 1 || (total != kUnknown && (open == 1 ? sum > total : sum != total))) {
-    node.fail("parts of the sizes " + text(*sizes) + " do not make up dimension " + std::to_string(*axis) + " of " +
-              text(*shape));
+    node.fail("parts of the sizes " + text(*sizes) + " do not make up dimension " + std::to_string(*axis) +
+              " of " + text(*shape));
   }
   for (std::size_t i = 0; i < sizes->size(); ++i) {
     Dims part = *shape;
@@ -132,11 +133,16 @@ void check_split_v(Node& node) {
 
 void check_joining(Node& node) {
   switch (node.op()) {
-    case Op::CONCATENATION: return check_concatenation(node);
-    case Op::PACK: return check_pack(node);
-    case Op::UNPACK: return check_unpack(node);
-    case Op::SPLIT: return check_split(node);
-    default: return check_split_v(node);
+    case Op::CONCATENATION:
+      return check_concatenation(node);
+    case Op::PACK:
+      return check_pack(node);
+    case Op::UNPACK:
+      return check_unpack(node);
+    case Op::SPLIT:
+      return check_split(node);
+    default:
+      return check_split_v(node);
   }
 }
 

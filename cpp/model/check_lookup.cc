@@ -10,7 +10,8 @@ void check_constant_indices(const Node& node, std::size_t input, std::int64_t si
   if (!indices || size == kUnknown) return;
   for (const std::int64_t index : *indices) {
     if (index < 0 || index >= size) {
-      node.fail("index " + std::to_string(index) + " lies outside a dimension of size " + std::to_string(size));
+      node.fail("index " + std::to_string(index) + " lies outside a dimension of size " +
+                std::to_string(size));
     }
   }
 }
@@ -23,15 +24,19 @@ void check_gather(Node& node) {
   const std::size_t axis = node.axis(node.option<std::int32_t>(kind, 0), input->size());
   std::int64_t batch = node.option<std::int32_t>(kind, 1);
   if (batch < 0) batch += static_cast<std::int64_t>(positions->size());
-  if (batch < 0 || batch > static_cast<std::int64_t>(axis) || batch > static_cast<std::int64_t>(positions->size())) {
+  if (batch < 0 || batch > static_cast<std::int64_t>(axis) ||
+      batch > static_cast<std::int64_t>(positions->size())) {
     node.fail("it has " + std::to_string(batch) + " batch dimensions for axis " + std::to_string(axis));
   }
   check_constant_indices(node, 1, (*input)[axis]);
-  const auto split = [](const Dims& dims, std::size_t at) { return dims.begin() + static_cast<std::ptrdiff_t>(at); };
+  const auto split = [](const Dims& dims, std::size_t at) {
+    return dims.begin() + static_cast<std::ptrdiff_t>(at);
+  };
   Dims output(input->begin(), split(*input, axis));
   output.insert(output.end(), split(*positions, static_cast<std::size_t>(batch)), positions->end());
   output.insert(output.end(), split(*input, axis + 1), input->end());
-  if (output.size() > kMaxRank) node.fail("the output would have " + std::to_string(output.size()) + " dimensions");
+  if (output.size() > kMaxRank)
+    node.fail("the output would have " + std::to_string(output.size()) + " dimensions");
   node.set_output(0, output);
 }
 
@@ -61,12 +66,14 @@ void check_gather_nd(Node& node) {
 void check_scatter_nd(Node& node) {
   const auto shape = node.constant(2);
   if (!shape) return node.set_output(0, std::nullopt);
-  if (shape->size() > kMaxRank) node.fail("the output would have " + std::to_string(shape->size()) + " dimensions");
+  if (shape->size() > kMaxRank)
+    node.fail("the output would have " + std::to_string(shape->size()) + " dimensions");
   const Shape& indices = node.input_shape(0);
   if (indices && !indices->empty() && indices->back() > 0) {
     const auto values = node.constant(0);
     const auto width = static_cast<std::size_t>(indices->back());
-    if (width > shape->size()) node.fail("indices of the shape " + text(*indices) + " do not fit " + text(*shape));
+    if (width > shape->size())
+      node.fail("indices of the shape " + text(*indices) + " do not fit " + text(*shape));
     for (std::size_t i = 0; values && i < values->size(); ++i) {
       if ((*values)[i] < 0 || (*values)[i] >= (*shape)[i % width]) {
         node.fail("index " + std::to_string((*values)[i]) + " lies outside the output " + text(*shape));
@@ -104,11 +111,16 @@ void check_embedding_lookup(Node& node) {
 
 void check_lookup(Node& node) {
   switch (node.op()) {
-    case Op::GATHER: return check_gather(node);
-    case Op::GATHER_ND: return check_gather_nd(node);
-    case Op::SCATTER_ND: return check_scatter_nd(node);
-    case Op::ONE_HOT: return check_one_hot(node);
-    default: return check_embedding_lookup(node);
+    case Op::GATHER:
+      return check_gather(node);
+    case Op::GATHER_ND:
+      return check_gather_nd(node);
+    case Op::SCATTER_ND:
+      return check_scatter_nd(node);
+    case Op::ONE_HOT:
+      return check_one_hot(node);
+    default:
+      return check_embedding_lookup(node);
   }
 }
 

@@ -7,7 +7,6 @@
 namespace litedelegates::model {
 namespace {
 
-
 // Weights [units, inputs].
 void check_fully_connected(Node& node) {
   constexpr auto kind = OptionsKind::fully_connected;
@@ -31,13 +30,15 @@ void check_fully_connected(Node& node) {
     }
   }
   if (count != kUnknown && depth != kUnknown && count % depth != 0) {
-    node.fail("the input " + text(*input) + " does not go with weights for " + std::to_string(depth) + " inputs");
+    node.fail("the input " + text(*input) + " does not go with weights for " + std::to_string(depth) +
+              " inputs");
   }
 
   if (keep_num_dims) {
     if (input->empty()) node.fail("a scalar input has no dimension to keep");
     if (input->back() != kUnknown && depth != kUnknown && input->back() != depth) {
-      node.fail("the input " + text(*input) + " does not go with weights for " + std::to_string(depth) + " inputs");
+      node.fail("the input " + text(*input) + " does not go with weights for " + std::to_string(depth) +
+                " inputs");
     }
     Dims output = *input;
     output.back() = units;
@@ -49,7 +50,8 @@ void check_fully_connected(Node& node) {
 
 std::int64_t broadcast_batch(const Node& node, std::int64_t a, std::int64_t b) {
   if (a == kUnknown || b == kUnknown) return std::max(a, b) > 1 ? std::max(a, b) : kUnknown;
-  if (a != b && a != 1 && b != 1) node.fail("batches " + std::to_string(a) + " and " + std::to_string(b) + " differ");
+  if (a != b && a != 1 && b != 1)
+    node.fail("batches " + std::to_string(a) + " and " + std::to_string(b) + " differ");
   return a == 1 ? b : a;
 }
 
@@ -63,7 +65,8 @@ void check_batch_matmul(Node& node) {
   const Shape& x = node.input_shape(0);
   const Shape& y = node.input_shape(1);
   if (!x || !y) return node.set_output(0, std::nullopt);
-  if (x->size() < 2 || y->size() < 2) node.fail("the inputs have the shapes " + text(*x) + " and " + text(*y));
+  if (x->size() < 2 || y->size() < 2)
+    node.fail("the inputs have the shapes " + text(*x) + " and " + text(*y));
 
   const auto from_end = [](const Dims& dims, std::size_t index) {
     return index < dims.size() ? dims[dims.size() - 1 - index] : 1;

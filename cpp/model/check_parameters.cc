@@ -5,18 +5,20 @@
 namespace litedelegates::model {
 namespace {
 
-// Operators that take sizes or positions out of the values of an input. The runtime trusts many of these values.
+// Operators that take sizes or positions out of the values of an input. The runtime trusts many of these
+// values.
 
 // A count that nobody needs larger; the runtime allocates for it.
 constexpr std::int64_t kMostCount = 1 << 28;
 
-void require_values(const Node& node, std::size_t input, std::int64_t least, std::int64_t most, const char* what) {
+void require_values(const Node& node, std::size_t input, std::int64_t least, std::int64_t most,
+                    const char* what) {
   const auto values = node.constant(input);
   if (!values) return;
   for (const std::int64_t value : *values) {
     if (value < least || value > most) {
-      node.fail(std::string(what) + " is " + std::to_string(value) + ", outside " + std::to_string(least) + " to " +
-                std::to_string(most));
+      node.fail(std::string(what) + " is " + std::to_string(value) + ", outside " + std::to_string(least) +
+                " to " + std::to_string(most));
     }
   }
 }
@@ -28,7 +30,8 @@ std::int64_t size_or(const Shape& shape, std::size_t index, std::int64_t fallbac
 void check_reverse_sequence(Node& node) {
   constexpr auto kind = OptionsKind::reverse_sequence;
   const Shape& input = node.input_shape(0);
-  const std::int64_t sequence = node.option<std::int32_t>(kind, 0), batch = node.option<std::int32_t>(kind, 1);
+  const std::int64_t sequence = node.option<std::int32_t>(kind, 0),
+                     batch = node.option<std::int32_t>(kind, 1);
   if (sequence < 0 || batch < 0 || sequence == batch) {
     node.fail("it reverses dimension " + std::to_string(sequence) + " with the batch in dimension " +
               std::to_string(batch));
@@ -170,21 +173,32 @@ void check_bitcast(Node& node) {
 
 void check_parameters(Node& node) {
   switch (node.op()) {
-    case Op::REVERSE_SEQUENCE: return check_reverse_sequence(node);
-    case Op::SPARSE_TO_DENSE: return check_sparse_to_dense(node);
-    case Op::RFFT2D: return check_rfft_2d(node);
+    case Op::REVERSE_SEQUENCE:
+      return check_reverse_sequence(node);
+    case Op::SPARSE_TO_DENSE:
+      return check_sparse_to_dense(node);
+    case Op::RFFT2D:
+      return check_rfft_2d(node);
     case Op::NON_MAX_SUPPRESSION_V4:
-    case Op::NON_MAX_SUPPRESSION_V5: return check_non_max_suppression(node);
+    case Op::NON_MAX_SUPPRESSION_V5:
+      return check_non_max_suppression(node);
     case Op::RANDOM_UNIFORM:
-    case Op::RANDOM_STANDARD_NORMAL: return check_random(node);
-    case Op::MULTINOMIAL: return check_multinomial(node);
-    case Op::DILATE: return check_dilate(node);
+    case Op::RANDOM_STANDARD_NORMAL:
+      return check_random(node);
+    case Op::MULTINOMIAL:
+      return check_multinomial(node);
+    case Op::DILATE:
+      return check_dilate(node);
     case Op::MATRIX_DIAG:
-    case Op::MATRIX_SET_DIAG: return check_matrix_diagonal(node);
-    case Op::BITCAST: return check_bitcast(node);
+    case Op::MATRIX_SET_DIAG:
+      return check_matrix_diagonal(node);
+    case Op::BITCAST:
+      return check_bitcast(node);
     case Op::SHAPE:
-    case Op::RANK: return check_shape(node);
-    default: return check_segments(node);
+    case Op::RANK:
+      return check_shape(node);
+    default:
+      return check_segments(node);
   }
 }
 

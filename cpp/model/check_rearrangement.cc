@@ -34,7 +34,8 @@ void check_reshape(Node& node) {
     }
   }
   if (count != kUnknown && (free ? known == 0 || count % known != 0 : count != known)) {
-    node.fail("an input of the shape " + text(*node.input_shape(0)) + " cannot take the shape " + text(*shape));
+    node.fail("an input of the shape " + text(*node.input_shape(0)) + " cannot take the shape " +
+              text(*shape));
   }
   if (free) (*shape)[*free] = count == kUnknown ? kUnknown : count / known;
   node.set_output(0, *shape);
@@ -77,7 +78,8 @@ void check_transpose(Node& node) {
   if (!order || !input) return node.set_output(0, std::nullopt);
   Dims output;
   std::vector<bool> seen(input->size());
-  if (order->size() != input->size()) node.fail("the order " + text(*order) + " does not fit " + text(*input));
+  if (order->size() != input->size())
+    node.fail("the order " + text(*order) + " does not fit " + text(*input));
   for (const std::int64_t axis : *order) {
     const std::size_t index = node.axis(axis, input->size());
     if (seen[index]) node.fail("the order " + text(*order) + " is no permutation");
@@ -115,7 +117,8 @@ void check_batch_and_space(Node& node) {
   const auto block = node.constant(1), margins = node.constant(2);
   if (!input || !block || !margins) return node.set_output(0, std::nullopt);
   if (block->size() + 1 > input->size() || margins->size() != 2 * block->size()) {
-    node.fail("the block shape " + text(*block) + " and the margins " + text(*margins) + " do not fit " + text(*input));
+    node.fail("the block shape " + text(*block) + " and the margins " + text(*margins) + " do not fit " +
+              text(*input));
   }
   Dims output = *input;
   for (std::size_t i = 0; i < block->size(); ++i) {
@@ -143,13 +146,19 @@ void check_batch_and_space(Node& node) {
 
 void check_rearrangement(Node& node) {
   switch (node.op()) {
-    case Op::RESHAPE: return check_reshape(node);
-    case Op::SQUEEZE: return check_squeeze(node);
-    case Op::EXPAND_DIMS: return check_expand_dims(node);
-    case Op::TRANSPOSE: return check_transpose(node);
+    case Op::RESHAPE:
+      return check_reshape(node);
+    case Op::SQUEEZE:
+      return check_squeeze(node);
+    case Op::EXPAND_DIMS:
+      return check_expand_dims(node);
+    case Op::TRANSPOSE:
+      return check_transpose(node);
     case Op::SPACE_TO_DEPTH:
-    case Op::DEPTH_TO_SPACE: return check_depth_and_space(node);
-    default: return check_batch_and_space(node);
+    case Op::DEPTH_TO_SPACE:
+      return check_depth_and_space(node);
+    default:
+      return check_batch_and_space(node);
   }
 }
 

@@ -6,7 +6,8 @@
 namespace litedelegates::model {
 namespace {
 
-// Sizes that the inputs of a cell share. They are learned from the first input that has them, in the order of a table.
+// Sizes that the inputs of a cell share. They are learned from the first input that has them, in the order of
+// a table.
 enum Symbol { batch, inputs, cells, outputs, kSymbols };
 
 struct Expected {
@@ -60,13 +61,14 @@ void set_state_output(Node& node, std::size_t output, std::int64_t size) {
 
 // Gates in the order input, forget, cell, output. Only those of the coupled input gate may be missing.
 constexpr Expected kLstm[] = {
-    {4, {cells, inputs}, false}, {8, {cells, outputs}, false}, {1, {cells, inputs}},  {2, {cells, inputs}, false},
-    {3, {cells, inputs}, false}, {5, {cells, outputs}},        {6, {cells, outputs}, false},
-    {7, {cells, outputs}, false}, {9, {cells, none}},          {10, {cells, none}},   {11, {cells, none}},
-    {12, {cells, none}},         {13, {cells, none}, false},   {14, {cells, none}, false},
-    {15, {cells, none}, false},  {16, {outputs, cells}},       {17, {outputs, none}},
-    {18, {batch, outputs}, false}, {19, {batch, cells}, false}, {20, {cells, none}},  {21, {cells, none}},
-    {22, {cells, none}},         {23, {cells, none}},
+    {4, {cells, inputs}, false},  {8, {cells, outputs}, false}, {1, {cells, inputs}},
+    {2, {cells, inputs}, false},  {3, {cells, inputs}, false},  {5, {cells, outputs}},
+    {6, {cells, outputs}, false}, {7, {cells, outputs}, false}, {9, {cells, none}},
+    {10, {cells, none}},          {11, {cells, none}},          {12, {cells, none}},
+    {13, {cells, none}, false},   {14, {cells, none}, false},   {15, {cells, none}, false},
+    {16, {outputs, cells}},       {17, {outputs, none}},        {18, {batch, outputs}, false},
+    {19, {batch, cells}, false},  {20, {cells, none}},          {21, {cells, none}},
+    {22, {cells, none}},          {23, {cells, none}},
 };
 
 void check_lstm(Node& node) {
@@ -81,13 +83,18 @@ void check_lstm(Node& node) {
 
 // The short form: input, previous output, weights, bias, previous state.
 void check_basic_lstm(Node& node) {
-  if (node.output_count() != 4) node.fail("the basic cell has 4 outputs, not " + std::to_string(node.output_count()));
-  for (std::size_t i = 0; i < node.input_count(); ++i) node.ranked_input(i, i == 3 ? 1 : 2, "an input of the cell");
+  if (node.output_count() != 4)
+    node.fail("the basic cell has 4 outputs, not " + std::to_string(node.output_count()));
+  for (std::size_t i = 0; i < node.input_count(); ++i)
+    node.ranked_input(i, i == 3 ? 1 : 2, "an input of the cell");
   for (std::size_t i = 0; i < node.output_count(); ++i) node.set_output(i, std::nullopt);
 }
 
 constexpr Expected kRnn[] = {
-    {1, {cells, inputs}, false}, {2, {cells, cells}, false}, {3, {cells, none}, false}, {4, {batch, cells}, false},
+    {1, {cells, inputs}, false},
+    {2, {cells, cells}, false},
+    {3, {cells, none}, false},
+    {4, {batch, cells}, false},
 };
 
 void check_rnn(Node& node) {
@@ -111,13 +118,15 @@ void check_svdf(Node& node) {
   }
   const std::int64_t filters = (*feature)[0];
   const auto differ = [](std::int64_t a, std::int64_t b) { return a != b && a != kUnknown && b != kUnknown; };
-  if (filters < 1 || filters % rank != 0 || differ((*input)[1], (*feature)[1]) || differ((*time)[0], filters) ||
-      differ((*state)[1], (*time)[1] * filters) || differ((*state)[0], (*input)[0])) {
+  if (filters < 1 || filters % rank != 0 || differ((*input)[1], (*feature)[1]) ||
+      differ((*time)[0], filters) || differ((*state)[1], (*time)[1] * filters) ||
+      differ((*state)[0], (*input)[0])) {
     node.fail("the shapes of input, weights and state do not go together for rank " + std::to_string(rank));
   }
   if (node.has_input(3)) {
     const Dims* bias = node.ranked_input(3, 1, "the bias");
-    if (bias != nullptr && differ((*bias)[0], filters / rank)) node.fail("the bias has the shape " + text(*bias));
+    if (bias != nullptr && differ((*bias)[0], filters / rank))
+      node.fail("the bias has the shape " + text(*bias));
   }
   node.set_output(0, Dims{(*input)[0], filters / rank});
 }
@@ -145,11 +154,15 @@ void check_recurrence(Node& node) {
   switch (node.op()) {
     case Op::LSTM:
       return node.input_count() == 5 ? check_basic_lstm(node) : check_lstm(node);
-    case Op::UNIDIRECTIONAL_SEQUENCE_LSTM: return check_lstm(node);
+    case Op::UNIDIRECTIONAL_SEQUENCE_LSTM:
+      return check_lstm(node);
     case Op::RNN:
-    case Op::UNIDIRECTIONAL_SEQUENCE_RNN: return check_rnn(node);
-    case Op::SVDF: return check_svdf(node);
-    default: return check_bidirectional(node);
+    case Op::UNIDIRECTIONAL_SEQUENCE_RNN:
+      return check_rnn(node);
+    case Op::SVDF:
+      return check_svdf(node);
+    default:
+      return check_bidirectional(node);
   }
 }
 

@@ -66,17 +66,22 @@ void check_top_k(Node& node) {
 void check_reduction(Node& node) {
   switch (node.op()) {
     case Op::ARG_MAX:
-    case Op::ARG_MIN: return check_arg(node);
-    case Op::CUMSUM: return check_cumsum(node);
-    case Op::TOPK_V2: return check_top_k(node);
-    default: return check_reduce(node);
+    case Op::ARG_MIN:
+      return check_arg(node);
+    case Op::CUMSUM:
+      return check_cumsum(node);
+    case Op::TOPK_V2:
+      return check_top_k(node);
+    default:
+      return check_reduce(node);
   }
 }
 
 void check_resizing(Node& node) {
   const Dims* input = node.ranked_input(0, 4, "the input");
   const auto size = node.constant(1);
-  if (size && (size->size() != 2 || (*size)[0] < 1 || (*size)[1] < 1)) node.fail("the new size is " + text(*size));
+  if (size && (size->size() != 2 || (*size)[0] < 1 || (*size)[1] < 1))
+    node.fail("the new size is " + text(*size));
   if (input == nullptr || !size) return node.set_output(0, std::nullopt);
   if (element_count(*input) == 0) node.fail("the input " + text(*input) + " is empty");
   node.set_output(0, Dims{(*input)[0], (*size)[0], (*size)[1], (*input)[3]});

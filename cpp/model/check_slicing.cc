@@ -33,7 +33,9 @@ std::int64_t clamp_bound(std::int64_t bound, std::int64_t size, bool backwards) 
 // Inputs: data, begin, end, strides. A mask has one bit a dimension.
 void check_strided_slice(Node& node) {
   constexpr auto kind = OptionsKind::strided_slice;
-  const auto mask = [&](int slot) { return static_cast<std::uint32_t>(node.option<std::int32_t>(kind, slot)); };
+  const auto mask = [&](int slot) {
+    return static_cast<std::uint32_t>(node.option<std::int32_t>(kind, slot));
+  };
   const auto bit = [](std::uint32_t bits, std::size_t index) { return (bits >> index & 1U) != 0; };
   const bool offset = node.option<std::uint8_t>(kind, 5) != 0;
 
@@ -43,7 +45,8 @@ void check_strided_slice(Node& node) {
   for (std::size_t i = 2; i < 4; ++i) {
     const Shape& a = node.input_shape(1);
     const Shape& b = node.input_shape(i);
-    if (a && b && (a->size() != 1 || b->size() != 1 || ((*a)[0] != (*b)[0] && (*a)[0] >= 0 && (*b)[0] >= 0))) {
+    if (a && b &&
+        (a->size() != 1 || b->size() != 1 || ((*a)[0] != (*b)[0] && (*a)[0] >= 0 && (*b)[0] >= 0))) {
       node.fail("begin, end and strides differ in length");
     }
   }
@@ -53,7 +56,8 @@ void check_strided_slice(Node& node) {
     if (begin->size() > 2 * kMaxRank) node.fail("it slices " + std::to_string(begin->size()) + " dimensions");
     return node.set_output(0, std::nullopt);
   }
-  if (begin->size() > input->size()) node.fail("it slices more dimensions than the input " + text(*input) + " has");
+  if (begin->size() > input->size())
+    node.fail("it slices more dimensions than the input " + text(*input) + " has");
 
   Dims output;
   for (std::size_t i = 0; i < input->size(); ++i) {
@@ -69,8 +73,10 @@ void check_strided_slice(Node& node) {
       continue;
     }
     const bool backwards = stride < 0;
-    const std::int64_t from = bit(mask(0), i) ? (backwards ? size - 1 : 0) : clamp_bound((*begin)[i], size, backwards);
-    const std::int64_t to = bit(mask(1), i) ? (backwards ? -1 : size) : clamp_bound((*end)[i], size, backwards);
+    const std::int64_t from =
+        bit(mask(0), i) ? (backwards ? size - 1 : 0) : clamp_bound((*begin)[i], size, backwards);
+    const std::int64_t to =
+        bit(mask(1), i) ? (backwards ? -1 : size) : clamp_bound((*end)[i], size, backwards);
     const std::int64_t distance = backwards ? from - to : to - from, step = backwards ? -stride : stride;
     output.push_back(distance <= 0 ? 0 : (distance - 1) / step + 1);
   }
@@ -94,7 +100,8 @@ void check_pad(Node& node) {
       node.fail("the paddings are " + text(*paddings));
     }
     if (mirror && size != kUnknown && std::max(before, after) > std::max<std::int64_t>(size - border, 0)) {
-      node.fail("the paddings " + text(*paddings) + " are larger than the input " + text(*input) + " can mirror");
+      node.fail("the paddings " + text(*paddings) + " are larger than the input " + text(*input) +
+                " can mirror");
     }
     output[i] = size == kUnknown ? kUnknown : size + before + after;
   }
@@ -105,7 +112,8 @@ void check_tile(Node& node) {
   const Shape& input = node.input_shape(0);
   const auto factors = node.constant(1);
   if (!input || !factors) return node.set_output(0, std::nullopt);
-  if (factors->size() != input->size()) node.fail("the factors " + text(*factors) + " do not fit " + text(*input));
+  if (factors->size() != input->size())
+    node.fail("the factors " + text(*factors) + " do not fit " + text(*input));
   Dims output = *input;
   for (std::size_t i = 0; i < output.size(); ++i) {
     if ((*factors)[i] < 0 || (*factors)[i] > INT32_MAX) node.fail("the factors are " + text(*factors));
@@ -129,7 +137,8 @@ void check_broadcast_to(Node& node) {
 
 void check_fill(Node& node) {
   const auto shape = node.constant(0);
-  if (shape && shape->size() > kMaxRank) node.fail("it fills " + std::to_string(shape->size()) + " dimensions");
+  if (shape && shape->size() > kMaxRank)
+    node.fail("it fills " + std::to_string(shape->size()) + " dimensions");
   if (shape && std::any_of(shape->begin(), shape->end(), [](std::int64_t size) { return size < 0; })) {
     node.fail("it fills the shape " + text(*shape));
   }
@@ -145,7 +154,8 @@ void check_range(Node& node) {
   const std::int64_t delta = (*step)[0];
   // Kept far from the ends of 64 bits, where the differences below would overflow.
   const auto huge = [](std::int64_t value) { return value > INT64_MAX / 4 || value < -INT64_MAX / 4; };
-  if (delta == 0 || huge(delta) || huge((*start)[0]) || huge((*limit)[0])) node.fail("the step is " + text(*step));
+  if (delta == 0 || huge(delta) || huge((*start)[0]) || huge((*limit)[0]))
+    node.fail("the step is " + text(*step));
   const std::int64_t distance = delta > 0 ? (*limit)[0] - (*start)[0] : (*start)[0] - (*limit)[0];
   const std::int64_t size = delta > 0 ? delta : -delta;
   node.set_output(0, Dims{distance <= 0 ? 0 : (distance - 1) / size + 1});
@@ -177,17 +187,26 @@ void check_reverse(Node& node) {
 
 void check_slicing(Node& node) {
   switch (node.op()) {
-    case Op::SLICE: return check_slice(node);
-    case Op::STRIDED_SLICE: return check_strided_slice(node);
+    case Op::SLICE:
+      return check_slice(node);
+    case Op::STRIDED_SLICE:
+      return check_strided_slice(node);
     case Op::PAD:
     case Op::PADV2:
-    case Op::MIRROR_PAD: return check_pad(node);
-    case Op::TILE: return check_tile(node);
-    case Op::BROADCAST_TO: return check_broadcast_to(node);
-    case Op::FILL: return check_fill(node);
-    case Op::RANGE: return check_range(node);
-    case Op::DYNAMIC_UPDATE_SLICE: return check_dynamic_update_slice(node);
-    default: return check_reverse(node);
+    case Op::MIRROR_PAD:
+      return check_pad(node);
+    case Op::TILE:
+      return check_tile(node);
+    case Op::BROADCAST_TO:
+      return check_broadcast_to(node);
+    case Op::FILL:
+      return check_fill(node);
+    case Op::RANGE:
+      return check_range(node);
+    case Op::DYNAMIC_UPDATE_SLICE:
+      return check_dynamic_update_slice(node);
+    default:
+      return check_reverse(node);
   }
 }
 

@@ -17,10 +17,17 @@ class Indices {
     const Table table = metadata.table(slot + 1, what);
     type_ = static_cast<IndexVector>(type);
     switch (type_) {
-      case IndexVector::int32: wide_ = table.vector<std::int32_t>(0, what); break;
-      case IndexVector::uint16: medium_ = table.vector<std::uint16_t>(0, what); break;
-      case IndexVector::uint8: narrow_ = table.vector<std::uint8_t>(0, what); break;
-      default: break;
+      case IndexVector::int32:
+        wide_ = table.vector<std::int32_t>(0, what);
+        break;
+      case IndexVector::uint16:
+        medium_ = table.vector<std::uint16_t>(0, what);
+        break;
+      case IndexVector::uint8:
+        narrow_ = table.vector<std::uint8_t>(0, what);
+        break;
+      default:
+        break;
     }
     if (!wide_.present() && !medium_.present() && !narrow_.present()) {
       throw InvalidModel(std::string("is sparse, but ") + what + " of a dimension are missing");
@@ -63,8 +70,8 @@ std::int64_t walk_compressed(const Table& metadata, std::int64_t parents, std::i
   const Indices segments(metadata, slot::dim_metadata::array_segments, "the segments");
   const Indices indices(metadata, slot::dim_metadata::array_indices, "the indices");
   if (segments.size() != static_cast<std::size_t>(parents) + 1 || segments[0] != 0) {
-    fail("a dimension has " + std::to_string(segments.size()) + " segment bounds for " + std::to_string(parents) +
-         " segments");
+    fail("a dimension has " + std::to_string(segments.size()) + " segment bounds for " +
+         std::to_string(parents) + " segments");
   }
   for (std::size_t i = 1; i < segments.size(); ++i) {
     if (segments[i] < segments[i - 1]) fail("segment " + std::to_string(i) + " ends before it starts");
@@ -75,7 +82,8 @@ std::int64_t walk_compressed(const Table& metadata, std::int64_t parents, std::i
   }
   for (std::size_t i = 0; i < indices.size(); ++i) {
     if (indices[i] < 0 || indices[i] >= size) {
-      fail("index " + std::to_string(indices[i]) + " lies outside a dimension of size " + std::to_string(size));
+      fail("index " + std::to_string(indices[i]) + " lies outside a dimension of size " +
+           std::to_string(size));
     }
   }
   return static_cast<std::int64_t>(indices.size());
@@ -100,7 +108,8 @@ std::int64_t stored_element_count(const Tensor& tensor, const Table& sparsity) {
   std::vector<std::int64_t> sizes(tensor.shape.begin(), tensor.shape.end());
   sizes.resize(order.size());
   for (std::size_t i = 0; i < block_map.size(); ++i) {
-    const std::int64_t block = metadata[rank + i].scalar<std::int32_t>(slot::dim_metadata::dense_size, 0, "the size");
+    const std::int64_t block =
+        metadata[rank + i].scalar<std::int32_t>(slot::dim_metadata::dense_size, 0, "the size");
     const std::int64_t owner = block_map[i];
     if (owner < 0 || owner >= static_cast<std::int64_t>(rank)) {
       fail("the block map names dimension " + std::to_string(owner));
@@ -120,7 +129,8 @@ std::int64_t stored_element_count(const Tensor& tensor, const Table& sparsity) {
     const auto format = dimension.scalar<std::int8_t>(slot::dim_metadata::format, 0, "the format");
     if (format == 1) {
       count = walk_compressed(dimension, count, size);
-    } else if (format != 0 || dimension.scalar<std::int32_t>(slot::dim_metadata::dense_size, 0, "the size") != size) {
+    } else if (format != 0 ||
+               dimension.scalar<std::int32_t>(slot::dim_metadata::dense_size, 0, "the size") != size) {
       fail("dimension " + std::to_string(i) + " has another size or an unknown format");
     } else {
       count *= size;

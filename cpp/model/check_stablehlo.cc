@@ -9,13 +9,16 @@ namespace {
 // The runtime copies these vectors into arrays of a fixed size, in places without looking at their length.
 constexpr std::size_t kMostOptions = 8;
 
-Dims vector_option(const Node& node, OptionsKind kind, int slot, const char* what, std::size_t most = kMostOptions) {
+Dims vector_option(const Node& node, OptionsKind kind, int slot, const char* what,
+                   std::size_t most = kMostOptions) {
   auto values = node.option_vector(kind, slot).value_or(Dims{});
-  if (values.size() > most) node.fail(std::string(what) + " has " + std::to_string(values.size()) + " entries");
+  if (values.size() > most)
+    node.fail(std::string(what) + " has " + std::to_string(values.size()) + " entries");
   return values;
 }
 
-void require_range(const Node& node, const Dims& values, std::int64_t least, std::int64_t most, const char* what) {
+void require_range(const Node& node, const Dims& values, std::int64_t least, std::int64_t most,
+                   const char* what) {
   for (const std::int64_t value : values) {
     if (value < least || value > most) node.fail(std::string(what) + " is " + text(values));
   }
@@ -26,7 +29,8 @@ void check_gather(const Node& node) {
   const Shape& input = node.input_shape(0);
   const auto rank = static_cast<std::int64_t>(input ? input->size() : kMaxRank);
   require_range(node, vector_option(node, kind, 0, "offset_dims"), 0, kMaxRank - 1, "offset_dims");
-  require_range(node, vector_option(node, kind, 1, "collapsed_slice_dims"), 0, rank - 1, "collapsed_slice_dims");
+  require_range(node, vector_option(node, kind, 1, "collapsed_slice_dims"), 0, rank - 1,
+                "collapsed_slice_dims");
   require_range(node, vector_option(node, kind, 2, "start_index_map"), 0, rank - 1, "start_index_map");
   const Dims sizes = vector_option(node, kind, 4, "slice_sizes");
   if (input && sizes.size() != input->size()) node.fail("slice_sizes is " + text(sizes));
@@ -44,8 +48,10 @@ void check_scatter(const Node& node) {
   constexpr auto kind = OptionsKind::stablehlo_scatter;
   const Shape& input = node.input_shape(0);
   const auto rank = static_cast<std::int64_t>(input ? input->size() : kMaxRank);
-  require_range(node, vector_option(node, kind, 1, "update_window_dims"), 0, kMaxRank - 1, "update_window_dims");
-  require_range(node, vector_option(node, kind, 2, "inserted_window_dims"), 0, rank - 1, "inserted_window_dims");
+  require_range(node, vector_option(node, kind, 1, "update_window_dims"), 0, kMaxRank - 1,
+                "update_window_dims");
+  require_range(node, vector_option(node, kind, 2, "inserted_window_dims"), 0, rank - 1,
+                "inserted_window_dims");
   require_range(node, vector_option(node, kind, 3, "scatter_dims"), 0, rank - 1, "scatter_dims");
   const Shape& indices = node.input_shape(1);
   const auto index_rank = static_cast<std::int64_t>(indices ? indices->size() : kMaxRank);
@@ -95,13 +101,18 @@ void check_reduce_window(Node& node) {
 
 void check_stablehlo(Node& node) {
   switch (node.op()) {
-    case Op::STABLEHLO_GATHER: check_gather(node); break;
+    case Op::STABLEHLO_GATHER:
+      check_gather(node);
+      break;
     case Op::STABLEHLO_SCATTER:
       check_scatter(node);
       return node.set_output(0, node.input_shape(0));
-    case Op::STABLEHLO_PAD: return check_pad(node);
-    case Op::STABLEHLO_REDUCE_WINDOW: return check_reduce_window(node);
-    default: break;
+    case Op::STABLEHLO_PAD:
+      return check_pad(node);
+    case Op::STABLEHLO_REDUCE_WINDOW:
+      return check_reduce_window(node);
+    default:
+      break;
   }
   for (std::size_t i = 0; i < node.output_count(); ++i) node.set_output(i, std::nullopt);
 }

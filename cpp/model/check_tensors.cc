@@ -35,8 +35,8 @@ void check_signature(const Tensor& tensor) {
     fits = signature[i] >= 0 || (signature[i] == -1 && tensor.shape[i] <= kMostPlaceholder);
   }
   if (!fits) {
-    throw InvalidModel("has the shape " + text(tensor.shape) + ", which does not go with its shape signature " +
-                       text(signature));
+    throw InvalidModel("has the shape " + text(tensor.shape) +
+                       ", which does not go with its shape signature " + text(signature));
   }
 }
 
@@ -67,25 +67,27 @@ void check_strings(std::span<const std::uint8_t> data, std::int64_t elements) {
 
 void check_data(const Tensor& tensor, const Table& sparsity) {
   if (tensor.is_variable) throw InvalidModel("is a variable and yet has constant data");
-  if (tensor.external_buffer != 0) throw InvalidModel("has its data both in the file and in an external buffer");
-  const std::int64_t elements = tensor.is_sparse ? stored_element_count(tensor, sparsity) : element_count(tensor.shape);
+  if (tensor.external_buffer != 0)
+    throw InvalidModel("has its data both in the file and in an external buffer");
+  const std::int64_t elements =
+      tensor.is_sparse ? stored_element_count(tensor, sparsity) : element_count(tensor.shape);
   if (tensor.type == static_cast<int>(Type::STRING)) return check_strings(tensor.data, elements);
 
   const std::size_t bits = type_bits(tensor.type);
   if (bits == 0) return;
   const std::uint64_t bytes = (static_cast<std::uint64_t>(elements) * bits + 7) / 8;
   if (bytes != tensor.data.size()) {
-    throw InvalidModel("needs " + std::to_string(bytes) + " bytes for its shape " + text(tensor.shape) + " of " +
-                       type_name(tensor.type) + ", but its buffer " + std::to_string(tensor.buffer) + " has " +
-                       std::to_string(tensor.data.size()));
+    throw InvalidModel("needs " + std::to_string(bytes) + " bytes for its shape " + text(tensor.shape) +
+                       " of " + type_name(tensor.type) + ", but its buffer " + std::to_string(tensor.buffer) +
+                       " has " + std::to_string(tensor.data.size()));
   }
 }
 
 void check_scales_tensor(std::int32_t index, const Subgraph& subgraph, bool optional) {
   if (optional && index == kAbsent) return;
   if (index < 0 || static_cast<std::size_t>(index) >= subgraph.tensors.size()) {
-    throw InvalidModel("takes its quantization from tensor " + std::to_string(index) + ", but the subgraph has " +
-                       std::to_string(subgraph.tensors.size()) + " tensors");
+    throw InvalidModel("takes its quantization from tensor " + std::to_string(index) +
+                       ", but the subgraph has " + std::to_string(subgraph.tensors.size()) + " tensors");
   }
 }
 
@@ -105,12 +107,18 @@ struct Range {
 
 Range range_of(int type) {
   switch (static_cast<Type>(type)) {
-    case Type::UINT8: return {0, 255};
-    case Type::INT8: return {-128, 127};
-    case Type::UINT4: return {0, 15};
-    case Type::INT4: return {-8, 7};
-    case Type::INT2: return {-2, 1};
-    default: return {-32768, 32767};
+    case Type::UINT8:
+      return {0, 255};
+    case Type::INT8:
+      return {-128, 127};
+    case Type::UINT4:
+      return {0, 15};
+    case Type::INT4:
+      return {-8, 7};
+    case Type::INT2:
+      return {-2, 1};
+    default:
+      return {-32768, 32767};
   }
 }
 
@@ -118,20 +126,21 @@ void check_zero_points(const Tensor& tensor) {
   const Range range = range_of(tensor.type);
   for (const std::int64_t zero_point : tensor.quantization.zero_points) {
     if (zero_point < range.least || zero_point > range.most) {
-      throw InvalidModel("has the zero point " + std::to_string(zero_point) + ", which " + type_name(tensor.type) +
-                         " cannot hold");
+      throw InvalidModel("has the zero point " + std::to_string(zero_point) + ", which " +
+                         type_name(tensor.type) + " cannot hold");
     }
   }
 }
 
-// Quotients and products of two scales within these bounds are numbers that a float can hold; outside them the tables
-// of 8-bit activations are indexed with infinity. Constants may have any scale, and zero for a dead channel; converters
-// write scales as small as 1e-43 for 16-bit activations that are always zero.
+// Quotients and products of two scales within these bounds are numbers that a float can hold; outside them
+// the tables of 8-bit activations are indexed with infinity. Constants may have any scale, and zero for a
+// dead channel; converters write scales as small as 1e-43 for 16-bit activations that are always zero.
 constexpr float kLeastScale = 1e-18F, kMostScale = 1e18F;
 
 void check_scale_values(const Tensor& tensor) {
   for (const float scale : tensor.quantization.scales) {
-    const bool plausible = type_bits(tensor.type) > 8 ? scale > 0 : scale >= kLeastScale && scale <= kMostScale;
+    const bool plausible =
+        type_bits(tensor.type) > 8 ? scale > 0 : scale >= kLeastScale && scale <= kMostScale;
     if (!std::isfinite(scale) || scale < 0 || (!plausible && !tensor.has_data)) {
       throw InvalidModel("has the quantization scale " + std::to_string(scale));
     }
@@ -155,8 +164,9 @@ void check_quantization(const Tensor& tensor, const Subgraph& subgraph) {
     }
     const std::int32_t size = tensor.shape[static_cast<std::size_t>(dimension)];
     if (scales != 1 && scales != static_cast<std::size_t>(size)) {
-      throw InvalidModel("has " + std::to_string(scales) + " quantization scales for " + std::to_string(size) +
-                         " channels (dimension " + std::to_string(dimension) + " of " + text(tensor.shape) + ")");
+      throw InvalidModel("has " + std::to_string(scales) + " quantization scales for " +
+                         std::to_string(size) + " channels (dimension " + std::to_string(dimension) + " of " +
+                         text(tensor.shape) + ")");
     }
   }
   if (is_quantized_type(tensor.type)) {
@@ -175,7 +185,8 @@ std::int64_t element_count(const std::vector<std::int32_t>& shape) {
     if (size < 0) throw InvalidModel("has the shape " + text(shape) + " with a negative size");
     count *= size;
     without_zeros *= size == 0 ? 1 : size;
-    if (without_zeros > kMost) throw InvalidModel("has the shape " + text(shape) + " of more than 2^31 - 1 elements");
+    if (without_zeros > kMost)
+      throw InvalidModel("has the shape " + text(shape) + " of more than 2^31 - 1 elements");
   }
   return count;
 }

@@ -25,9 +25,10 @@ struct Quantization {
 struct Tensor {
   std::string name;
   std::vector<std::int32_t> shape;
-  std::vector<std::int32_t> shape_signature;  // empty, or the shape with -1 for every size only known at run time
-  bool has_rank = false;                      // tells a scalar from a tensor of unknown rank; both have an empty shape
-  int type = 0;                               // the schema's TensorType
+  std::vector<std::int32_t>
+      shape_signature;    // empty, or the shape with -1 for every size only known at run time
+  bool has_rank = false;  // tells a scalar from a tensor of unknown rank; both have an empty shape
+  int type = 0;           // the schema's TensorType
   std::uint32_t buffer = 0;
   std::uint32_t external_buffer = 0;  // not 0: the constant lives in another file
   bool is_variable = false;

@@ -28,8 +28,8 @@ void File::require(std::size_t position, std::size_t size, const char* what) con
 std::size_t File::follow(std::size_t position, const char* what) const {
   const auto offset = read<std::uint32_t>(position, what);
   if (offset == 0 || offset > kMaxOffset) {
-    throw InvalidModel(std::string(what) + " has the impossible offset " + std::to_string(offset) + " at byte " +
-                       std::to_string(position));
+    throw InvalidModel(std::string(what) + " has the impossible offset " + std::to_string(offset) +
+                       " at byte " + std::to_string(position));
   }
   require(position + offset, sizeof(std::uint32_t), what);
   return position + offset;

@@ -11,8 +11,9 @@
 
 namespace litedelegates::model {
 
-// Bounds-checked reading of a flatbuffer whose bytes nobody has looked at yet. Every access is checked where it
-// happens, so no order of calls can read outside the file. Numbers are little-endian and need no alignment.
+// Bounds-checked reading of a flatbuffer whose bytes nobody has looked at yet. Every access is checked where
+// it happens, so no order of calls can read outside the file. Numbers are little-endian and need no
+// alignment.
 
 class File {
  public:
@@ -31,11 +32,12 @@ class File {
     return value;
   }
 
-  // The position an offset field leads to. Offsets are relative to the field and lead forward, hence no cycles.
+  // The position an offset field leads to. Offsets are relative to the field and lead forward, hence no
+  // cycles.
   std::size_t follow(std::size_t position, const char* what) const;
 
-  // Offsets may share what they point at, so a small file can unfold into an endless tree. An honest file unfolds
-  // into about its own size; this counts and refuses more.
+  // Offsets may share what they point at, so a small file can unfold into an endless tree. An honest file
+  // unfolds into about its own size; this counts and refuses more.
   void spend(std::size_t size) const;
 
  private:

@@ -8,13 +8,31 @@ namespace litedelegates::model {
 namespace {
 
 enum Kind : unsigned {
-  null, integer, natural, real, key, string, indirect_integer, indirect_natural, indirect_real, map, vector,
-  vector_integer, vector_natural, vector_real, vector_key, vector_string, first_fixed = 16, last_fixed = 24, blob = 25,
-  boolean = 26, vector_boolean = 36,
+  null,
+  integer,
+  natural,
+  real,
+  key,
+  string,
+  indirect_integer,
+  indirect_natural,
+  indirect_real,
+  map,
+  vector,
+  vector_integer,
+  vector_natural,
+  vector_real,
+  vector_key,
+  vector_string,
+  first_fixed = 16,
+  last_fixed = 24,
+  blob = 25,
+  boolean = 26,
+  vector_boolean = 36,
 };
 
-// A value sits in a slot of `width` bytes: either itself, or how far back it begins. A packed byte says what it is:
-// its kind, and in the low two bits the width of what is pointed at.
+// A value sits in a slot of `width` bytes: either itself, or how far back it begins. A packed byte says what
+// it is: its kind, and in the low two bits the width of what is pointed at.
 struct Slot {
   std::size_t position;
   std::size_t width;
@@ -36,20 +54,38 @@ class Walker {
     return {bytes_.size() - 2 - width, width, bytes_[bytes_.size() - 2]};
   }
 
-  // Checks a value and everything below it. Offsets lead back, so there are no cycles; the budget is for values that
-  // are pointed at again and again.
+  // Checks a value and everything below it. Offsets lead back, so there are no cycles; the budget is for
+  // values that are pointed at again and again.
   void walk(const Slot& slot) {
     require(budget_-- > 0, "it unfolds without end");
     const std::size_t width = slot.target_width();
     switch (slot.kind()) {
-      case null: case integer: case natural: case real: case boolean: return in_place(slot);
-      case key: check_key(target(slot)); return;
-      case string: check_string(target(slot), width); return;
-      case blob: elements(target(slot), width, 1); return;
-      case indirect_integer: case indirect_natural: case indirect_real: read(target(slot), width); return;
-      case map: return walk_map(slot);
-      case vector: return walk_vector(slot);
-      default: return walk_typed(slot);
+      case null:
+      case integer:
+      case natural:
+      case real:
+      case boolean:
+        return in_place(slot);
+      case key:
+        check_key(target(slot));
+        return;
+      case string:
+        check_string(target(slot), width);
+        return;
+      case blob:
+        elements(target(slot), width, 1);
+        return;
+      case indirect_integer:
+      case indirect_natural:
+      case indirect_real:
+        read(target(slot), width);
+        return;
+      case map:
+        return walk_map(slot);
+      case vector:
+        return walk_vector(slot);
+      default:
+        return walk_typed(slot);
     }
   }
 
@@ -59,8 +95,10 @@ class Walker {
     const std::size_t start = target(slot), width = slot.target_width();
     require(start >= 3 * width, "a map begins outside");
     const std::size_t keys = back(start - 3 * width, width), key_width = read(start - 2 * width, width);
-    require(key_width == 1 || key_width == 2 || key_width == 4 || key_width == 8, "the width of a key is impossible");
-    require(size_before(keys, key_width) >= map_size(slot), "a key is missing");
+    require(key_width == 1 || key_width == 2 || key_width == 4 || key_width == 8,
+            "the width of a key is impossible");
+    require(size_before(keys, key_width) == map_size(slot),
+            "a map has another number of keys than of values");
     return check_key(back(keys + index * key_width, key_width));
   }
 
@@ -79,12 +117,16 @@ class Walker {
     const std::size_t width = direct ? slot.width : slot.target_width();
     const std::uint64_t bits = read(position, width);
     switch (slot.kind()) {
-      case integer: case indirect_integer: {
+      case integer:
+      case indirect_integer: {
         const unsigned unused = static_cast<unsigned>(64 - 8 * width);
         return static_cast<double>(static_cast<std::int64_t>(bits << unused) >> unused);
       }
-      case real: case indirect_real: return real_number(bits, width);
-      default: return static_cast<double>(bits);
+      case real:
+      case indirect_real:
+        return real_number(bits, width);
+      default:
+        return static_cast<double>(bits);
     }
   }
 
@@ -165,10 +207,12 @@ class Walker {
       read(start + ((slot.kind() - first_fixed) / 3 + 1) * width, width);
       return;
     }
-    const bool known = (slot.kind() >= vector_integer && slot.kind() <= vector_string) || slot.kind() == vector_boolean;
+    const bool known =
+        (slot.kind() >= vector_integer && slot.kind() <= vector_string) || slot.kind() == vector_boolean;
     require(known, "a value is of an unknown kind");
     const std::size_t size = elements(start, width, width);
-    for (std::size_t i = 0; i < size && slot.kind() == vector_key; ++i) check_key(back(start + i * width, width));
+    for (std::size_t i = 0; i < size && slot.kind() == vector_key; ++i)
+      check_key(back(start + i * width, width));
     for (std::size_t i = 0; i < size && slot.kind() == vector_string; ++i) {
       check_string(back(start + i * width, width), 1);
     }

@@ -9,8 +9,8 @@
 
 namespace litedelegates::model {
 
-// The options of some custom operators are a flexbuffer, which the runtime reads without any check. This walks through
-// all of it with every access checked, and keeps the numbers of the outermost map.
+// The options of some custom operators are a flexbuffer, which the runtime reads without any check. This
+// walks through all of it with every access checked, and keeps the numbers of the outermost map.
 class FlexMap {
  public:
   // Throws InvalidModel.

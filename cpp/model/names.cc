@@ -15,20 +15,22 @@ constexpr std::array kOperatorNames = {
 };
 
 constexpr std::array kTypeNames = {
-    "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8", "FLOAT64",
-    "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4", "BFLOAT16", "INT2", "UINT4",
-    "FLOAT8_E4M3FN", "FLOAT8_E5M2",
+    "FLOAT32",   "FLOAT16", "INT32",    "UINT8",      "INT64",  "STRING",        "BOOL",        "INT16",
+    "COMPLEX64", "INT8",    "FLOAT64",  "COMPLEX128", "UINT64", "RESOURCE",      "VARIANT",     "UINT32",
+    "UINT16",    "INT4",    "BFLOAT16", "INT2",       "UINT4",  "FLOAT8_E4M3FN", "FLOAT8_E5M2",
 };
 
-// Callers keep the pointer, so the names live as long as the program; codes come from the file and may be anything.
+// Callers keep the pointer, so the names live as long as the program; codes come from the file and may be
+// anything.
 const char* unknown_name(std::int64_t code) {
   static const auto names = [] {
     std::array<std::string, 1000> made;
     for (std::size_t i = 0; i < made.size(); ++i) made[i] = "UNKNOWN_" + std::to_string(i);
     return made;
   }();
-  return code >= 0 && code < static_cast<std::int64_t>(names.size()) ? names[static_cast<std::size_t>(code)].c_str()
-                                                                     : "UNKNOWN";
+  return code >= 0 && code < static_cast<std::int64_t>(names.size())
+             ? names[static_cast<std::size_t>(code)].c_str()
+             : "UNKNOWN";
 }
 
 }  // namespace

@@ -131,7 +131,8 @@ const Dims* Node::ranked_input(std::size_t index, std::size_t rank, const char* 
   const Shape& shape = input_shape(index);
   if (!shape) return nullptr;
   if (shape->size() != rank) {
-    fail(std::string(what) + " must have " + std::to_string(rank) + " dimensions, not the shape " + text(*shape));
+    fail(std::string(what) + " must have " + std::to_string(rank) + " dimensions, not the shape " +
+         text(*shape));
   }
   return &*shape;
 }

@@ -25,10 +25,12 @@ std::string text(const Dims& dims);
 // The product, or kUnknown. Capped, so that it cannot overflow.
 std::int64_t element_count(const Dims& dims);
 
-// One operator during the walk through its subgraph: what it is, and the shapes its inputs will have at run time.
+// One operator during the walk through its subgraph: what it is, and the shapes its inputs will have at run
+// time.
 class Node {
  public:
-  Node(const Subgraph& subgraph, const Operator& op, const OperatorDetails& details, std::vector<Shape>& shapes)
+  Node(const Subgraph& subgraph, const Operator& op, const OperatorDetails& details,
+       std::vector<Shape>& shapes)
       : subgraph_(subgraph), operator_(op), details_(details), shapes_(shapes) {}
 
   Op op() const { return static_cast<Op>(operator_.builtin_code); }
@@ -43,18 +45,20 @@ class Node {
   const Shape& input_shape(std::size_t index) const;
   bool is_type(const Tensor& tensor, std::initializer_list<Type> types) const;
 
-  // The values of an int32 or int64 input, when they are constants of the file and few enough to be a parameter.
+  // The values of an int32 or int64 input, when they are constants of the file and few enough to be a
+  // parameter.
   std::optional<Dims> constant(std::size_t index) const;
 
-  // A field of the options. Without an options table of this kind the runtime sees zeros, not the schema's default.
+  // A field of the options. Without an options table of this kind the runtime sees zeros, not the schema's
+  // default.
   template <class T>
   T option(OptionsKind kind, int slot, std::type_identity_t<T> fallback = T{}) const {
     return details_.kind == kind ? details_.options.scalar<T>(slot, fallback, "an option") : T{};
   }
   std::optional<std::vector<std::int64_t>> option_vector(OptionsKind kind, int slot) const;
 
-  // What the runtime will compute. It must agree with the shape stored in the file where that is static: a file in
-  // which it does not was damaged, and might need any amount of memory or time.
+  // What the runtime will compute. It must agree with the shape stored in the file where that is static: a
+  // file in which it does not was damaged, and might need any amount of memory or time.
   void set_output(std::size_t index, Shape shape);
 
   [[noreturn]] void fail(const std::string& message) const;

@@ -49,7 +49,8 @@ Operator parse_operator(const File& file, const Table& table, const std::vector<
     details.options = second;
   }
 
-  const auto offset = table.scalar<std::uint64_t>(slot::op::large_custom_options_offset, 0, "the custom options");
+  const auto offset =
+      table.scalar<std::uint64_t>(slot::op::large_custom_options_offset, 0, "the custom options");
   const auto size = table.scalar<std::uint64_t>(slot::op::large_custom_options_size, 0, "the custom options");
   if (offset > 1) {
     const auto outside = outside_range(file, offset, size, "the custom options");
@@ -58,8 +59,9 @@ Operator parse_operator(const File& file, const Table& table, const std::vector<
   return op;
 }
 
-Subgraph parse_subgraph(const File& file, const Table& table, std::size_t index, const std::vector<Buffer>& buffers,
-                        const std::vector<OperatorCode>& codes, SubgraphDetails& details) {
+Subgraph parse_subgraph(const File& file, const Table& table, std::size_t index,
+                        const std::vector<Buffer>& buffers, const std::vector<OperatorCode>& codes,
+                        SubgraphDetails& details) {
   Subgraph subgraph;
   subgraph.name = table.string(slot::subgraph::name, "the name");
   subgraph.inputs = table.vector<std::int32_t>(slot::subgraph::inputs, "the inputs").copy();
@@ -112,12 +114,12 @@ std::vector<OperatorCode> parse_operator_codes(const TableVector& tables) {
   for (std::size_t i = 0; i < tables.size(); ++i) {
     in_place("operator code", i, [&] {
       const Table table = tables[i];
-      // The field of one byte came first; codes above 127 are only in the wide one. The runtime takes the larger.
+      // The field of one byte came first; codes above 127 are only in the wide one. The runtime takes the
+      // larger.
       using namespace slot::operator_code;
       const std::int32_t narrow = table.scalar<std::int8_t>(deprecated_builtin_code, 0, "the code");
       const auto wide = table.scalar<std::int32_t>(builtin_code, 0, "the code");
-      codes.push_back({std::max(narrow, wide),
-                       std::string(table.string(custom_code, "the custom code")),
+      codes.push_back({std::max(narrow, wide), std::string(table.string(custom_code, "the custom code")),
                        table.scalar<std::int32_t>(version, 1, "the version")});
     });
   }
@@ -163,7 +165,8 @@ Table parse_root(const File& file) {
   Table root(file, file.follow(0, "the model"), "the model");
   const auto version = root.scalar<std::uint32_t>(slot::model::version, 0, "the version");
   if (version != kSchemaVersion) {
-    throw InvalidModel("the model has schema version " + std::to_string(version) + "; only version 3 can be run");
+    throw InvalidModel("the model has schema version " + std::to_string(version) +
+                       "; only version 3 can be run");
   }
   return root;
 }

@@ -28,10 +28,8 @@ struct Parsed {
   std::vector<SubgraphDetails> subgraphs;
 };
 
-// Reads every table of the file, with every offset checked. What the values mean is not looked at, save for indices
-// that are needed to read on: those of buffers and operator codes. `file` must outlive the result.
+// Reads every table of the file, with every offset checked. What the values mean is not looked at, save for
+// indices that are needed to read on: those of buffers and operator codes. `file` must outlive the result.
 [[nodiscard]] Parsed parse(const File& file);
 
-
 }  // namespace litedelegates::model
-

@@ -10,7 +10,8 @@ namespace litedelegates::model {
 // Runs `body` and adds to the message of an InvalidModel where it happened: "tensor 12 of subgraph 0: ...".
 // The text is only made when it is needed.
 template <class Body>
-void in_place(const char* what, std::size_t index, const char* owner, std::size_t owner_index, const Body& body) {
+void in_place(const char* what, std::size_t index, const char* owner, std::size_t owner_index,
+              const Body& body) {
   try {
     body();
   } catch (const InvalidModel& error) {

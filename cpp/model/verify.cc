@@ -14,9 +14,8 @@ Description verify(std::span<const std::uint8_t> bytes) {
   for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
     const Subgraph& subgraph = parsed.description.subgraphs[s];
     for (std::size_t i = 0; i < subgraph.tensors.size(); ++i) {
-      in_place("tensor", i, "subgraph", s, [&] {
-        check_tensor(subgraph.tensors[i], subgraph, parsed.subgraphs[s].sparsity[i]);
-      });
+      in_place("tensor", i, "subgraph", s,
+               [&] { check_tensor(subgraph.tensors[i], subgraph, parsed.subgraphs[s].sparsity[i]); });
     }
   }
   check_graph(parsed);

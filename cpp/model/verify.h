@@ -14,11 +14,12 @@ class InvalidModel : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Checks a whole .tflite file and describes it; throws InvalidModel. The weights are never read, so the time depends
-// on the number of operators and tensors and not on the size of the file.
+// Checks a whole .tflite file and describes it; throws InvalidModel. The weights are never read, so the time
+// depends on the number of operators and tensors and not on the size of the file.
 //
-// The runtime trusts its input: a corrupt file makes it crash or hang. This is the only thing between the two, so it
-// refuses whatever is known to end that way, and leaves to the runtime whatever it reports as an ordinary error.
+// The runtime trusts its input: a corrupt file makes it crash or hang. This is the only thing between the
+// two, so it refuses whatever is known to end that way, and leaves to the runtime whatever it reports as an
+// ordinary error.
 [[nodiscard]] Description verify(std::span<const std::uint8_t> bytes);
 
 // "CONV_2D"; "UNKNOWN_240" for a code newer than this table.
