@@ -12,7 +12,8 @@ from litedelegates.devices import availability
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.loading import load_session
 from litedelegates.model import Model
-from litedelegates.routes import Array, Session
+from litedelegates.routes import Array
+from litedelegates.routes.session import Session
 
 _CANDIDATES: tuple[tuple[str, ...], ...] = ((), ("xnnpack",), ("gpu", "xnnpack"))
 _SECONDS_EACH = 0.25

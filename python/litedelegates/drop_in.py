@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates.details import signature_list, tensor_details
 from litedelegates.model import Model
-from litedelegates.routes import Array, Session
+
+if TYPE_CHECKING:
+    from litedelegates.routes import Array
+    from litedelegates.routes.session import Session
 
 
 class DropIn:

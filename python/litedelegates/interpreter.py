@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litedelegates.border import dequantize_array, quantize_array
 from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
-from litedelegates.delegates.base import Payloads
+from litedelegates.delegates.base import CPU, Payloads
 from litedelegates.drop_in import DropIn
 from litedelegates.errors import DelegateError, OptionError
 from litedelegates.loading import load_session
-from litedelegates.model import Model, ModelSource
+from litedelegates.model import Model
 from litedelegates.routes import Array, Route
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from litedelegates.auto import Choice
+    from litedelegates.model import ModelSource
     from litedelegates.placement import Placement
     from litedelegates.profile import Profile
     from litedelegates.tensor_info import TensorInfo
 
 # Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
-_open_interpreters: weakref.WeakSet[Interpreter] = weakref.WeakSet()
+_on_devices: weakref.WeakSet[Interpreter] = weakref.WeakSet()
 
 
 class Interpreter(DropIn):
@@ -118,7 +118,8 @@ class Interpreter(DropIn):
         )
         self.route: Route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
-        _open_interpreters.add(self)
+        if any(delegate.hardware != CPU for delegate in self.delegates):
+            _on_devices.add(self)
         if require_full_delegation:
             self._require_full_delegation()
 
@@ -142,8 +143,12 @@ class Interpreter(DropIn):
         values = _by_position(arrays, named, infos)
         self._fit_shapes(values, infos)
         self._session.allocate()
+        if quantize:
+            from litedelegates.border import quantize_array
+
+            values = [quantize_array(value, info) for info, value in zip(infos, values, strict=True)]
         for info, value in zip(infos, values, strict=True):
-            self._session.set_tensor(info.index, quantize_array(value, info) if quantize else value)
+            self._session.set_tensor(info.index, value)
         self._session.invoke()
         return self._collect(quantize, out)
 
@@ -155,7 +160,10 @@ class Interpreter(DropIn):
                 outputs.append(self._session.get_tensor(info.index))
                 continue
             value = self._session.view(info.index)
-            value = dequantize_array(value, info) if quantize else value
+            if quantize:
+                from litedelegates.border import dequantize_array
+
+                value = dequantize_array(value, info)
             if targets is not None:
                 np.copyto(targets[position], value, casting="no")
                 value = targets[position]
@@ -294,8 +302,8 @@ class _Closed:
 
 
 def close_all() -> None:
-    """Close every Interpreter that is still open; runs at exit."""
-    for interpreter in list(_open_interpreters):
+    """Close every Interpreter that still holds a device; runs at exit."""
+    for interpreter in list(_on_devices):
         interpreter.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from litedelegates.errors import InvalidModelError
 if TYPE_CHECKING:
     from litedelegates.tensor_info import TensorInfo
 
-ModelSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
+    ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 # Element types that numpy has no dtype for, and what carries their values: the bits as they are, or unpacked.
 _STAND_INS: dict[str, type[np.generic]] = {

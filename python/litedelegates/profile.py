@@ -12,8 +12,8 @@ from litedelegates.delegates import Delegate
 from litedelegates.delegates.base import GPU
 from litedelegates.errors import UnsupportedError
 from litedelegates.model import Model
-from litedelegates.routes import Session
 from litedelegates.routes.compiled import CompiledSession
+from litedelegates.routes.session import Session
 
 # Event types of the runtime.
 _OPERATOR, _DELEGATE_OPERATOR, _DELEGATE_PROFILED_OPERATOR = 2, 4, 8

@@ -5,11 +5,11 @@ The environment variable ``LITEDELEGATES_RUNTIME`` names another copy: the path 
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.machinery
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from litedelegates import _core
 from litedelegates.errors import RuntimeLibraryError
@@ -23,8 +23,7 @@ _LIBRARY_NAME = {"darwin": "libLiteRt.dylib", "win32": "libLiteRt.dll"}.get(sys.
 LOGGER_NAME = "litedelegates.runtime"
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(NamedTuple):
     """The runtime in use.
 
     Attributes:
@@ -112,8 +111,12 @@ def log_lines(lines: Iterable[str]) -> None:
 
 
 def _installed_folder() -> str:
-    # Finding the parent package runs none of its code.
-    spec = importlib.util.find_spec("ai_edge_litert")
+    # Finding the package runs none of its code. Where the usual finder does not know it, all others are asked.
+    spec = importlib.machinery.PathFinder.find_spec("ai_edge_litert")
+    if spec is None:
+        from importlib.util import find_spec
+
+        spec = find_spec("ai_edge_litert")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeLibraryError(f"ai-edge-litert is not installed in {sys.prefix}. {INSTALL_HINT}")
     return next(iter(spec.submodule_search_locations))

@@ -70,12 +70,13 @@ def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
             raise OptionError(f"there is no delegate {part!r}. {nearest(part, ['none', 'auto', *BY_NAME])}")
         if not isinstance(part, (str, Delegate)):
             raise OptionError(f"a delegate is a name or an object such as Gpu(), not {type(part).__name__}")
-    _check_taken(options, named)
+    if options:
+        _check_taken(options, named)
     return tuple(_with_options(part, options) if isinstance(part, str) else part for part in named)
 
 
 def _with_options(name: str, options: dict[str, Any]) -> Delegate:
-    valid = option_names(name)
+    valid = option_names(name) if options else set()
     made: Delegate = options_class(name)(**{key: value for key, value in options.items() if key in valid})
     return made
 

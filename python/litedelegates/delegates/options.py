@@ -61,8 +61,9 @@ def _repr(self: Any) -> str:
 
 
 def _check_types(options: Any) -> None:
-    hints = typing.get_type_hints(type(options))
-    for name, value in set_options(options).items():
+    given = set_options(options)
+    hints = typing.get_type_hints(type(options)) if given else {}
+    for name, value in given.items():
         if not _fits(value, hints[name]):
             raise OptionError(
                 f"{type(options).__name__}({name}={value!r}): {name} must be {_say(hints[name])}, "

@@ -6,19 +6,14 @@ official Interpreter of the same wheel, for the models that the first cannot run
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from litedelegates.placement import Placement
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """Which way a model runs.
 
     Attributes:
@@ -28,52 +23,3 @@ class Route:
 
     name: str
     reason: str
-
-
-class Session(Protocol):
-    """A loaded model on one of the routes; positions count inputs or outputs, indices count tensors."""
-
-    route: Route
-
-    def set_tensor(self, index: int, value: Any) -> None:
-        """Copy a value into an input."""
-
-    def get_tensor(self, index: int, subgraph: int = 0) -> Array:
-        """Return a copy of a tensor's value."""
-
-    def view(self, index: int) -> Array:
-        """Return a tensor's value without copying it."""
-
-    def invoke(self) -> None:
-        """Run the model on the inputs that were set; outputs are there when it returns."""
-
-    def allocate(self) -> None:
-        """Prepare memory for the current shapes."""
-
-    def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
-        """Give an input another shape."""
-
-    def shape(self, index: int) -> tuple[int, ...]:
-        """Return the current shape of an input or output."""
-
-    def reset_variables(self) -> None:
-        """Set the variable tensors back to their first values."""
-
-    def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
-        """Return nanoseconds of upload, run and read-back of each run, shape (runs, 3)."""
-
-    def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
-        """Run a signature on inputs by name."""
-
-    def placement(self) -> tuple[Placement, ...]:
-        """Return where each op ran."""
-
-    @property
-    def device(self) -> str:
-        """Name of the GPU in use; empty when there is none."""
-
-    def options_in_effect(self) -> dict[str, dict[str, Any]]:
-        """Return the options as the runtime holds them."""
-
-    def close(self) -> None:
-        """Free everything; the session cannot be used afterwards."""
