@@ -11,30 +11,53 @@ namespace {
 
 using Step = CompileRequest::Step;
 
+void destroy(CompiledModel* model) {
+  if (PyGILState_Check() == 0) {
+    delete model;
+    return;
+  }
+  const py::gil_scoped_release nogil;
+  delete model;
+}
+
 std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, std::vector<Step> steps,
                                        std::vector<std::pair<std::string, std::string>> payloads,
+                                       std::vector<std::pair<int32_t, std::string>> environment,
                                        int32_t hardware, bool is_profiled, int64_t log_severity) {
   const py::gil_scoped_release nogil;
-  return std::shared_ptr<CompiledModel>(
-      new CompiledModel(file, {std::move(steps), std::move(payloads), hardware, is_profiled, log_severity}),
-      [](CompiledModel* model) { delete model; });
+  return {new CompiledModel(file, {std::move(steps), std::move(payloads), std::move(environment), hardware,
+                                   is_profiled, log_severity}),
+          destroy};
 }
 
 }  // namespace
 
 void register_compiled_model(py::module_& module) {
+  py::class_<LoadedDelegate, std::shared_ptr<LoadedDelegate>>(module, "LoadedDelegate")
+      // What the official interpreters ask of a delegate.
+      .def("_get_native_delegate_pointer",
+           [](const LoadedDelegate& loaded) { return reinterpret_cast<uintptr_t>(loaded.delegate()); });
   py::class_<Step>(module, "Step")
-      .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr}; })
+      .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr, nullptr}; })
+      .def_static("npu", [] { return Step{Step::Kind::kNpu, {}, {}, nullptr, nullptr}; })
       .def_static(
           "accelerator_library",
-          [](std::string path) { return Step{Step::Kind::kLibrary, {}, std::move(path), nullptr}; },
+          [](std::string path) { return Step{Step::Kind::kLibrary, {}, std::move(path), nullptr, nullptr}; },
           py::arg("path"))
       .def_static(
           "hosted",
           [](std::string name, uintptr_t address) {
-            return Step{Step::Kind::kHosted, std::move(name), {}, reinterpret_cast<TfLiteDelegate*>(address)};
+            auto* delegate = reinterpret_cast<TfLiteDelegate*>(address);
+            return Step{Step::Kind::kHosted, std::move(name), {}, delegate, nullptr};
           },
-          py::arg("name"), py::kw_only(), py::arg("address"));
+          py::arg("name"), py::kw_only(), py::arg("address"))
+      .def_static(
+          "loaded",
+          [](std::string name, std::shared_ptr<LoadedDelegate> delegate) {
+            TfLiteDelegate* raw = delegate->delegate();
+            return Step{Step::Kind::kHosted, std::move(name), {}, raw, std::move(delegate)};
+          },
+          py::arg("name"), py::arg("delegate"));
   py::class_<PlannedNode>(module, "PlannedNode")
       .def_readonly("node_index", &PlannedNode::node_index)
       .def_readonly("builtin_code", &PlannedNode::builtin_code)
@@ -52,7 +75,7 @@ void register_compiled_model(py::module_& module) {
       .def_readonly("metadata2", &ProfiledEvent::metadata2);
   py::class_<CompiledModel, std::shared_ptr<CompiledModel>>(module, "CompiledModel")
       .def(py::init(&compile), py::arg("file"), py::kw_only(), py::arg("steps"), py::arg("payloads"),
-           py::arg("hardware"), py::arg("is_profiled"), py::arg("log_severity"))
+           py::arg("environment"), py::arg("hardware"), py::arg("is_profiled"), py::arg("log_severity"))
       .def_property_readonly("payloads_in_effect", &CompiledModel::payloads_in_effect)
       .def_property_readonly("log_lines", [](CompiledModel& model) { return model.log_lines(); })
       .def("plans",

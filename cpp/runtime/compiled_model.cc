@@ -10,21 +10,33 @@
 namespace litedelegates {
 namespace {
 
-EnvironmentHandle make_environment(int64_t log_severity) {
-  LiteRtEnvOption options[3]{};
-  options[0].tag = kLiteRtRuntimeLibraryDir;
-  options[0].type = kLiteRtAnyString;
-  options[0].string_value = library_folder().c_str();
-  // No accelerator by itself: loading the GPU's library alone aborts the process on a Raspberry Pi 4.
-  options[1].tag = kLiteRtAutoRegister;
-  options[1].type = kLiteRtAnyInt;
-  options[1].int_value = 0;
-  options[2].tag = kLiteRtMinLogSeverity;
-  options[2].type = kLiteRtAnyInt;
-  options[2].int_value = log_severity;
+LiteRtEnvOption string_option(int32_t tag, const std::string& value) {
+  LiteRtEnvOption option{};
+  option.tag = tag;
+  option.type = kLiteRtAnyString;
+  option.string_value = value.c_str();
+  return option;
+}
+
+LiteRtEnvOption integer_option(int32_t tag, int64_t value) {
+  LiteRtEnvOption option{};
+  option.tag = tag;
+  option.type = kLiteRtAnyInt;
+  option.int_value = value;
+  return option;
+}
+
+EnvironmentHandle make_environment(const CompileRequest& request) {
+  std::vector<LiteRtEnvOption> options{
+      string_option(kLiteRtRuntimeLibraryDir, library_folder()),
+      // No accelerator by itself: loading the GPU's library alone aborts the process on a Raspberry Pi 4.
+      integer_option(kLiteRtAutoRegister, 0),
+      integer_option(kLiteRtMinLogSeverity, request.log_severity),
+  };
+  for (const auto& [tag, value] : request.environment) options.push_back(string_option(tag, value));
   EnvironmentHandle environment;
-  check(api().LiteRtCreateEnvironment(3, options, environment.out()), ErrorKind::kRuntimeLibrary,
-        "create an environment of the runtime");
+  check(api().LiteRtCreateEnvironment(static_cast<int>(options.size()), options.data(), environment.out()),
+        ErrorKind::kRuntimeLibrary, "create an environment of the runtime");
   return environment;
 }
 
@@ -77,7 +89,7 @@ CompiledModel::CompiledModel(std::shared_ptr<const ModelFile> file, const Compil
   Chatter chatter(log_lines_);
   const Messages messages;
   try {
-    environment_ = make_environment(request.log_severity);
+    environment_ = make_environment(request);
     compile(request);
   } catch (const Error& error) {
     chatter.end();
@@ -97,10 +109,15 @@ void CompiledModel::compile(const CompileRequest& request) {
       case CompileRequest::Step::Kind::kCpu:
         register_cpu(environment_.get());
         break;
+      case CompileRequest::Step::Kind::kNpu:
+        check(api().LiteRtRegisterNpuAccelerator(environment_.get()), ErrorKind::kDelegate,
+              "register the NPU accelerator");
+        break;
       case CompileRequest::Step::Kind::kLibrary:
         register_accelerator_library(environment_.get(), step.library);
         break;
       case CompileRequest::Step::Kind::kHosted:
+        loaded_.push_back(step.loaded);
         host(step.name, step.delegate);
         break;
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "delegates/hosted.h"
+#include "delegates/loaded.h"
 #include "delegates/spy.h"
 #include "runtime/error.h"
 #include "runtime/handle.h"
@@ -18,13 +19,15 @@ namespace litedelegates {
 // What a model is compiled with. Delegates are registered in this order; nothing else is loaded.
 struct CompileRequest {
   struct Step {
-    enum class Kind { kCpu, kLibrary, kHosted } kind = Kind::kCpu;
-    std::string name;                    // of a hosted delegate
-    std::string library;                 // path of an accelerator library
-    TfLiteDelegate* delegate = nullptr;  // hosted; the caller keeps it alive
+    enum class Kind { kCpu, kNpu, kLibrary, kHosted } kind = Kind::kCpu;
+    std::string name;                              // of a hosted delegate
+    std::string library;                           // path of an accelerator library
+    TfLiteDelegate* delegate = nullptr;            // hosted
+    std::shared_ptr<const LoadedDelegate> loaded;  // its owner; without one the caller keeps it alive
   };
   std::vector<Step> steps;
   std::vector<std::pair<std::string, std::string>> payloads;  // identifier and TOML text
+  std::vector<std::pair<int32_t, std::string>> environment;   // further options of the environment, by tag
   int32_t hardware = kLiteRtCpu;
   // Let the runtime do every run, with its bookkeeping: its profiler sees only such runs.
   bool is_profiled = false;
@@ -89,6 +92,7 @@ class CompiledModel {
   std::shared_ptr<const ModelFile> file_;
   Listener listener_;
   Spy spy_;
+  std::vector<std::shared_ptr<const LoadedDelegate>> loaded_;
   std::vector<std::unique_ptr<HostedDelegate>> hosted_;
   EnvironmentHandle environment_;
   ModelHandle model_;

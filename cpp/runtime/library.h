@@ -56,6 +56,7 @@ namespace litedelegates {
   X(LiteRtSetDelegateFunction)                                  \
   X(LiteRtSetIsAcceleratorDelegateResponsibleForJitCompilation) \
   X(LiteRtRegisterTensorBufferHandlers)                         \
+  X(LiteRtRegisterNpuAccelerator)                               \
   X(LiteRtWrapDelegate)                                         \
   X(LiteRtStaticLinkedAcceleratorCpuDef)
 

@@ -33,6 +33,10 @@ inline constexpr int32_t kLiteRtHostMemory = 1;  // tensor buffer type
 
 // Environment options: a tag and a typed value.
 enum LiteRtEnvTag : int32_t {
+  kLiteRtCompilerPluginLibraryDir = 0,
+  kLiteRtDispatchLibraryDir = 1,
+  kLiteRtCompilerCacheDir = 18,
+
   kLiteRtRuntimeLibraryDir = 22,
   kLiteRtAutoRegister = 24,
   kLiteRtMinLogSeverity = 25
@@ -197,6 +201,8 @@ LiteRtStatus LiteRtSetIsAcceleratorDelegateResponsibleForJitCompilation(
 LiteRtStatus LiteRtRegisterTensorBufferHandlers(LiteRtEnvironment, int32_t buffer_type, void* create,
                                                 void* destroy, void* lock, void* unlock, void* clear,
                                                 void* import, int32_t device_tag, int32_t queue_tag);
+// The NPU path: it loads the vendor's library from the environment's dispatch folder.
+LiteRtStatus LiteRtRegisterNpuAccelerator(LiteRtEnvironment);
 // `release` is called with the delegate when the wrapper is destroyed.
 LiteRtStatus LiteRtWrapDelegate(TfLiteDelegate*, void (*release)(TfLiteDelegate*),
                                 LiteRtDelegateWrapper* out);

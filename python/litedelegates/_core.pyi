@@ -7,9 +7,9 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'Tensor', 'library_is_open', 'open_library']
+__all__: list[str] = ['CompiledModel', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'Tensor', 'library_is_open', 'open_library']
 class CompiledModel:
-    def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def plans(self) -> list[tuple[int, list[PlannedNode]]]:
         ...
@@ -24,6 +24,9 @@ class CompiledModel:
         ...
     @property
     def payloads_in_effect(self) -> list[tuple[str, str]]:
+        ...
+class LoadedDelegate:
+    def _get_native_delegate_pointer(self) -> int:
         ...
 class ModelFile:
     @staticmethod
@@ -155,6 +158,12 @@ class Step:
         ...
     @staticmethod
     def hosted(name: str, *, address: typing.SupportsInt | typing.SupportsIndex) -> Step:
+        ...
+    @staticmethod
+    def loaded(name: str, delegate: LoadedDelegate) -> Step:
+        ...
+    @staticmethod
+    def npu() -> Step:
         ...
 class Subgraph:
     @property

@@ -8,7 +8,7 @@ from litedelegates import _core
 
 Payloads = dict[str, dict[str, Any]]
 
-CPU, GPU = 1, 2  # bits of the runtime's hardware set
+CPU, GPU, NPU = 1, 2, 4  # bits of the runtime's hardware set
 
 
 class Delegate:
@@ -33,6 +33,18 @@ class Delegate:
             DelegateUnavailableError: It cannot work on this machine; says why.
         """
         raise NotImplementedError
+
+    def environment(self) -> dict[int, str]:
+        """Return further options of the runtime's environment, by tag."""
+        return {}
+
+    def for_official(self) -> object | None:
+        """Return an object that the official interpreters take as a delegate; None when they apply it themselves.
+
+        Raises:
+            DelegateError: The delegate cannot be created; says why.
+        """
+        return None
 
     def why_not_classic(self) -> str | None:
         """Return why the classic runtime cannot take it with these options; None when it can."""

@@ -39,6 +39,7 @@ class ClassicSession:
         source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         start = time.perf_counter_ns()
+        natives = [delegate.for_official() for delegate in chain]
         try:
             with warnings.catch_warnings():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
@@ -47,7 +48,7 @@ class ClassicSession:
                     **source,
                     num_threads=threads,
                     experimental_op_resolver_type=resolver,
-                    experimental_delegates=[delegate for delegate in chain if delegate.name == "hosted"],
+                    experimental_delegates=[native for native in natives if native is not None],
                     **(official_options or {}),
                 )
         except (ValueError, RuntimeError) as error:

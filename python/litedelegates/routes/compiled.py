@@ -54,6 +54,7 @@ class CompiledSession:
             model.file,
             steps=[delegate.step() for delegate in self.chain],
             payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
+            environment=[item for delegate in self.chain for item in delegate.environment().items()],
             hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
             is_profiled=profiling,
             log_severity=log_severity(),
