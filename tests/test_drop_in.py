@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,15 @@ def test_constants_can_be_read_packed_ones_too() -> None:
             np.testing.assert_array_equal(value, official.get_tensor(detail["index"]))
             compared += 1
         assert compared >= 1, case
+
+
+def test_every_argument_of_the_official_interpreter_is_taken() -> None:
+    names = set(inspect.signature(Official.__init__).parameters) - {"self", "model_path", "model_content"}
+    assert names <= set(inspect.signature(Interpreter.__init__).parameters)
+    for name in names - {"experimental_delegates", "num_threads", "experimental_op_resolver_type"}:
+        interpreter = Interpreter(model_content=small_models.scale_by_two(), **{name: True})
+        assert interpreter.run(np.ones((1, 4), np.float32)).tolist() == [[2.0] * 4], name
+        assert name in interpreter.route.reason or interpreter.route.name == "compiled"
 
 
 def test_the_resolver_types_switch_xnnpack_off() -> None:

@@ -60,6 +60,8 @@ class Interpreter(DropIn):
         experimental_disable_delegate_clustering: bool = False,
         experimental_default_delegate_latest_features: bool = False,
         experimental_compress_quantization_zero_points: bool = False,
+        experimental_disable_delegate_node_fusion: bool = False,
+        experimental_force_delegate_node_profiling: bool = False,
         **options: Any,
     ) -> None:
         """Verify, load and compile a model.
@@ -81,6 +83,8 @@ class Interpreter(DropIn):
             experimental_disable_delegate_clustering: As in the official Interpreter.
             experimental_default_delegate_latest_features: As in the official Interpreter.
             experimental_compress_quantization_zero_points: As in the official Interpreter.
+            experimental_disable_delegate_node_fusion: As in the official Interpreter; takes the classic route.
+            experimental_force_delegate_node_profiling: As in the official Interpreter; takes the classic route.
             **options: Options of delegates given by name, such as ``precision_loss_allowed=True``.
 
         Raises:
@@ -93,6 +97,7 @@ class Interpreter(DropIn):
         """
         start = time.perf_counter_ns()
         self._executor: ThreadPoolExecutor | None = None
+        self._inputs: tuple[TensorInfo, ...] | None = None  # as long as no input is resized
         self._model = Model.load(_only_source(model, model_path, model_content))
         self.choice: Choice | None = None
         if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
@@ -111,10 +116,14 @@ class Interpreter(DropIn):
             self._model,
             self.delegates,
             num_threads=num_threads,
-            preserve_all_tensors=experimental_preserve_all_tensors,
-            disable_delegate_clustering=experimental_disable_delegate_clustering,
-            latest_features=experimental_default_delegate_latest_features,
-            compress_zero_points=experimental_compress_quantization_zero_points,
+            official_options={
+                "experimental_preserve_all_tensors": experimental_preserve_all_tensors,
+                "experimental_disable_delegate_clustering": experimental_disable_delegate_clustering,
+                "experimental_default_delegate_latest_features": experimental_default_delegate_latest_features,
+                "experimental_compress_quantization_zero_points": experimental_compress_quantization_zero_points,
+                "experimental_disable_delegate_node_fusion": experimental_disable_delegate_node_fusion,
+                "experimental_force_delegate_node_profiling": experimental_force_delegate_node_profiling,
+            },
         )
         self.route: Route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
@@ -153,13 +162,14 @@ class Interpreter(DropIn):
         return self._collect(quantize, out)
 
     def _collect(self, quantize: bool, out: Any) -> Any:
+        indices = self._model.subgraphs[0].outputs
+        if out is None and not quantize:
+            outputs = [self._session.get_tensor(index) for index in indices]
+            return outputs[0] if len(outputs) == 1 else tuple(outputs)
         outputs = []
         targets = [out] if isinstance(out, np.ndarray) else list(out) if out is not None else None
         for position, info in enumerate(self.outputs):
-            if targets is None and not (quantize and info.is_quantized):
-                outputs.append(self._session.get_tensor(info.index))
-                continue
-            value = self._session.view(info.index)
+            value = self._session.view(info.index) if targets is not None else self._session.get_tensor(info.index)
             if quantize:
                 from litedelegates.border import dequantize_array
 
@@ -190,10 +200,17 @@ class Interpreter(DropIn):
         self._session.allocate()
         return self._session.view(index)
 
+    def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
+        """Give an input another shape; see `DropIn.resize_tensor_input`."""
+        self._inputs = None
+        super().resize_tensor_input(input_index, tensor_size, strict)
+
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """The inputs in the model's order."""
-        return self._infos(self._model.subgraphs[0].inputs)
+        if self._inputs is None:
+            self._inputs = self._infos(self._model.subgraphs[0].inputs)
+        return self._inputs
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
@@ -274,10 +291,10 @@ class Interpreter(DropIn):
     def _fit_shapes(self, values: Sequence[Any], infos: Sequence[TensorInfo]) -> None:
         for info, value in zip(infos, values, strict=True):
             shape = np.shape(value)
-            may_change = len(shape) == len(info.shape_signature) and all(
-                wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)
-            )
-            if shape != info.shape and may_change:
+            if shape == info.shape or len(shape) != len(info.shape_signature):
+                continue
+            if all(wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)):
+                self._inputs = None
                 self._session.resize_input(info.index, shape, strict=True)
 
     def _require_full_delegation(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from litedelegates.delegates import Delegate
 from litedelegates.model import Model
@@ -14,44 +14,44 @@ if TYPE_CHECKING:
     from litedelegates.routes.classic import ClassicSession
 
 
+# Arguments of the official Interpreter that the compiled route has too, by its own names.
+_RUNTIME_OPTIONS = {
+    "experimental_disable_delegate_clustering": "disable_delegate_clustering",
+    "experimental_compress_quantization_zero_points": "compress_quantization_zero_points",
+}
+
+
 def load_session(
     model: Model,
     delegates: Sequence[Delegate],
     *,
     num_threads: int | None,
-    preserve_all_tensors: bool = False,
-    disable_delegate_clustering: bool = False,
-    latest_features: bool = False,
-    compress_zero_points: bool = False,
+    official_options: dict[str, bool] | None = None,
 ) -> CompiledSession | ClassicSession:
     """Compile a model for its delegates, or load it in the classic runtime where it has to be.
 
     The classic route is only taken for what a model or an argument needs, never because compiling failed.
+
+    Args:
+        model: The verified model.
+        delegates: What to apply, in order.
+        num_threads: Threads of the CPU kernels.
+        official_options: Arguments of the official Interpreter, by name.
     """
+    given = {name: value for name, value in (official_options or {}).items() if value}
 
     def classic(reason: str) -> ClassicSession:
         from litedelegates.routes.classic import ClassicSession
 
-        official: dict[str, Any] = {
-            "experimental_preserve_all_tensors": preserve_all_tensors,
-            "experimental_disable_delegate_clustering": disable_delegate_clustering,
-            "experimental_default_delegate_latest_features": latest_features,
-            "experimental_compress_quantization_zero_points": compress_zero_points,
-        }
-        given = {name: value for name, value in official.items() if value}
         return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
-    if preserve_all_tensors:
-        return classic("inner tensors are to be kept")
-    if latest_features:
-        return classic("the latest features of the default delegate were asked for")
+    only_classic = sorted(set(given) - set(_RUNTIME_OPTIONS))
+    if only_classic:
+        return classic(f"{only_classic[0]} was asked for")
     reason = why_classic(model)
     if reason:
         return classic(reason)
-    runtime_options = {
-        "disable_delegate_clustering": disable_delegate_clustering or None,
-        "compress_quantization_zero_points": compress_zero_points or None,
-    }
+    runtime_options = {_RUNTIME_OPTIONS[name]: True for name in given}
     session = CompiledSession(model, delegates, num_threads=num_threads, runtime_options=runtime_options)
     session.allocate()
     dynamic = session.dynamic_outputs()
