@@ -9,12 +9,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import sys
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar, Union, dataclass_transform
+from typing import Any, TypeVar, Union
 
 from litedelegates.errors import OptionError, nearest
+
+if sys.version_info >= (3, 11):
+    from typing import dataclass_transform
+else:
+
+    def dataclass_transform(**_: Any) -> Callable[[T], T]:
+        """Do nothing: only type checkers look at it."""
+        return lambda decorator: decorator
+
 
 T = TypeVar("T")
 
