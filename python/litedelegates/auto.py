@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.delegates import BY_NAME, Delegate, chain, option_names
+from litedelegates.delegates import BY_NAME, Delegate, chain, option_names, options_class
+from litedelegates.delegates.base import CPU
 from litedelegates.devices import availability
-from litedelegates.errors import LiteDelegatesError, OptionError
+from litedelegates.errors import DelegateUnavailableError, LiteDelegatesError, OptionError
 from litedelegates.loading import load_session
 from litedelegates.model import Model
 from litedelegates.routes import Array
 from litedelegates.routes.session import Session
+from litedelegates.tensor_info import random_value
 
 _CANDIDATES: tuple[tuple[str, ...], ...] = ((), ("xnnpack",), ("gpu", "xnnpack"))
 _SECONDS_EACH = 0.25
@@ -84,9 +86,12 @@ def choose(model: Model, *, num_threads: int | None, options: dict[str, Any]) ->
 
 def _chain(names: tuple[str, ...], options: dict[str, Any]) -> tuple[Delegate, ...]:
     for name in names:
+        # Only what drives a device can end the process; the rest fails with an exception if at all.
+        if options_class(name).hardware == CPU:
+            continue
         found = availability(name)
         if not found.is_available:
-            raise LiteDelegatesError(found.reason)
+            raise DelegateUnavailableError(found.reason)
     taken = {key: value for key, value in options.items() if any(key in option_names(name) for name in names)}
     return chain(names, taken)
 
@@ -100,6 +105,8 @@ def _measure(
         try:
             outputs[label] = _run(model, session, inputs)
         except LiteDelegatesError as error:
+            if label == "none":
+                raise  # nothing to compare with
             session.close()
             del sessions[label]
             refused.append(Candidate(label, None, None, str(error).splitlines()[0]))
@@ -122,19 +129,8 @@ def _measure(
 
 def _random_inputs(model: Model, session: Session) -> dict[int, Array]:
     rng = np.random.default_rng(0)
-    values: dict[int, Array] = {}
-    for index in model.subgraphs[0].inputs:
-        info = model.tensor_info(0, index, session.shape(index), None)
-        if info.dtype.kind == "f" or info.element_type == "bfloat16":
-            values[index] = rng.random(info.shape, np.float32).astype(info.dtype)
-        elif info.is_quantized:
-            values[index] = rng.integers(0, 100, info.shape).astype(info.dtype)
-        elif info.dtype.kind in "iub":
-            # Indices and counts: small, so that they are in range.
-            values[index] = rng.integers(0, 2, info.shape).astype(info.dtype)
-        else:
-            raise OptionError(f"delegate='auto' cannot make up values for input {info.name!r} ({info.element_type})")
-    return values
+    infos = [model.tensor_info(0, index, session.shape(index), None) for index in model.subgraphs[0].inputs]
+    return {info.index: random_value(info, rng) for info in infos}
 
 
 def _run(model: Model, session: Session, inputs: dict[int, Array]) -> list[Array]:

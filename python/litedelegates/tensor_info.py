@@ -36,3 +36,18 @@ class TensorInfo:
     def is_quantized(self) -> bool:
         """Whether a scale maps its integers to real values."""
         return self.scale != 0.0
+
+
+def random_value(info: TensorInfo, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Return values that fit an input: floats in [0, 1), quantized integers in [0, 100), other integers 0 or 1.
+
+    The last may be indices or counts, which larger values would put out of range.
+
+    Raises:
+        ValueError: The input is of a type that values cannot be made up for, such as strings.
+    """
+    if info.dtype.kind in "fc" or info.element_type == "bfloat16":
+        return rng.random(info.shape, np.float32).astype(info.dtype)
+    if info.dtype.kind in "iub":
+        return rng.integers(0, 100 if info.is_quantized else 2, info.shape).astype(info.dtype)
+    raise ValueError(f"input {info.name!r} is of type {info.element_type}: its values have to be given")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.interpreter import Interpreter
-from litedelegates.tensor_info import TensorInfo
+from litedelegates.tensor_info import TensorInfo, random_value
 
 Array = np.ndarray[Any, Any]
 
@@ -76,14 +76,3 @@ def _values(path: str | None, infos: tuple[TensorInfo, ...]) -> list[Array]:
     if missing:
         raise ValueError(f"{path} has no array named {', '.join(missing)}; it has {', '.join(loaded)}")
     return [loaded[info.name] for info in infos]
-
-
-def random_value(info: TensorInfo, rng: np.random.Generator) -> Array:
-    """Return seeded random values that fit an input: floats in [0, 1), integers over the type's small values."""
-    if info.dtype.kind in "fc":
-        return rng.random(info.shape, np.float32).astype(info.dtype)
-    if info.dtype.kind in "iu":
-        return rng.integers(0, 100 if info.is_quantized else 2, info.shape).astype(info.dtype)
-    if info.dtype.kind == "b":
-        return rng.integers(0, 2, info.shape).astype(info.dtype)
-    raise ValueError(f"input {info.name!r} is of type {info.element_type}: give its values with --input")
