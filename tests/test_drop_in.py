@@ -161,6 +161,16 @@ def test_state_goes_on_from_run_to_run_until_it_is_reset() -> None:
     np.testing.assert_array_equal(outputs["mine"][0], outputs["mine"][3])
 
 
+def test_inputs_can_be_written_through_tensor_on_both_routes() -> None:
+    for build in (small_models.scale_by_two, small_models.lstm):
+        interpreter = Interpreter(model_content=build())
+        interpreter.allocate_tensors()
+        index = interpreter.get_input_details()[0]["index"]
+        interpreter.tensor(index)()[:] = 0.5
+        interpreter.invoke()
+        assert (interpreter.get_tensor(index) == 0.5).all(), interpreter.route
+
+
 def test_inner_tensors_are_kept_on_request() -> None:
     model = small_models.add_chain(3)
     interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)

@@ -194,7 +194,8 @@ class Interpreter(DropIn):
     def view(self, tensor: str | int) -> Array:
         """Return an input or output, by name or tensor index, without copying it.
 
-        On the compiled route the array shows each run's values and may be written to; on the classic one it is a copy.
+        The array may be written to. On the compiled route it may be kept and shows each run's values; on the classic
+        one it has to be let go of before the next run, which raises a RuntimeError otherwise.
         """
         index = tensor if isinstance(tensor, int) else _index_of(tensor, (*self.inputs, *self.outputs))
         self._session.allocate()

@@ -63,8 +63,9 @@ class ClassicSession:
         return value
 
     def view(self, index: int) -> Array:
-        """Return a tensor's value; a copy, because the classic runtime may move it."""
-        return self.get_tensor(index)
+        """Return a tensor's value without copying it; as in the official Interpreter, let go of it before a run."""
+        value: Array = self._official.tensor(index)()
+        return value
 
     def invoke(self) -> None:
         """Run the model on the inputs that were set."""
