@@ -6,6 +6,7 @@ ARGS ?=
 
 BENCH := .cache/venv/bench
 TEST := .cache/venv/test
+OLDEST := .cache/venv/oldest
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
 export PIP_NO_INPUT := 1
@@ -25,7 +26,7 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test lint format stub wheel sanitize clean tidy
+.PHONY: help bench test oldest lint format stub wheel sanitize clean tidy
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -35,6 +36,9 @@ bench: $(BENCH)/installed ## Compare float32, float16 and int8: make bench [MODE
 
 test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
 	$(TEST)/bin/python -m pytest $(ARGS)
+
+oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
+	$(OLDEST)/bin/python -m pytest --ignore=tests/test_quantize.py -k "not quantize and not renamed and not python_of_the_readme" $(ARGS)
 
 lint: $(TEST)/installed ## Check style, types, imports and the stub.
 	$(TEST)/bin/ruff check .
@@ -74,6 +78,16 @@ $(BENCH)/installed: $(SOURCES) tools/setup_environment.sh
 $(TEST)/installed: $(SOURCES) $(TEST)/tools
 	$(TEST)/bin/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=$(BUILD) \
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON '.[dev]'
+	@touch $@
+
+# The same build on another runtime.
+$(OLDEST)/installed: $(TEST)/installed
+	tools/setup_environment.sh $(OLDEST) $(PYTHON)
+	rm -rf build/wheel
+	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
+	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
+	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
+	  pytest ml_dtypes flatbuffers
 	@touch $@
 
 $(TEST)/tools: pyproject.toml tools/setup_environment.sh
