@@ -78,6 +78,18 @@ def test_the_runtime_is_silent_unless_its_logger_is_asked(tmp_path: Path) -> Non
     assert "INFO:litedelegates.runtime:" in talking.stderr and "XNNPACK" in talking.stderr
 
 
+def test_a_machine_without_a_gpu_is_told_from_a_model_that_fails(tmp_path: Path) -> None:
+    model = Path(__file__).parent.parent / "models/digits.tflite"
+    code = (
+        f"import litedelegates\n"
+        f"try: litedelegates.Interpreter({str(model)!r}, delegate='gpu')\n"
+        f"except litedelegates.DelegateUnavailableError as error: print(error)"
+    )
+    nothing = str(tmp_path / "no_driver.json")
+    found = run_python(code, VK_ICD_FILENAMES=nothing, VK_DRIVER_FILES=nothing)
+    assert "gpu delegate cannot be used here" in found.stdout and "ulkan" in found.stdout, found.stderr
+
+
 def test_only_the_accelerators_that_were_asked_for_are_loaded() -> None:
     """Loading the GPU library alone ends the process on some boards."""
     model = Path(__file__).parent.parent / "models/digits.tflite"

@@ -46,6 +46,10 @@ class Delegate:
         """
         return None
 
+    def why_it_failed(self, message: str) -> str | None:
+        """Return what a failed compilation says about this delegate; None when it says nothing."""
+        return None
+
     def why_not_classic(self) -> str | None:
         """Return why the classic runtime cannot take it with these options; None when it can."""
         return None

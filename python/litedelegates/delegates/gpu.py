@@ -185,8 +185,17 @@ class Gpu(base.Delegate):
         """Return the GPU's accelerator library."""
         reason = why_unavailable()
         if reason:
-            raise DelegateUnavailableError(f"the GPU delegate cannot be used here: {reason}")
+            raise DelegateUnavailableError(f"the gpu delegate cannot be used here: {reason}")
         return _core.Step.accelerator_library(library_path())
+
+    def why_it_failed(self, message: str) -> str | None:
+        """Tell a machine without a GPU from a model that the GPU refuses."""
+        if "No adapters found" in message:
+            return (
+                "no GPU with a Vulkan driver was found (VK_ICD_FILENAMES or VK_DRIVER_FILES can name a driver's file; "
+                "`vulkaninfo` shows what Vulkan sees)"
+            )
+        return None
 
     def why_not_classic(self) -> str | None:
         """The GPU's library is no TFLite delegate."""

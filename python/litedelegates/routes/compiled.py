@@ -14,6 +14,7 @@ from litedelegates import _core
 from litedelegates.delegates import Delegate
 from litedelegates.delegates.base import CPU, Payloads
 from litedelegates.delegates.options import from_toml, to_toml
+from litedelegates.errors import CompileError, DelegateUnavailableError
 from litedelegates.model import Model, numpy_dtype
 from litedelegates.routes import Array, Route
 from litedelegates.runtime import log_lines, log_severity, open_runtime
@@ -50,15 +51,24 @@ class CompiledSession:
         runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
         payloads = _payloads(self.chain, num_threads, runtime_options)
         start = time.perf_counter_ns()
-        self.compiled = _core.CompiledModel(
-            model.file,
-            steps=[delegate.step() for delegate in self.chain],
-            payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
-            environment=[item for delegate in self.chain for item in delegate.environment().items()],
-            hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
-            is_profiled=profiling,
-            log_severity=log_severity(),
-        )
+        try:
+            self.compiled = _core.CompiledModel(
+                model.file,
+                steps=[delegate.step() for delegate in self.chain],
+                payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
+                environment=[item for delegate in self.chain for item in delegate.environment().items()],
+                hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
+                is_profiled=profiling,
+                log_severity=log_severity(),
+            )
+        except CompileError as error:
+            for delegate in self.chain:
+                reason = delegate.why_it_failed(str(error))
+                if reason:
+                    raise DelegateUnavailableError(
+                        f"the {delegate.name} delegate cannot be used here: {reason}"
+                    ) from error
+            raise
         self.compile_ns = time.perf_counter_ns() - start
         self._signature_runners: dict[int, _core.Runner] = {}
         self.runner = self._make_runner(model.signature_of(0) or 0)
