@@ -61,7 +61,7 @@ void register_compiled_model(py::module_& module) {
   py::class_<PlannedNode>(module, "PlannedNode")
       .def_readonly("node_index", &PlannedNode::node_index)
       .def_readonly("builtin_code", &PlannedNode::builtin_code)
-      .def_readonly("name", &PlannedNode::name)
+      .def_property_readonly("name", [](const PlannedNode& node) { return to_text(node.name); })
       .def_readonly("replaced", &PlannedNode::replaced)
       .def_property_readonly(
           "is_delegate", [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });

@@ -34,7 +34,7 @@ void register_errors(py::module_&) {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
       const py::object type = py::module_::import("litedelegates.errors").attr(exception_name(error.kind()));
-      PyErr_SetString(type.ptr(), error.what());
+      PyErr_SetObject(type.ptr(), to_text(error.what()).ptr());
     }
   });
 }

@@ -2,6 +2,7 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include "bindings/registers.h"
 #include "model/verify.h"
@@ -39,9 +40,19 @@ py::object constant_data(const py::object& self, size_t subgraph, size_t tensor)
   return read_only_view(constant.data, self);
 }
 
+using Names = py::typing::List<py::typing::Tuple<py::str, py::int_>>;
+
+Names to_names(const std::vector<model::SignatureEntry>& entries) {
+  Names names;
+  for (const model::SignatureEntry& entry : entries) {
+    names.append(py::make_tuple(to_text(entry.name), entry.tensor_index));
+  }
+  return names;
+}
+
 void register_description(py::module_& module) {
   py::class_<model::Tensor>(module, "Tensor")
-      .def_readonly("name", &model::Tensor::name)
+      .def_property_readonly("name", [](const model::Tensor& t) { return to_text(t.name); })
       .def_readonly("shape", &model::Tensor::shape)
       .def_readonly("shape_signature", &model::Tensor::shape_signature)
       .def_readonly("buffer", &model::Tensor::buffer)
@@ -62,28 +73,18 @@ void register_description(py::module_& module) {
       .def_readonly("inputs", &model::Operator::inputs)
       .def_readonly("outputs", &model::Operator::outputs)
       .def_property_readonly("is_custom", [](const model::Operator& op) { return !op.custom_code.empty(); })
-      .def_property_readonly("type", &operator_type);
+      .def_property_readonly("type", [](const model::Operator& op) { return to_text(operator_type(op)); });
   py::class_<model::Subgraph>(module, "Subgraph")
-      .def_readonly("name", &model::Subgraph::name)
+      .def_property_readonly("name", [](const model::Subgraph& g) { return to_text(g.name); })
       .def_readonly("tensors", &model::Subgraph::tensors)
       .def_readonly("inputs", &model::Subgraph::inputs)
       .def_readonly("outputs", &model::Subgraph::outputs)
       .def_readonly("operators", &model::Subgraph::operators);
   py::class_<model::Signature>(module, "Signature")
-      .def_readonly("key", &model::Signature::key)
+      .def_property_readonly("key", [](const model::Signature& s) { return to_text(s.key); })
       .def_readonly("subgraph_index", &model::Signature::subgraph_index)
-      .def_property_readonly("inputs",
-                             [](const model::Signature& s) {
-                               std::vector<std::pair<std::string, uint32_t>> names;
-                               for (const auto& entry : s.inputs)
-                                 names.emplace_back(entry.name, entry.tensor_index);
-                               return names;
-                             })
-      .def_property_readonly("outputs", [](const model::Signature& s) {
-        std::vector<std::pair<std::string, uint32_t>> names;
-        for (const auto& entry : s.outputs) names.emplace_back(entry.name, entry.tensor_index);
-        return names;
-      });
+      .def_property_readonly("inputs", [](const model::Signature& s) { return to_names(s.inputs); })
+      .def_property_readonly("outputs", [](const model::Signature& s) { return to_names(s.outputs); });
 }
 
 }  // namespace

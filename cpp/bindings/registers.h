@@ -3,7 +3,15 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 namespace litedelegates::bindings {
+
+// Text out of a model file, where nothing makes sure that it is UTF-8.
+inline pybind11::str to_text(const std::string& bytes) {
+  return pybind11::reinterpret_steal<pybind11::str>(
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<pybind11::ssize_t>(bytes.size()), "replace"));
+}
 
 void register_errors(pybind11::module_& module);
 void register_library(pybind11::module_& module);

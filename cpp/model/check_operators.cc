@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "check_variables.h"
 #include "place.h"
 #include "verify.h"
 
@@ -376,6 +377,8 @@ void check_node(Node& node, const Parsed& parsed) {
     case Op::BIDIRECTIONAL_SEQUENCE_RNN:
     case Op::SVDF:
       return check_recurrence(node);
+    case Op::READ_VARIABLE:
+      return check_read_variable(node);
     case Op::IF:
     case Op::WHILE:
     case Op::CALL_ONCE:

@@ -3,6 +3,7 @@
 #include "check_graph.h"
 #include "check_operators.h"
 #include "check_tensors.h"
+#include "check_variables.h"
 #include "parse.h"
 #include "place.h"
 
@@ -21,6 +22,7 @@ Description verify(std::span<const std::uint8_t> bytes) {
   check_graph(parsed);
   check_signatures(parsed.description);
   check_operators(parsed);
+  check_variables(parsed);
   return std::move(parsed.description);
 }
 
