@@ -6,6 +6,6 @@ The Edge TPU is used where the model was compiled for it; every other model runs
 
 from __future__ import annotations
 
-from litedelegates.coral import adapters, pipeline, utils
+from litedelegates.coral import adapters, learn, pipeline, utils
 
-__all__ = ["adapters", "pipeline", "utils"]
+__all__ = ["adapters", "learn", "pipeline", "utils"]
