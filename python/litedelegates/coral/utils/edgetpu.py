@@ -55,21 +55,18 @@ def set_verbosity(verbosity: int) -> bool:
     return True
 
 
-def load_edgetpu_delegate(options: dict[str, Any] | None = None) -> Delegate:
-    """Return the Edge TPU delegate with libedgetpu's options, such as ``{"device": "usb:0", "Performance": "Max"}``.
+def load_edgetpu_delegate(options: dict[str, Any] | None = None) -> Any:
+    """Open the Edge TPU, with libedgetpu's options such as ``{"device": "usb:0", "Performance": "Max"}``.
+
+    Returns:
+        A delegate for `make_interpreter`, and for the ``experimental_delegates`` of our Interpreter and of the
+        official one.
 
     Raises:
-        DelegateUnavailableError: It cannot work here; says why.
+        DelegateUnavailableError: It cannot work here; says why. It is a ValueError too.
         OptionError: An unknown option or a bad value; names the valid ones.
     """
-    try:
-        edge_tpu = importlib.import_module(_MODULE).EdgeTpu
-    except ModuleNotFoundError as error:
-        if error.name != _MODULE:
-            raise
-        raise DelegateUnavailableError("this build of litedelegates has no Edge TPU delegate") from None
-    made: Delegate = edge_tpu(**{_field(key): _value(value) for key, value in (options or {}).items()})
-    return made
+    return _edge_tpu({_field(key): _value(value) for key, value in (options or {}).items()}).for_official()
 
 
 def make_interpreter(
@@ -105,7 +102,7 @@ def make_interpreter(
     model: Any = Model.load(model_path_or_content)  # verified once; Interpreter takes it as it is
     if not is_compiled(model):
         return Interpreter(model)
-    edge_tpu = load_edgetpu_delegate({"device": device} if device else None)
+    edge_tpu = _edge_tpu({"device": device} if device else {})
     _refuse_absent(model.name, wanted["type"], int(wanted["index"] or 0))
     return Interpreter(model, delegate=[edge_tpu, Xnnpack()])
 
@@ -145,6 +142,17 @@ def run_inference(interpreter: Any, input_data: Any) -> None:
     raw = np.ascontiguousarray(values[:expected])
     interpreter.set_tensor(details["index"], raw.view(dtype).reshape(shape))
     interpreter.invoke()
+
+
+def _edge_tpu(options: dict[str, Any]) -> Delegate:
+    try:
+        edge_tpu = importlib.import_module(_MODULE).EdgeTpu
+    except ModuleNotFoundError as error:
+        if error.name != _MODULE:
+            raise
+        raise DelegateUnavailableError("this build of litedelegates has no Edge TPU delegate") from None
+    made: Delegate = edge_tpu(**options)
+    return made
 
 
 def _refuse_absent(model: str, kind: str | None, index: int) -> None:
