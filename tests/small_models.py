@@ -1,7 +1,7 @@
 """A small model for each special case that a LiteRT interpreter meets, and how to feed and check it.
 
 Call a function (``small_models.add()``) for the bytes of one model, or loop over ``CASES``. The functions live in
-``small_models_<noun>.py``: layers, state, dynamic, types, edges; ``small_models_builder.py`` writes the files.
+``small_models_<noun>.py``: layers, state, dynamic, types, edges, coral; ``small_models_builder.py`` writes the files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import small_models_layers
 import small_models_state
 import small_models_types
 from small_models_case import Case
+from small_models_coral import classifier_int8, dense_classifier, detector, imprinted_int8, segment, segmenter
 from small_models_dynamic import (
     if_then_else,
     non_max_suppression_v4,
@@ -58,6 +59,7 @@ __all__ = [
     "add_as",
     "add_chain",
     "cast",
+    "classifier_int8",
     "constant_output",
     "conv",
     "conv_dynamic_batch",
@@ -65,11 +67,14 @@ __all__ = [
     "copy",
     "counter",
     "custom_op",
+    "dense_classifier",
     "dense_dynamic_batch",
+    "detector",
     "flex_op",
     "float16_weights",
     "gather",
     "if_then_else",
+    "imprinted_int8",
     "int4_weights",
     "int4_weights_int8",
     "logical_and",
@@ -85,6 +90,8 @@ __all__ = [
     "reshape_at_run_time",
     "same_output_twice",
     "scale_by_two",
+    "segment",
+    "segmenter",
     "shared_graph_signatures",
     "string_equal",
     "string_gather",

@@ -1,0 +1,185 @@
+"""Interpreters on the Edge TPU where there is one, and on the CPU where the model does not need it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litedelegates.coral.utils import libedgetpu
+from litedelegates.delegates import Delegate, Xnnpack
+from litedelegates.errors import DelegateUnavailableError
+from litedelegates.interpreter import Interpreter
+from litedelegates.model import Model
+
+if TYPE_CHECKING:
+    from litedelegates.model import ModelSource
+
+CUSTOM_OP = "edgetpu-custom-op"  # what the Edge TPU compiler puts in place of the ops it took
+_DEVICE = re.compile(r"(?P<type>usb|pci)?(?::(?P<index>\d+))?")
+_MODULE = "litedelegates.delegates.edgetpu"
+
+
+def list_edge_tpus() -> list[dict[str, str]]:
+    """Return ``{"type": "usb" or "pci", "path": ...}`` for each Edge TPU; none where libedgetpu is not installed."""
+    try:
+        return libedgetpu.devices()
+    except DelegateUnavailableError:
+        return []
+
+
+def get_runtime_version() -> str:
+    """Return the version of libedgetpu and the date it was built.
+
+    Raises:
+        DelegateUnavailableError: libedgetpu is not installed.
+    """
+    version: bytes = libedgetpu.library().edgetpu_version() or b""
+    return version.decode(errors="replace")
+
+
+def set_verbosity(verbosity: int) -> bool:
+    """Set how much libedgetpu logs, from 0 (nothing) to 10.
+
+    Returns:
+        Whether it could be set: False out of that range, and where libedgetpu is not installed.
+    """
+    if not 0 <= verbosity <= 10:
+        return False
+    try:
+        libedgetpu.library().edgetpu_verbosity(verbosity)
+    except DelegateUnavailableError:
+        return False
+    return True
+
+
+def load_edgetpu_delegate(options: dict[str, Any] | None = None) -> Any:
+    """Open the Edge TPU, with libedgetpu's options such as ``{"device": "usb:0", "Performance": "Max"}``.
+
+    Returns:
+        A delegate for `make_interpreter`, and for the ``experimental_delegates`` of our Interpreter and of the
+        official one.
+
+    Raises:
+        DelegateUnavailableError: It cannot work here; says why. It is a ValueError too.
+        OptionError: An unknown option or a bad value; names the valid ones.
+    """
+    return _edge_tpu({_field(key): _value(value) for key, value in (options or {}).items()}).for_official()
+
+
+def make_interpreter(
+    model_path_or_content: ModelSource, device: str | None = None, delegate: Any = None
+) -> Interpreter:
+    """Load a model for the Edge TPU, for another delegate, or for the CPU.
+
+    A model that was not compiled for the Edge TPU runs on XNNPACK, as the Edge TPU would take none of its ops.
+    `allocate_tensors` may be called afterwards, and does not have to be.
+
+    Args:
+        model_path_or_content: Path of a ``.tflite`` file as str, or its content as bytes.
+        device: Which Edge TPU: None for any, ":N" for the N-th, "usb", "usb:N", "pci" or "pci:N".
+        delegate: What to run on in place of an Edge TPU; ``device`` is not looked at then. What `load_edgetpu_delegate`
+            or the official ``load_delegate`` returns and options objects such as ``Gpu()`` are followed by XNNPACK; a
+            name such as "gpu" or a chain of delegates is taken as it is.
+
+    Raises:
+        ValueError: ``device`` is none of these.
+        InvalidModelError: The model cannot be read or is corrupt; says where.
+        DelegateUnavailableError: The model needs the Edge TPU, and there is none that it could use; says why.
+    """
+    if delegate is not None:
+        if isinstance(delegate, Delegate):
+            chain = [delegate] if isinstance(delegate, Xnnpack) else [delegate, Xnnpack()]
+            return Interpreter(model_path_or_content, delegate=chain)
+        if hasattr(delegate, "_get_native_delegate_pointer"):
+            return Interpreter(model_path_or_content, experimental_delegates=[delegate])
+        return Interpreter(model_path_or_content, delegate=delegate)
+    wanted = _DEVICE.fullmatch(device or "")
+    if wanted is None:
+        raise ValueError(f"device={device!r}: it must be None, ':N', 'usb', 'usb:N', 'pci' or 'pci:N'")
+    model: Any = Model.load(model_path_or_content)  # verified once; Interpreter takes it as it is
+    if not is_compiled(model):
+        return Interpreter(model)
+    edge_tpu = _edge_tpu({"device": device} if device else {})
+    _refuse_absent(model.name, wanted["type"], int(wanted["index"] or 0))
+    return Interpreter(model, delegate=[edge_tpu, Xnnpack()])
+
+
+def is_compiled(model: Model) -> bool:
+    """Return whether a model was compiled for the Edge TPU: whether it holds an op that only that can run."""
+    return any(op.is_custom and op.type == CUSTOM_OP for graph in model.subgraphs for op in graph.operators)
+
+
+def run_inference(interpreter: Any, input_data: Any) -> None:
+    """Copy raw data into the first input and run the model.
+
+    Args:
+        interpreter: An interpreter whose tensors are allocated.
+        input_data: bytes, or an array of shape (N,): of the input's dtype, or of uint8 for the bytes of any dtype. What
+            goes beyond the size of the input is ignored.
+
+    Raises:
+        ValueError: The data is too small, of another dtype, or not one-dimensional.
+        TypeError: It is neither bytes nor an array.
+    """
+    details = interpreter.get_input_details()[0]
+    dtype, shape = np.dtype(details["dtype"]), tuple(int(size) for size in details["shape"])
+    if isinstance(input_data, bytes):
+        values = np.frombuffer(input_data, np.uint8)
+    elif isinstance(input_data, np.ndarray):
+        values = input_data
+    else:
+        raise TypeError(f"input data is bytes or a numpy array, not {type(input_data).__name__}")
+    if values.ndim != 1:
+        raise ValueError(f"input data has the shape {values.shape}; it must have one dimension, as of .flatten()")
+    if values.dtype not in (dtype, np.dtype(np.uint8)):
+        raise ValueError(f"input data is of {values.dtype}; the model takes {dtype}")
+    expected = int(np.prod(shape, dtype=np.int64)) * (dtype.itemsize // values.dtype.itemsize)
+    if values.size < expected:
+        raise ValueError(f"input size={values.size}, expected={expected}.")
+    raw = np.ascontiguousarray(values[:expected])
+    interpreter.set_tensor(details["index"], raw.view(dtype).reshape(shape))
+    interpreter.invoke()
+
+
+def _edge_tpu(options: dict[str, Any]) -> Delegate:
+    try:
+        edge_tpu = importlib.import_module(_MODULE).EdgeTpu
+    except ModuleNotFoundError as error:
+        if error.name != _MODULE:
+            raise
+        raise DelegateUnavailableError("this build of litedelegates has no Edge TPU delegate") from None
+    made: Delegate = edge_tpu(**options)
+    return made
+
+
+def _refuse_absent(model: str, kind: str | None, index: int) -> None:
+    try:
+        found = libedgetpu.devices()
+    except DelegateUnavailableError as error:
+        raise DelegateUnavailableError(f"{model} was compiled for the Edge TPU, and {error}") from None
+    fitting = [device for device in found if kind in (None, device["type"])]
+    if index >= len(fitting):
+        where = {None: "", "usb": "on USB ", "pci": "on PCIe "}[kind]
+        listed = ", ".join(device["path"] for device in found) or "no device"
+        raise DelegateUnavailableError(
+            f"{model} was compiled for the Edge TPU, and there is no Edge TPU number {index} {where}here: libedgetpu "
+            f"lists {listed}. Plug one in, and see that you may read /dev/apex_* or its USB node; or run the model "
+            "that it was compiled from"
+        )
+
+
+def _field(key: str) -> str:
+    """Return the field of `EdgeTpu` for libedgetpu's key: "usb_always_dfu" for "Usb.AlwaysDfu"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key.replace(".", "_")).lower()
+
+
+def _value(value: Any) -> Any:
+    """Return the typed value for one that is written as libedgetpu reads it."""
+    if not isinstance(value, str):
+        return value
+    if value in ("True", "False"):
+        return value == "True"
+    return int(value) if value.isdecimal() else value
