@@ -1,6 +1,7 @@
 #include "runtime/compiled_model.h"
 
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include "bindings/registers.h"
 
@@ -77,7 +78,12 @@ void register_compiled_model(py::module_& module) {
       .def(py::init(&compile), py::arg("file"), py::kw_only(), py::arg("steps"), py::arg("payloads"),
            py::arg("environment"), py::arg("hardware"), py::arg("is_profiled"), py::arg("log_severity"))
       .def_property_readonly("payloads_in_effect", &CompiledModel::payloads_in_effect)
-      .def_property_readonly("log_lines", [](CompiledModel& model) { return model.log_lines(); })
+      .def_property_readonly("log_lines",
+                             [](CompiledModel& model) {
+                               py::typing::List<py::str> lines;
+                               for (const std::string& line : model.log_lines()) lines.append(to_text(line));
+                               return lines;
+                             })
       .def("plans",
            [](const CompiledModel& model) {
              std::vector<std::pair<size_t, std::vector<PlannedNode>>> plans;

@@ -128,8 +128,12 @@ class ArrayRunner {
   [[noreturn]] void refuse(size_t position, const std::string& reason) const {
     const model::Subgraph& graph = runner_.subgraph();
     const auto tensor = static_cast<size_t>(graph.inputs.at(position));
-    throw py::value_error("cannot set input " + std::to_string(position) + " (tensor " +
-                          std::to_string(tensor) + ", \"" + graph.tensors.at(tensor).name + "\"): " + reason);
+    // With the tensor's name as well as it can be shown: it may be no UTF-8.
+    PyErr_SetObject(PyExc_ValueError, to_text("cannot set input " + std::to_string(position) + " (tensor " +
+                                              std::to_string(tensor) + ", \"" +
+                                              graph.tensors.at(tensor).name + "\"): " + reason)
+                                          .ptr());
+    throw py::error_already_set();
   }
 
   Runner runner_;
