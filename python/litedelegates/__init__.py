@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import Gpu, Hosted, Xnnpack
+    from litedelegates.delegates import External, Gpu, Hosted, Xnnpack
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RuntimeLibraryError,
         UnsupportedError,
     )
+    from litedelegates.interop import load_delegate
     from litedelegates.interpreter import Interpreter
     from litedelegates.placement import Placement
 
@@ -29,6 +30,7 @@ __all__ = [
     "CompileError",
     "DelegateError",
     "DelegateUnavailableError",
+    "External",
     "Gpu",
     "Hosted",
     "Interpreter",
@@ -42,12 +44,14 @@ __all__ = [
     "RuntimeLibraryError",
     "UnsupportedError",
     "Xnnpack",
+    "load_delegate",
 ]
 
 _MODULES = {
     "Interpreter": "litedelegates.interpreter",
+    "load_delegate": "litedelegates.interop",
     "Placement": "litedelegates.placement",
-    **dict.fromkeys(("Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+    **dict.fromkeys(("External", "Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
 }
 
 

@@ -11,6 +11,7 @@ from litedelegates.delegates.xnnpack import Xnnpack
 from litedelegates.errors import OptionError, nearest
 
 if TYPE_CHECKING:
+    from litedelegates.delegates.external import External
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
 
@@ -19,6 +20,7 @@ __all__ = [
     "BufferStorage",
     "Delegate",
     "DelegateSpec",
+    "External",
     "Gpu",
     "Hosted",
     "Precision",
@@ -32,13 +34,15 @@ DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 # Delegates that can be given by name, and where their options class is.
 BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+# Every other module that has an options class, or part of one.
+_MODULES = {"External": "external", "Hosted": "hosted"}
 
 
 def __getattr__(name: str) -> Any:
     # Options classes take milliseconds to make, and most programs start with XNNPACK alone.
     if name not in __all__:
         raise AttributeError(f"module 'litedelegates.delegates' has no attribute {name!r}")
-    module = "hosted" if name == "Hosted" else "gpu"
+    module = _MODULES.get(name, "gpu")
     return getattr(importlib.import_module(f"litedelegates.delegates.{module}"), name)
 
 

@@ -49,3 +49,23 @@ class Delegate:
     def why_not_classic(self) -> str | None:
         """Return why the classic runtime cannot take it with these options; None when it can."""
         return None
+
+
+class Created(Delegate):
+    """Base of the delegates that the native core creates: a new one for each model."""
+
+    def create(self) -> _core.LoadedDelegate:
+        """Create the delegate; whoever uses it keeps it alive.
+
+        Raises:
+            DelegateError: It cannot be created; says why.
+        """
+        raise NotImplementedError
+
+    def step(self) -> _core.Step:
+        """Return a new delegate, kept by the model that is compiled with it."""
+        return _core.Step.loaded(self.name, self.create())
+
+    def for_official(self) -> object:
+        """Return a new delegate, which the official interpreters take."""
+        return self.create()
