@@ -22,6 +22,7 @@ from small_models_dynamic import (
     while_loop,
 )
 from small_models_edges import (
+    compiled_for_edge_tpu,
     constant_output,
     custom_op,
     flex_op,
@@ -58,6 +59,7 @@ __all__ = [
     "add_as",
     "add_chain",
     "cast",
+    "compiled_for_edge_tpu",
     "constant_output",
     "conv",
     "conv_dynamic_batch",

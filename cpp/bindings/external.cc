@@ -4,6 +4,7 @@
 
 #include "bindings/registers.h"
 #include "bindings/without_gil.h"
+#include "delegates/shared_library.h"
 
 namespace py = pybind11;
 
@@ -20,6 +21,9 @@ std::shared_ptr<ExternalDelegate> load(const std::string& library, const Externa
 void register_external(py::module_& module) {
   py::class_<ExternalDelegate, LoadedDelegate, std::shared_ptr<ExternalDelegate>>(module, "ExternalDelegate")
       .def(py::init(&load), py::arg("library"), py::kw_only(), py::arg("options"));
+  module.def(
+      "open_delegate_library", [](const std::string& path) { open_delegate_library(path); }, py::arg("path"),
+      py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace litedelegates::bindings

@@ -42,7 +42,10 @@ TfLiteDelegate* call(Create create, const ExternalDelegate::Options& options, st
 
 std::string shown(const ExternalDelegate::Options& options) {
   std::string text;
-  for (const auto& [key, value] : options) text += (text.empty() ? "" : ", ") + key + "=" + value;
+  for (const auto& [key, value] : options) {
+    text += text.empty() ? "" : ", ";
+    text.append(key).append("=").append(value);
+  }
   return text.empty() ? "no options" : "the options " + text;
 }
 

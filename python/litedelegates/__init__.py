@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import External, Gpu, Hosted, Xnnpack
+    from litedelegates.delegates import EdgeTpu, EdgeTpuDevice, External, Gpu, Hosted, Xnnpack, list_edge_tpus
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -30,6 +30,8 @@ __all__ = [
     "CompileError",
     "DelegateError",
     "DelegateUnavailableError",
+    "EdgeTpu",
+    "EdgeTpuDevice",
     "External",
     "Gpu",
     "Hosted",
@@ -44,6 +46,7 @@ __all__ = [
     "RuntimeLibraryError",
     "UnsupportedError",
     "Xnnpack",
+    "list_edge_tpus",
     "load_delegate",
 ]
 
@@ -51,7 +54,10 @@ _MODULES = {
     "Interpreter": "litedelegates.interpreter",
     "load_delegate": "litedelegates.interop",
     "Placement": "litedelegates.placement",
-    **dict.fromkeys(("External", "Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+    **dict.fromkeys(
+        ("EdgeTpu", "EdgeTpuDevice", "External", "Gpu", "Hosted", "Xnnpack", "list_edge_tpus"),
+        "litedelegates.delegates",
+    ),
 }
 
 

@@ -29,6 +29,9 @@ def load_session(
     The classic route is only taken for what a model or an argument needs, never because compiling failed.
     """
 
+    for delegate in delegates:
+        delegate.check_model(model)
+
     def classic(reason: str) -> ClassicSession:
         from litedelegates.routes.classic import ClassicSession
 

@@ -68,7 +68,7 @@ static int prepare(Context* context, Delegate* delegate) {
   }
   const Registration kernel = {.init = kernel_init, .free = kernel_free, .prepare = nothing_to_prepare,
                                .invoke = kernel_invoke, .custom_name = "ArithmeticDelegate"};
-  return take(context, delegate, kernel, wants);
+  return take(context, delegate, kernel, false, wants);
 }
 
 static void echo(const char* path, const char* mode, const char* key, const char* value) {

@@ -83,7 +83,7 @@ static int prepare(Context* context, Delegate* delegate) {
   }
   const Registration kernel = {.init = kernel_init, .free = kernel_free, .prepare = nothing_to_prepare,
                                .invoke = kernel_invoke, .custom_name = "OffsetDelegate"};
-  return take(context, delegate, kernel, wants);
+  return take(context, delegate, kernel, false, wants);
 }
 
 Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count, void (*report)(const char*)) {

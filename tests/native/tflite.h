@@ -35,8 +35,8 @@ enum { kOk = 0, kError = 1, kAdd = 0, kMul = 18, kFloat32 = 1, kAllowDynamicTens
 
 static inline int nothing_to_prepare(Context* context, Node* node) { (void)context; (void)node; return kOk; }
 
-// Replace the nodes that `wants` by kernels of the delegate: all in one call, as the runtime groups them by itself.
-static inline int take(Context* context, Delegate* delegate, Registration kernel,
+// Replace the nodes that `wants` by kernels of the delegate: all in one call, where the runtime groups them, or one by one.
+static inline int take(Context* context, Delegate* delegate, Registration kernel, bool one_by_one,
                        bool (*wants)(const Context*, const Node*, const Registration*)) {
   IntArray* plan;
   if (context->GetExecutionPlan(context, &plan) != kOk) return kError;
@@ -52,7 +52,12 @@ static inline int take(Context* context, Delegate* delegate, Registration kernel
   }
   taken->size = count;
   kernel.version = 1;
-  const int status = context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel, taken, delegate);
+  int status = kOk;
+  for (int i = 0; one_by_one && i < count && status == kOk; ++i) {
+    int one[2] = {1, taken->data[i]};
+    status = context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel, (IntArray*)one, delegate);
+  }
+  if (!one_by_one) status = context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel, taken, delegate);
   free(taken);
   return status;
 }

@@ -11,6 +11,8 @@ from litedelegates.delegates.xnnpack import Xnnpack
 from litedelegates.errors import OptionError, nearest
 
 if TYPE_CHECKING:
+    from litedelegates.delegates.edgetpu import EdgeTpu
+    from litedelegates.delegates.edgetpu_library import EdgeTpuDevice, list_edge_tpus
     from litedelegates.delegates.external import External
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
@@ -20,6 +22,8 @@ __all__ = [
     "BufferStorage",
     "Delegate",
     "DelegateSpec",
+    "EdgeTpu",
+    "EdgeTpuDevice",
     "External",
     "Gpu",
     "Hosted",
@@ -28,14 +32,21 @@ __all__ = [
     "WaitType",
     "Xnnpack",
     "chain",
+    "list_edge_tpus",
 ]
 
 DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 # Delegates that can be given by name, and where their options class is.
-BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu", "edgetpu": "EdgeTpu"}
 # Every other module that has an options class, or part of one.
-_MODULES = {"External": "external", "Hosted": "hosted"}
+_MODULES = {
+    "EdgeTpu": "edgetpu",
+    "EdgeTpuDevice": "edgetpu_library",
+    "External": "external",
+    "Hosted": "hosted",
+    "list_edge_tpus": "edgetpu_library",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates import _core
+
+if TYPE_CHECKING:
+    from litedelegates.model import Model
 
 Payloads = dict[str, dict[str, Any]]
 
@@ -33,6 +36,13 @@ class Delegate:
             DelegateUnavailableError: It cannot work on this machine; says why.
         """
         raise NotImplementedError
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model of which it could take nothing.
+
+        Raises:
+            DelegateError: Says what the model lacks.
+        """
 
     def environment(self) -> dict[int, str]:
         """Return further options of the runtime's environment, by tag."""

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from litedelegates.placement import Placement
 
 # How the kernels of delegates name themselves in the execution plan.
-_KERNEL_NAMES = {"TfLiteXNNPackDelegate": "xnnpack", "YNNPackDelegate": "xnnpack"}
+_KERNEL_NAMES = {
+    "TfLiteXNNPackDelegate": "xnnpack",
+    "YNNPackDelegate": "xnnpack",
+    "EdgeTpuDelegateForCustomOp": "edgetpu",
+}
 _GPU_KERNELS = ("WEBGPU", "ML_DRIFT", "LITERT_CL", "METAL")
 
 
