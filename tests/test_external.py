@@ -242,6 +242,17 @@ def test_the_order_of_a_chain_decides_who_takes_what(library: str, real_models: 
         np.testing.assert_allclose(output, right, atol=1e-5 * np.ptp(right))
 
 
+def test_a_profile_counts_a_delegates_partition_as_one(library: str, real_models: dict[str, Path]) -> None:
+    interpreter = Interpreter(real_models["face_detection_front"], delegate=[External(library), Xnnpack()])
+    taken = {record.partition: record.ran for record in interpreter.placement}
+    profile = interpreter.profile(runs=2)
+    assert {op.partition for op in profile.ops} == set(taken)
+    assert all(op.ran == taken[op.partition] for op in profile.ops)
+    ours = [op for op in profile.ops if op.ran == "ArithmeticDelegate"]
+    adds = [record.op_index for record in interpreter.placement if record.op_name == "ADD"]
+    assert sorted(index for op in ours for index in op.op_indices) == adds
+
+
 @pytest.mark.gpu
 def test_a_chain_of_three_gives_each_op_its_owner(library: str, real_models: dict[str, Path]) -> None:
     path = real_models["face_detection_front"]

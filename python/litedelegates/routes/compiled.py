@@ -165,7 +165,7 @@ class CompiledSession:
             if subgraph >= len(self.model.subgraphs):
                 continue
             took = {
-                op: (self._who(node.name), partition)
+                op: (self.who(node.name), partition)
                 for partition, node in enumerate(node for node in plan if node.is_delegate)
                 for op in node.replaced
             }
@@ -174,7 +174,8 @@ class CompiledSession:
                 records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
         return tuple(records)
 
-    def _who(self, kernel: str) -> str:
+    def who(self, kernel: str) -> str:
+        """Return the delegate of a kernel in the execution plan, or the kernel's own name where it is unknown."""
         if kernel in _KERNEL_NAMES:
             return _KERNEL_NAMES[kernel]
         if any(part in kernel.upper() for part in _GPU_KERNELS):
