@@ -23,6 +23,7 @@ from small_models_dynamic import (
     while_loop,
 )
 from small_models_edges import (
+    compiled_for_edge_tpu,
     constant_output,
     custom_op,
     flex_op,
@@ -60,6 +61,7 @@ __all__ = [
     "add_chain",
     "cast",
     "classifier_int8",
+    "compiled_for_edge_tpu",
     "constant_output",
     "conv",
     "conv_dynamic_batch",

@@ -130,6 +130,17 @@ def custom_op(custom_code: str = "MyCustomOp") -> bytes:
     return model.to_bytes()
 
 
+def compiled_for_edge_tpu() -> bytes:
+    """Two ops as edgetpu_compiler writes them, and an ADD that stayed on the CPU."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x, first, second = graph.input("x", (1, 4)), graph.tensor("first", (1, 4)), graph.tensor("second", (1, 4))
+    graph.op(Op.CUSTOM, [x], [first], custom_code="edgetpu-custom-op")
+    graph.op(Op.CUSTOM, [first], [second], custom_code="edgetpu-custom-op")
+    graph.op(Op.ADD, [second, x], [graph.output("y", (1, 4))], schema.AddOptionsT())
+    return model.to_bytes()
+
+
 def flex_op() -> bytes:
     """One TensorFlow op, FlexErf, which needs the Flex delegate."""
     return custom_op("FlexErf")

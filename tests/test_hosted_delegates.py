@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +10,14 @@ import pytest
 import small_models
 from ai_edge_litert.interpreter import load_delegate
 from litedelegates import CompileError, DelegateError, Hosted, Interpreter, RunError, Xnnpack
+from native_libraries import compile_library
 
-SOURCE = Path(__file__).parent / "native/offset_delegate.c"
 ONES = np.ones((1, 4), np.float32)
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("native") / "liboffset_delegate.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Werror", "-o", target, SOURCE], check=True)
-    return str(target)
+    return compile_library("offset_delegate.c", tmp_path_factory.mktemp("native") / "liboffset_delegate.so")
 
 
 @pytest.fixture

@@ -94,6 +94,17 @@ def test_profile_of_builtin_kernels_names_the_ops_of_the_model(real_models: dict
     assert profile.slowest(1)[0].median_us == max(op.median_us for op in profile.ops) > 0
 
 
+@pytest.mark.parametrize("delegate", [None, "xnnpack"])
+def test_profile_counts_the_ops_inside_a_loop_as_part_of_it(delegate: str | None) -> None:
+    interpreter = Interpreter(small_models.while_loop(), delegate=delegate)
+    profile = interpreter.profile(runs=2)
+    assert [op.name for op in profile.ops if op.subgraph == 0] == ["WHILE"]
+    placed = {(record.subgraph, record.partition, record.ran) for record in interpreter.placement}
+    assert {(op.subgraph, op.partition, op.ran) for op in profile.ops} == placed
+    assert {op.subgraph for op in profile.ops} == {0, 1, 2}
+    assert profile.total_us == profile.ops[0].median_us
+
+
 def test_profile_runs_on_the_inputs_that_were_set() -> None:
     """An op inside a branch is only there when the condition takes that branch."""
     interpreter = Interpreter(small_models.if_then_else(), delegate=None)

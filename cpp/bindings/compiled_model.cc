@@ -4,6 +4,7 @@
 #include <pybind11/typing.h>
 
 #include "bindings/registers.h"
+#include "bindings/without_gil.h"
 
 namespace py = pybind11;
 
@@ -12,15 +13,6 @@ namespace {
 
 using Step = CompileRequest::Step;
 
-void destroy(CompiledModel* model) {
-  if (PyGILState_Check() == 0) {
-    delete model;
-    return;
-  }
-  const py::gil_scoped_release nogil;
-  delete model;
-}
-
 std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, std::vector<Step> steps,
                                        std::vector<std::pair<std::string, std::string>> payloads,
                                        std::vector<std::pair<int32_t, std::string>> environment,
@@ -28,7 +20,7 @@ std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, s
   const py::gil_scoped_release nogil;
   return {new CompiledModel(file, {std::move(steps), std::move(payloads), std::move(environment), hardware,
                                    is_profiled, log_severity}),
-          destroy};
+          delete_without_gil<CompiledModel>};
 }
 
 }  // namespace

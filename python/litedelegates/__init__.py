@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import Gpu, Hosted, Xnnpack
+    from litedelegates.delegates import EdgeTpu, EdgeTpuDevice, External, Gpu, Hosted, Xnnpack, list_edge_tpus
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RuntimeLibraryError,
         UnsupportedError,
     )
+    from litedelegates.interop import load_delegate
     from litedelegates.interpreter import Interpreter
     from litedelegates.placement import Placement
 
@@ -29,6 +30,9 @@ __all__ = [
     "CompileError",
     "DelegateError",
     "DelegateUnavailableError",
+    "EdgeTpu",
+    "EdgeTpuDevice",
+    "External",
     "Gpu",
     "Hosted",
     "Interpreter",
@@ -42,12 +46,18 @@ __all__ = [
     "RuntimeLibraryError",
     "UnsupportedError",
     "Xnnpack",
+    "list_edge_tpus",
+    "load_delegate",
 ]
 
 _MODULES = {
     "Interpreter": "litedelegates.interpreter",
+    "load_delegate": "litedelegates.interop",
     "Placement": "litedelegates.placement",
-    **dict.fromkeys(("Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+    **dict.fromkeys(
+        ("EdgeTpu", "EdgeTpuDevice", "External", "Gpu", "Hosted", "Xnnpack", "list_edge_tpus"),
+        "litedelegates.delegates",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'Tensor', 'library_is_open', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'Tensor', 'library_is_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -24,6 +24,9 @@ class CompiledModel:
         ...
     @property
     def payloads_in_effect(self) -> list[tuple[str, str]]:
+        ...
+class ExternalDelegate(LoadedDelegate):
+    def __init__(self, library: str, *, options: collections.abc.Sequence[tuple[str, str]]) -> None:
         ...
 class LoadedDelegate:
     def _get_native_delegate_pointer(self) -> int:
@@ -225,6 +228,8 @@ class Tensor:
     def zero_points(self) -> list[int]:
         ...
 def library_is_open() -> bool:
+    ...
+def open_delegate_library(path: str) -> None:
     ...
 def open_library(path: str, *, folder: str) -> None:
     ...

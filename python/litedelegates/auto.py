@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.delegates import BY_NAME, Delegate, chain, option_names, options_class
+from litedelegates.delegates import Delegate, chain, option_names, options_class
 from litedelegates.delegates.base import CPU
 from litedelegates.devices import availability
 from litedelegates.errors import DelegateUnavailableError, LiteDelegatesError, OptionError
@@ -63,9 +63,9 @@ def choose(model: Model, *, num_threads: int | None, options: dict[str, Any]) ->
         OptionError: An option that none of the delegates has.
         LiteDelegatesError: No chain runs the model; carries what the built-in kernels said.
     """
-    unknown = set(options).difference(*(option_names(name) for name in BY_NAME))
+    unknown = set(options).difference(*(option_names(name) for names in _CANDIDATES for name in names))
     if unknown:
-        raise OptionError(f"no delegate has the option {sorted(unknown)[0]!r}")
+        raise OptionError(f"none of the delegates that are tried has the option {sorted(unknown)[0]!r}")
     sessions: dict[str, tuple[tuple[Delegate, ...], Session]] = {}
     refused: list[Candidate] = []
     for names in _CANDIDATES:

@@ -30,9 +30,11 @@ class Availability:
 
     Attributes:
         name: The delegate's name.
-        is_available: A small model ran on it and its output was right.
+        is_available: A small model ran on it and its output was right. No small model is compiled for an Edge TPU: it
+            is available when its library lists a device.
         reason: Why it is not available; empty when it is.
-        detail: What it runs on, such as the name of the GPU, as far as the runtime tells.
+        detail: What it runs on, such as the name of the GPU, as far as the runtime tells; of an Edge TPU its library,
+            version and devices.
     """
 
     name: str
@@ -64,7 +66,7 @@ def availability(name: str) -> Availability:
 
 def available() -> tuple[Availability, ...]:
     """Return every delegate that this version knows, available or not, with the reason."""
-    return tuple(availability(name) for name in ("none", "xnnpack", "gpu"))
+    return tuple(availability(name) for name in ("none", "xnnpack", "gpu", "edgetpu"))
 
 
 def small_model() -> bytes:
@@ -74,6 +76,8 @@ def small_model() -> bytes:
 
 def probe(name: str) -> dict[str, str]:
     """Return ``{"reason": ..., "detail": ...}``; the reason is empty when the delegate works."""
+    if name == "edgetpu":
+        return _probe_edge_tpu()
     values = np.array([[1.0, -2.0, 3.5, 0.25]], np.float32)
     try:
         model = Model.load(small_model())
@@ -93,3 +97,18 @@ def probe(name: str) -> dict[str, str]:
     if not np.allclose(output, 2 * values, rtol=1e-2):
         return {"reason": f"it computed {output} where {2 * values} is right", "detail": detail}
     return {"reason": "", "detail": detail}
+
+
+def _probe_edge_tpu() -> dict[str, str]:
+    from litedelegates.delegates.edgetpu_diagnosis import diagnose, say_devices
+    from litedelegates.delegates.edgetpu_library import EdgeTpuLibrary
+
+    try:
+        library = EdgeTpuLibrary()
+    except LiteDelegatesError as error:
+        return {"reason": str(error), "detail": ""}
+    detail = f"{library.path}, {library.version}"
+    devices = library.devices()
+    if not devices:
+        return {"reason": f"{diagnose(library, '')} ({detail})", "detail": detail}
+    return {"reason": "", "detail": f"{detail}: {say_devices(devices)}"}

@@ -6,15 +6,16 @@ import atexit
 import time
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
-from litedelegates.delegates.base import CPU, Payloads
+from litedelegates.delegates.base import Payloads
 from litedelegates.drop_in import DropIn
 from litedelegates.errors import DelegateError, OptionError
-from litedelegates.loading import load_session
+from litedelegates.loading import Skipped, load_session, load_without_failing
 from litedelegates.model import Model
 from litedelegates.routes import Array, Route
 
@@ -39,7 +40,8 @@ class Interpreter(DropIn):
     It also has every method of the official Interpreter (see `DropIn`) and takes its arguments.
 
     Attributes:
-        delegates: The delegates that were asked for, in order, with their options.
+        delegates: The delegates in use, in order, with their options.
+        skipped: With ``fallback=True``: the delegates that were left out, each with the reason.
         route: How the model runs, and why that way.
         load_ns: Nanoseconds that verifying, loading and compiling took.
         choice: With ``delegate="auto"``: what was tried, what was measured, and why this one was taken; else None.
@@ -52,6 +54,7 @@ class Interpreter(DropIn):
         *,
         num_threads: int | None = None,
         require_full_delegation: bool = False,
+        fallback: bool = False,
         model_path: ModelSource | None = None,
         model_content: bytes | None = None,
         experimental_delegates: Sequence[Any] | None = None,
@@ -68,11 +71,13 @@ class Interpreter(DropIn):
 
         Args:
             model: Path of a ``.tflite`` file, or its content.
-            delegate: None for the built-in kernels, "xnnpack", "gpu", "auto", an options object such as
+            delegate: None for the built-in kernels, "xnnpack", "gpu", "edgetpu", "auto", an options object such as
                 ``Gpu(priority="high")``, or a sequence of those: the first takes what it can, the next of the rest,
                 and what nobody takes runs on the built-in kernels. "auto" measures what is available here.
             num_threads: Threads of the CPU kernels; the runtime's default is 1.
             require_full_delegation: Raise when an op stays on the built-in kernels.
+            fallback: Leave out a delegate that cannot be created or cannot prepare the model; `skipped` says which and
+                why. By default it raises.
             model_path: As in the official Interpreter; the same as ``model``.
             model_content: As in the official Interpreter; the same as ``model``.
             experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.
@@ -93,7 +98,7 @@ class Interpreter(DropIn):
             DelegateUnavailableError: A delegate cannot work on this machine; says why.
             CompileError: The runtime refused the model; carries its words.
             UnsupportedError: The model needs the classic route, which cannot take one of the delegates.
-            DelegateError: ``require_full_delegation``, and ops stayed behind; lists them.
+            DelegateError: A delegate cannot be created; or ``require_full_delegation``, and ops stayed behind.
         """
         start = time.perf_counter_ns()
         self._executor: ThreadPoolExecutor | None = None
@@ -112,22 +117,26 @@ class Interpreter(DropIn):
             *_resolved(chain(delegate, options), experimental_op_resolver_type),
         )
         self._num_threads = num_threads
-        self._session = load_session(
-            self._model,
-            self.delegates,
-            num_threads=num_threads,
-            official_options={
-                "experimental_preserve_all_tensors": experimental_preserve_all_tensors,
-                "experimental_disable_delegate_clustering": experimental_disable_delegate_clustering,
-                "experimental_default_delegate_latest_features": experimental_default_delegate_latest_features,
-                "experimental_compress_quantization_zero_points": experimental_compress_quantization_zero_points,
-                "experimental_disable_delegate_node_fusion": experimental_disable_delegate_node_fusion,
-                "experimental_force_delegate_node_profiling": experimental_force_delegate_node_profiling,
-            },
-        )
+        official_options = {
+            "experimental_preserve_all_tensors": experimental_preserve_all_tensors,
+            "experimental_disable_delegate_clustering": experimental_disable_delegate_clustering,
+            "experimental_default_delegate_latest_features": experimental_default_delegate_latest_features,
+            "experimental_compress_quantization_zero_points": experimental_compress_quantization_zero_points,
+            "experimental_disable_delegate_node_fusion": experimental_disable_delegate_node_fusion,
+            "experimental_force_delegate_node_profiling": experimental_force_delegate_node_profiling,
+        }
+        how: dict[str, Any] = {"num_threads": num_threads, "official_options": official_options}
+        self.skipped: tuple[Skipped, ...] = ()
+        self._asked = "+".join(part.name for part in self.delegates) or "none"
+        if fallback:
+            self._session, self.skipped = load_without_failing(self._model, self.delegates, **how)
+            left_out = [id(skipped.delegate) for skipped in self.skipped]
+            self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
+        else:
+            self._session = load_session(self._model, self.delegates, **how)
         self.route: Route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
-        if any(delegate.hardware != CPU for delegate in self.delegates):
+        if not all(isinstance(part, Xnnpack) for part in self.delegates):
             _on_devices.add(self)
         if require_full_delegation:
             self._require_full_delegation()
@@ -227,7 +236,8 @@ class Interpreter(DropIn):
     @property
     def placement(self) -> tuple[Placement, ...]:
         """Where each op of the model ran: asked, got, and the evidence."""
-        return self._session.placement()
+        records = self._session.placement()
+        return tuple(replace(record, asked=self._asked) for record in records) if self.skipped else records
 
     @property
     def device(self) -> str:

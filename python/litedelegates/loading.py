@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litedelegates.delegates import Delegate
+from litedelegates.errors import CompileError, DelegateError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes.choose import why_classic
 from litedelegates.routes.compiled import CompiledSession
 
 if TYPE_CHECKING:
     from litedelegates.routes.classic import ClassicSession
+
+# What a delegate may raise that cannot be used here or for this model; wrong options are the caller's to mend.
+_OF_DELEGATES = (DelegateError, CompileError, UnsupportedError)
+
+
+class Skipped(NamedTuple):
+    """A delegate that was left out of a chain.
+
+    Attributes:
+        delegate: Its options object.
+        reason: Why it could not be used.
+    """
+
+    delegate: Delegate
+    reason: str
 
 
 # Arguments of the official Interpreter that the compiled route has too, by its own names.
@@ -40,6 +57,9 @@ def load_session(
     """
     given = {name: value for name, value in (official_options or {}).items() if value}
 
+    for delegate in delegates:
+        delegate.check_model(model)
+
     def classic(reason: str) -> ClassicSession:
         from litedelegates.routes.classic import ClassicSession
 
@@ -59,3 +79,45 @@ def load_session(
         session.close()
         return classic(f"the size of output {dynamic[0]!r} is only known while the model runs")
     return session
+
+
+def load_without_failing(
+    model: Model, delegates: Sequence[Delegate], **how: Any
+) -> tuple[CompiledSession | ClassicSession, tuple[Skipped, ...]]:
+    """Load a model as `load_session` does, leaving out as few delegates as possible where some cannot be used.
+
+    The runtime does not tell which delegate of a chain failed, so chains with one left out are tried, then with two.
+
+    Raises:
+        LiteDelegatesError: The model does not load without any delegate either; what the whole chain said.
+    """
+    try:
+        return load_session(model, delegates, **how), ()
+    except _OF_DELEGATES as error:
+        first = error
+    positions = range(len(delegates))
+    for count in range(1, len(delegates) + 1):
+        for left_out in itertools.combinations(positions, count):
+            kept = [position for position in positions if position not in left_out]
+            try:
+                session = load_session(model, [delegates[position] for position in kept], **how)
+            except _OF_DELEGATES:
+                continue
+            if count == 1:
+                return session, (Skipped(delegates[left_out[0]], str(first)),)
+            reasons = [_why(model, delegates, {*kept, position}, how, otherwise=first) for position in left_out]
+            return session, tuple(
+                Skipped(delegates[position], str(reason)) for position, reason in zip(left_out, reasons, strict=True)
+            )
+    raise first
+
+
+def _why(
+    model: Model, delegates: Sequence[Delegate], positions: set[int], how: dict[str, Any], otherwise: Exception
+) -> Exception:
+    """Return what a chain says that is known to fail."""
+    try:
+        load_session(model, [delegates[position] for position in sorted(positions)], **how).close()
+    except _OF_DELEGATES as error:
+        return error
+    return otherwise

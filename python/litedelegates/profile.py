@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from litedelegates import _core
 from litedelegates.delegates import Delegate
 from litedelegates.delegates.base import GPU
 from litedelegates.errors import UnsupportedError
@@ -26,10 +27,11 @@ class OpTiming:
     Attributes:
         name: The op's type ("CONV_2D"), or a delegate's own name for what it runs ("Convolution (NHWC, F32) IGEMM").
         ran: "builtin", or the delegate.
-        op_index: Index of the op in the first subgraph; None for an op of a delegate, which may stand for several.
+        op_index: Index of the op in its subgraph; None for an op of a delegate, which may stand for several.
         partition: For a delegate's op: which of its partitions; else None.
         op_indices: Ops of the model that may be meant: one, or all of the partition.
         samples_us: Microseconds of each run, in whole microseconds as the runtime measures them.
+        subgraph: Index of the subgraph; above 0 for the branches and bodies that ops such as IF and WHILE run.
     """
 
     name: str
@@ -38,6 +40,7 @@ class OpTiming:
     partition: int | None
     op_indices: tuple[int, ...]
     samples_us: tuple[float, ...]
+    subgraph: int = 0
 
     @property
     def median_us(self) -> float:
@@ -50,7 +53,7 @@ class Profile:
     """What the profiler recorded; measuring costs time, so sums are above the latency that `time_runs` measures.
 
     Attributes:
-        ops: In the order they ran.
+        ops: In the order they ran; the time of an op that runs other subgraphs, such as WHILE, includes their ops.
         runs: Number of runs recorded.
         note: What could not be profiled, and what stands in its place; empty when all could.
     """
@@ -61,8 +64,8 @@ class Profile:
 
     @property
     def total_us(self) -> float:
-        """Sum of the medians of all ops."""
-        return sum(op.median_us for op in self.ops)
+        """Sum of the medians of all ops; those inside another op count as part of it."""
+        return sum(op.median_us for op in self.ops if op.subgraph == 0)
 
     def slowest(self, count: int = 10) -> tuple[OpTiming, ...]:
         """Return the ops that take longest."""
@@ -105,46 +108,58 @@ def _profile(model: Model, profiled: CompiledSession, session: Session, runs: in
     for index in graph.inputs:
         profiled.set_tensor(index, session.get_tensor(index))
     profiled.invoke()
-    recorded = [_record_run(profiled) for _ in range(runs)]
-    keys = list(recorded[0])
-    plan = next((nodes for subgraph, nodes in profiled.compiled.plans() if subgraph == 0), [])
-    partitions = [tuple(node.replaced) for node in plan if node.is_delegate]
-    who = "+".join(delegate.name for delegate in profiled.chain) or "none"
+    partitions = {subgraph: [node for node in plan if node.is_delegate] for subgraph, plan in profiled.compiled.plans()}
+    recorded = [_record_run(profiled, partitions) for _ in range(runs)]
     ops = []
-    for key in keys:
-        partition, index, name = key
+    for key in recorded[0]:
+        subgraph, partition, index, name = key
+        delegated = None if partition is None else partitions[subgraph][partition]
         ops.append(
             OpTiming(
                 name=name,
-                ran="builtin" if partition is None else who,
-                op_index=index if partition is None else None,
+                ran="builtin" if delegated is None else profiled.who(delegated.name),
+                op_index=index if delegated is None else None,
                 partition=partition,
-                op_indices=(index,) if partition is None else partitions[partition],
+                op_indices=(index,) if delegated is None else tuple(delegated.replaced),
                 samples_us=tuple(run.get(key, 0.0) for run in recorded),
+                subgraph=subgraph,
             )
         )
     return Profile(tuple(ops), runs, "")
 
 
-_Key = tuple["int | None", int, str]
+_Key = tuple[int, "int | None", int, str]
 
 
-def _record_run(profiled: CompiledSession) -> dict[_Key, float]:
-    """Run once and return microseconds by (partition, index, name); ops of a loop's body add up."""
+def _record_run(profiled: CompiledSession, partitions: dict[int, list[_core.PlannedNode]]) -> dict[_Key, float]:
+    """Run once and return microseconds by (subgraph, partition, index, name); ops of a loop's body add up.
+
+    ``partitions`` are the nodes of each subgraph's plan that stand for a delegate.
+    """
+    nodes = {subgraph: [node.node_index for node in delegated] for subgraph, delegated in partitions.items()}
     profiled.compiled.start_profiling()
     profiled.invoke()
     times: dict[_Key, float] = {}
-    partition, previous = -1, None
+    partition: dict[int, int] = {}
+    previous: dict[int, int] = {}
     for event in profiled.compiled.take_events():
-        if event.type in (_DELEGATE_OPERATOR, _DELEGATE_PROFILED_OPERATOR):
-            # A delegate counts its ops from zero in each partition, and partitions run one after the other.
-            if previous is None or event.metadata1 <= previous:
-                partition += 1
-            previous = event.metadata1
-            key: _Key = (partition, event.metadata1, event.tag)
+        subgraph, index = event.metadata2, event.metadata1
+        known = nodes.get(subgraph, [])
+        if event.type in (_DELEGATE_OPERATOR, _DELEGATE_PROFILED_OPERATOR) and known:
+            # A delegate counts its ops from zero in each partition, and partitions run one after the other; those of a
+            # loop's body again and again.
+            if index <= previous.get(subgraph, index):
+                partition[subgraph] = (partition.get(subgraph, -1) + 1) % len(known)
+            previous[subgraph] = index
+            key: _Key = (subgraph, partition[subgraph], index, event.tag)
+        elif event.type == _OPERATOR and index in known:
+            # A delegate that does not tell its ops: its whole partition is one.
+            partition[subgraph] = known.index(index)
+            previous.pop(subgraph, None)
+            key = (subgraph, partition[subgraph], 0, event.tag)
         elif event.type == _OPERATOR:
-            previous = None
-            key = (None, event.metadata1, event.tag)
+            previous.pop(subgraph, None)
+            key = (subgraph, None, index, event.tag)
         else:
             continue
         times[key] = times.get(key, 0.0) + float(event.elapsed_us)

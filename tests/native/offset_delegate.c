@@ -2,39 +2,10 @@
 // that outputs show who computed them. Built by the tests; declares what it needs of TFLite's C structures itself.
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-typedef struct { int size; int data[]; } IntArray;
-typedef struct Context Context;
-typedef struct Delegate Delegate;
-typedef struct { int32_t type; float* data; IntArray* dims; float scale; int32_t zero_point; int32_t allocation; size_t bytes;
-                 char rest[64]; } Tensor;
-typedef struct { IntArray* inputs; IntArray* outputs; IntArray* intermediates; IntArray* temporaries; void* user_data;
-                 void* builtin_data; const void* custom; int custom_size; Delegate* delegate; bool effect; } Node;
-typedef struct { void* (*init)(Context*, const char*, size_t); void (*free)(Context*, void*); int (*prepare)(Context*, Node*);
-                 int (*invoke)(Context*, Node*); void* profiling; int32_t builtin_code; const char* custom_name; int version;
-                 void* external; void* async; uint64_t inplace; } Registration;
-struct Context {
-  size_t tensors_size;
-  int (*GetExecutionPlan)(Context*, IntArray**);
-  Tensor* tensors;
-  void* impl;
-  void* ResizeTensor;
-  void (*ReportError)(Context*, const char*, ...);
-  void* AddTensors;
-  int (*GetNodeAndRegistration)(Context*, int, Node**, Registration**);
-  int (*ReplaceNodeSubsetsWithDelegateKernels)(Context*, Registration, const IntArray*, Delegate*);
-};
-typedef struct { Delegate* delegate; IntArray* nodes; IntArray* inputs; IntArray* outputs; } DelegateParams;
-struct Delegate { void* data; int (*Prepare)(Context*, Delegate*); void* copy_from; void* copy_to; void* free_handle;
-                  int64_t flags; void* builder; };
+#include "tflite.h"
 
-enum { kOk = 0, kError = 1, kAdd = 0, kFloat32 = 1 };
 typedef struct { float offset; bool fail_prepare, fail_invoke, meet; } Options;
 typedef struct { const Options* options; int count; int (*triples)[3]; } Kernel;
 
@@ -79,8 +50,6 @@ static void kernel_free(Context* context, void* data) {
   free(data);
 }
 
-static int kernel_prepare(Context* context, Node* node) { (void)context; (void)node; return kOk; }
-
 static int kernel_invoke(Context* context, Node* node) {
   const Kernel* kernel = node->user_data;
   if (kernel->options->fail_invoke) {
@@ -100,40 +69,21 @@ static int kernel_invoke(Context* context, Node* node) {
   return kOk;
 }
 
+static bool wants(const Context* context, const Node* node, const Registration* registration) {
+  if (registration->builtin_code != kAdd || node->inputs->size != 2) return false;
+  const Tensor* a = &context->tensors[node->inputs->data[0]];
+  const Tensor* b = &context->tensors[node->inputs->data[1]];
+  return a->type == kFloat32 && b->type == kFloat32 && a->bytes == b->bytes;
+}
+
 static int prepare(Context* context, Delegate* delegate) {
-  const Options* options = delegate->data;
-  if (options->fail_prepare) {
+  if (((const Options*)delegate->data)->fail_prepare) {
     context->ReportError(context, "the offset delegate cannot prepare");
     return kError;
   }
-  IntArray* plan;
-  context->GetExecutionPlan(context, &plan);
-  // The plan belongs to the interpreter and the next call overwrites it.
-  IntArray* taken = malloc(sizeof *taken + sizeof(int) * (size_t)plan->size);
-  taken->size = 0;
-  const int count = plan->size;
-  int* indices = malloc(sizeof(int) * (size_t)count);
-  memcpy(indices, plan->data, sizeof(int) * (size_t)count);
-  for (int i = 0; i < count; ++i) {
-    Node* node;
-    Registration* registration;
-    context->GetNodeAndRegistration(context, indices[i], &node, &registration);
-    if (registration->builtin_code != kAdd || node->inputs->size != 2) continue;
-    const Tensor* a = &context->tensors[node->inputs->data[0]];
-    const Tensor* b = &context->tensors[node->inputs->data[1]];
-    if (a->type == kFloat32 && b->type == kFloat32 && a->bytes == b->bytes) taken->data[taken->size++] = indices[i];
-  }
-  free(indices);
-  Registration registration = {0};
-  registration.init = kernel_init;
-  registration.free = kernel_free;
-  registration.prepare = kernel_prepare;
-  registration.invoke = kernel_invoke;
-  registration.custom_name = "OffsetDelegate";
-  registration.version = 1;
-  const int status = context->ReplaceNodeSubsetsWithDelegateKernels(context, registration, taken, delegate);
-  free(taken);
-  return status;
+  const Registration kernel = {.init = kernel_init, .free = kernel_free, .prepare = nothing_to_prepare,
+                               .invoke = kernel_invoke, .custom_name = "OffsetDelegate"};
+  return take(context, delegate, kernel, false, wants);
 }
 
 Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count, void (*report)(const char*)) {

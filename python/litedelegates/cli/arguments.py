@@ -21,7 +21,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--delegate",
         default="xnnpack",
         metavar="CHAIN",
-        help="none, xnnpack, gpu, auto, or several in order such as gpu,xnnpack (default: xnnpack)",
+        help="none, xnnpack, gpu, edgetpu, auto, or several in order such as gpu,xnnpack (default: xnnpack)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU kernels (default: 1)")
     parser.add_argument(

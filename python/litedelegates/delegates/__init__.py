@@ -11,6 +11,9 @@ from litedelegates.delegates.xnnpack import Xnnpack
 from litedelegates.errors import OptionError, nearest
 
 if TYPE_CHECKING:
+    from litedelegates.delegates.edgetpu import EdgeTpu
+    from litedelegates.delegates.edgetpu_library import EdgeTpuDevice, list_edge_tpus
+    from litedelegates.delegates.external import External
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
 
@@ -19,6 +22,9 @@ __all__ = [
     "BufferStorage",
     "Delegate",
     "DelegateSpec",
+    "EdgeTpu",
+    "EdgeTpuDevice",
+    "External",
     "Gpu",
     "Hosted",
     "Precision",
@@ -26,19 +32,28 @@ __all__ = [
     "WaitType",
     "Xnnpack",
     "chain",
+    "list_edge_tpus",
 ]
 
 DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 # Delegates that can be given by name, and where their options class is.
-BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu", "edgetpu": "EdgeTpu"}
+# Every other module that has an options class, or part of one.
+_MODULES = {
+    "EdgeTpu": "edgetpu",
+    "EdgeTpuDevice": "edgetpu_library",
+    "External": "external",
+    "Hosted": "hosted",
+    "list_edge_tpus": "edgetpu_library",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Options classes take milliseconds to make, and most programs start with XNNPACK alone.
     if name not in __all__:
         raise AttributeError(f"module 'litedelegates.delegates' has no attribute {name!r}")
-    module = "hosted" if name == "Hosted" else "gpu"
+    module = _MODULES.get(name, "gpu")
     return getattr(importlib.import_module(f"litedelegates.delegates.{module}"), name)
 
 

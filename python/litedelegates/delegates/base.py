@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates import _core
+
+if TYPE_CHECKING:
+    from litedelegates.model import Model
 
 Payloads = dict[str, dict[str, Any]]
 
@@ -34,6 +37,13 @@ class Delegate:
         """
         raise NotImplementedError
 
+    def check_model(self, model: Model) -> None:
+        """Refuse a model of which it could take nothing.
+
+        Raises:
+            DelegateError: Says what the model lacks.
+        """
+
     def environment(self) -> dict[int, str]:
         """Return further options of the runtime's environment, by tag."""
         return {}
@@ -53,3 +63,23 @@ class Delegate:
     def why_not_classic(self) -> str | None:
         """Return why the classic runtime cannot take it with these options; None when it can."""
         return None
+
+
+class Created(Delegate):
+    """Base of the delegates that the native core creates: a new one for each model."""
+
+    def create(self) -> _core.LoadedDelegate:
+        """Create the delegate; whoever uses it keeps it alive.
+
+        Raises:
+            DelegateError: It cannot be created; says why.
+        """
+        raise NotImplementedError
+
+    def step(self) -> _core.Step:
+        """Return a new delegate, kept by the model that is compiled with it."""
+        return _core.Step.loaded(self.name, self.create())
+
+    def for_official(self) -> object:
+        """Return a new delegate, which the official interpreters take."""
+        return self.create()

@@ -29,25 +29,37 @@ else:
 T = TypeVar("T")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
 def delegate_options(cls: type[T]) -> type[T]:
     """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown names and wrong types.
+
+    A field declared with ``dataclasses.field(kw_only=False)`` can be given by position.
 
     Raises (from the constructor):
         OptionError: Naming the option, the value, what is valid and the nearest valid name.
     """
     made = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
     made_init = cast_init(made)
-    names = [field.name for field in dataclasses.fields(typing.cast(Any, made))]
+    fields = dataclasses.fields(typing.cast(Any, made))
+    names = [field.name for field in fields]
+    by_position = [field.name for field in fields if not field.kw_only]
+    required = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
 
     @functools.wraps(made_init)
     def checked_init(self: Any, *args: Any, **options: Any) -> None:
-        if args:
-            raise OptionError(f"{cls.__name__} takes its options by keyword, such as {cls.__name__}({names[0]}=...)")
+        if len(args) > len(by_position):
+            example = next(name for name in names if name not in by_position)
+            raise OptionError(f"{cls.__name__} takes its options by keyword, such as {cls.__name__}({example}=...)")
         for name in options:
             if name not in names:
                 raise OptionError(f"{cls.__name__} has no option {name!r}. {nearest(name, names)}")
-        made_init(self, **options)
+        for name in required:
+            if name not in (*options, *by_position[: len(args)]):
+                raise OptionError(f"{cls.__name__} needs {name}, as in {cls.__name__}({name}=...)")
+        for name in by_position[: len(args)]:
+            if name in options:
+                raise OptionError(f"{cls.__name__}: {name} is given by position and by keyword")
+        made_init(self, *args, **options)
         _check_types(self)
 
     made.__init__ = checked_init  # type: ignore[method-assign]
@@ -91,6 +103,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     if origin is frozenset:
         return isinstance(value, frozenset) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
+    if origin is dict:
+        of_keys, of_values = typing.get_args(hint)
+        return isinstance(value, dict) and all(_fits(k, of_keys) and _fits(v, of_values) for k, v in value.items())
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(hint, type) and isinstance(value, hint)
@@ -104,6 +119,8 @@ def _say(hint: Any) -> str:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
     if origin in (tuple, frozenset):
         return f"a {origin.__name__} of {_say(typing.get_args(hint)[0])}"
+    if origin is dict:
+        return "a dict of {} to {}".format(*map(_say, typing.get_args(hint)))
     if isinstance(hint, type):
         return hint.__name__
     return str(hint)

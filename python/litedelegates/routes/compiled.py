@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from litedelegates.placement import Placement
 
 # How the kernels of delegates name themselves in the execution plan.
-_KERNEL_NAMES = {"TfLiteXNNPackDelegate": "xnnpack", "YNNPackDelegate": "xnnpack"}
+_KERNEL_NAMES = {
+    "TfLiteXNNPackDelegate": "xnnpack",
+    "YNNPackDelegate": "xnnpack",
+    "EdgeTpuDelegateForCustomOp": "edgetpu",
+}
 _GPU_KERNELS = ("WEBGPU", "ML_DRIFT", "LITERT_CL", "METAL")
 
 
@@ -171,7 +175,7 @@ class CompiledSession:
             if subgraph >= len(self.model.subgraphs):
                 continue
             took = {
-                op: (self._who(node.name), partition)
+                op: (self.who(node.name), partition)
                 for partition, node in enumerate(node for node in plan if node.is_delegate)
                 for op in node.replaced
             }
@@ -180,7 +184,8 @@ class CompiledSession:
                 records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
         return tuple(records)
 
-    def _who(self, kernel: str) -> str:
+    def who(self, kernel: str) -> str:
+        """Return the delegate of a kernel in the execution plan, or the kernel's own name where it is unknown."""
         if kernel in _KERNEL_NAMES:
             return _KERNEL_NAMES[kernel]
         if any(part in kernel.upper() for part in _GPU_KERNELS):
