@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import Gpu, Hosted, Xnnpack
+    from litedelegates.delegates import Gpu, Hosted, Npu, OpenVino, Xnnpack
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -35,6 +35,8 @@ __all__ = [
     "InvalidModelError",
     "LiteDelegatesError",
     "MissingExtraError",
+    "Npu",
+    "OpenVino",
     "OptionError",
     "Placement",
     "QuantizationError",
@@ -47,7 +49,7 @@ __all__ = [
 _MODULES = {
     "Interpreter": "litedelegates.interpreter",
     "Placement": "litedelegates.placement",
-    **dict.fromkeys(("Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+    **dict.fromkeys(("Gpu", "Hosted", "Npu", "OpenVino", "Xnnpack"), "litedelegates.delegates"),
 }
 
 

@@ -13,6 +13,8 @@ from litedelegates.errors import OptionError, nearest
 if TYPE_CHECKING:
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
+    from litedelegates.delegates.npu import Npu
+    from litedelegates.delegates.openvino import OpenVino
 
 __all__ = [
     "Backend",
@@ -21,6 +23,8 @@ __all__ = [
     "DelegateSpec",
     "Gpu",
     "Hosted",
+    "Npu",
+    "OpenVino",
     "Precision",
     "Priority",
     "WaitType",
@@ -30,15 +34,17 @@ __all__ = [
 
 DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
+_MODULES = {"Hosted": "hosted", "Npu": "npu", "OpenVino": "openvino"}
+
 # Delegates that can be given by name, and where their options class is.
-BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu", "openvino": "OpenVino"}
 
 
 def __getattr__(name: str) -> Any:
     # Options classes take milliseconds to make, and most programs start with XNNPACK alone.
     if name not in __all__:
         raise AttributeError(f"module 'litedelegates.delegates' has no attribute {name!r}")
-    module = "hosted" if name == "Hosted" else "gpu"
+    module = _MODULES.get(name, "gpu")
     return getattr(importlib.import_module(f"litedelegates.delegates.{module}"), name)
 
 
