@@ -66,7 +66,7 @@ class Interpreter(DropIn):
 
         Args:
             model: Path of a ``.tflite`` file, or its content.
-            delegate: None for the built-in kernels, "xnnpack", "gpu", "auto", an options object such as
+            delegate: None for the built-in kernels, "xnnpack", "gpu", "openvino", "auto", an options object such as
                 ``Gpu(priority="high")``, or a sequence of those: the first takes what it can, the next of the rest,
                 and what nobody takes runs on the built-in kernels. "auto" measures what is available here.
             num_threads: Threads of the CPU kernels; the runtime's default is 1.

@@ -68,6 +68,11 @@ def find() -> Libraries:
     if not sys.platform.startswith("linux") or machine not in ("x86_64", "AMD64"):
         raise DelegateUnavailableError(f"OpenVINO needs Linux on x86-64, and this is {sys.platform} on {machine}")
     runtime = open_runtime()
+    if (runtime.version or "").startswith("2.2."):
+        # It compiles, and then knows no buffers of OpenVINO's kind ("not found").
+        raise DelegateUnavailableError(
+            f"ai-edge-litert {runtime.version} cannot make buffers for OpenVINO: pip install 'ai-edge-litert>=2.3,<2.4'"
+        )
     vendor = os.path.join(runtime.folder, _VENDOR)
     dispatch = os.path.join(vendor, "dispatch", "libLiteRtDispatch_IntelOpenvino.so")
     if not os.path.isfile(dispatch):
