@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -150,6 +151,24 @@ def test_shapes_are_those_it_was_compiled_for() -> None:
 def test_a_model_with_state_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="keeps state"):
         Interpreter(small_models.counter(), delegate="openvino")
+
+
+def test_openvino_and_a_gpu_in_one_chain_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="cannot apply openvino and gpu to one model"):
+        Interpreter(small_models.add(), delegate=["openvino", "gpu"])
+
+
+def test_memory_is_flat_over_load_run_and_close() -> None:
+    def cycle() -> int:
+        with Interpreter(DIGITS, delegate="openvino") as interpreter:
+            interpreter.run(image((1, 8, 8, 1)))
+        gc.collect()
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    resident_kb = [cycle() for _ in range(60)]
+    grown = resident_kb[-1] - resident_kb[19]
+    assert grown < 8192, f"{grown} kB more after 40 cycles"
 
 
 def test_an_integer_model_gives_the_integers_of_the_cpu() -> None:

@@ -12,6 +12,11 @@
 #include <utility>
 #include <vector>
 
+// ov::Core::import_model(std::istream&, const std::string&, const ov::AnyMap&)
+#define IMPORT_MODEL                                                                               \
+  "_ZN2ov4Core12import_modelERSiRKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt3mapIS7" \
+  "_NS_3AnyESt4lessIS7_ESaISt4pairIS8_SB_EEE"
+
 namespace {
 
 // OpenVINO's C interface takes pointers to shared_ptr; one that owns nothing borrows the C++ object.
@@ -63,7 +68,7 @@ class Properties {
       if (get_property(&core_, device_.c_str(), key.c_str(), &text) == 0)
         before_.emplace_back(key, take(text));
       if (set_property(&core_, device_.c_str(), key.c_str(), value.c_str()) != 0) {
-        armed.error += key + "=" + value + ": " + last_error() + "\n";
+        armed.error.append(key).append("=").append(value).append(": ").append(last_error()).append("\n");
       }
     }
   }
@@ -85,7 +90,7 @@ void read_effect(const void* compiled) {
   for (const std::string& key : armed.watched) {
     char* text = nullptr;
     if (get_compiled_property(&borrowed, key.c_str(), &text) == 0)
-      armed.effect += key + "=" + take(text) + "\n";
+      armed.effect.append(key).append("=").append(take(text)).append("\n");
   }
   armed.effect += "\n";
 }
@@ -122,7 +127,8 @@ void* import_model(void* result, void* core, void* stream, const std::string& de
 
 // Finds OpenVINO's functions; 0 when one is missing.
 EXPORT int litedelegates_openvino_bind(void* openvino, void* openvino_c) {
-  return find(openvino, kImport, real_import) && find(openvino_c, "ov_core_get_property", get_property) &&
+  return find(openvino, IMPORT_MODEL, real_import) &&
+         find(openvino_c, "ov_core_get_property", get_property) &&
          find(openvino_c, "ov_core_set_property", set_property) &&
          find(openvino_c, "ov_compiled_model_get_property", get_compiled_property) &&
          find(openvino_c, "ov_free", free_text) && find(openvino_c, "ov_get_last_err_msg", last_error);

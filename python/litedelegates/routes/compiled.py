@@ -49,11 +49,10 @@ class CompiledSession:
         self.chain = tuple(chain)
         self.route = Route("compiled", "the runtime's C interface takes this model")
         runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
-        for delegate in self.chain:
-            if delegate.hardware == NPU:
-                from litedelegates.routes import rewritten
+        if any(delegate.hardware == NPU for delegate in self.chain):
+            from litedelegates.routes import rewritten
 
-                rewritten.check(model.subgraphs, delegate.name)
+            rewritten.check(model.subgraphs, self.chain)
         payloads = _payloads(self.chain, num_threads, runtime_options)
         start = time.perf_counter_ns()
         compile_ = functools.partial(

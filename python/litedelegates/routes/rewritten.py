@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from litedelegates import _core
+from litedelegates.delegates.base import GPU, NPU, Delegate
 from litedelegates.delegates.npu import DISPATCH_OP
 from litedelegates.errors import UnsupportedError
 from litedelegates.model import Subgraph
@@ -28,12 +29,18 @@ def is_rewritten(plan: _core.SubgraphPlan, subgraph: Subgraph | None) -> bool:
     return any(node.name == DISPATCH_OP for node in (*plan.nodes, *plan.replaced))
 
 
-def check(subgraphs: Sequence[Subgraph], who: str) -> None:
-    """Raise for models that rewriting breaks.
+def check(subgraphs: Sequence[Subgraph], chain: Sequence[Delegate]) -> None:
+    """Raise for models and chains that rewriting breaks.
 
     Raises:
-        UnsupportedError: The model keeps variables; they are lost, and its outputs are garbage (seen with 2.3).
+        UnsupportedError: The model keeps variables; they are lost, and its outputs are garbage (seen with 2.3). Or a
+            GPU is in the chain: the runtime prepares the rewritten graph for it before its ops have a kernel.
     """
+    who = next(delegate.name for delegate in chain if delegate.hardware == NPU)
+    if any(delegate.hardware == GPU for delegate in chain):
+        raise UnsupportedError(
+            f"the runtime cannot apply {who} and gpu to one model: choose one of them, and xnnpack for the rest"
+        )
     for graph in subgraphs:
         for index, op in enumerate(graph.operators):
             if op.type in _STATE:
