@@ -265,6 +265,9 @@ import openvino
 compiled = openvino.Core().compile_model(sys.argv[1], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 theirs = compiled(value)[0]
 np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+# Imports of others pass through as they are.
+again = openvino.Core().import_model(compiled.export_model(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+np.testing.assert_allclose(again(value)[0], theirs, rtol=1e-6)
 """
 
 

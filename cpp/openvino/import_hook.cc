@@ -38,11 +38,6 @@ GetCompiledProperty get_compiled_property = nullptr;
 Free free_text = nullptr;
 LastError last_error = nullptr;
 
-constexpr const char* kImport =
-    "_ZN2ov4Core12import_modelERSiRKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt3mapIS7_NS_"
-    "3AnyESt4lessI"
-    "S7_ESaISt4pairIS8_SB_EEE";
-
 struct Armed {
   std::vector<std::pair<std::string, std::string>> properties;
   std::vector<std::string> watched;
@@ -101,25 +96,36 @@ bool find(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
+// The function that a caller would have called without this library: others may have brought another
+// OpenVINO.
+Import import_of(const void* caller) {
+  Dl_info info{};
+  if (dladdr(caller, &info) == 0) return real_import;
+  void* const library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  if (library == nullptr) return real_import;
+  Import found = nullptr;
+  find(library, IMPORT_MODEL, found);
+  dlclose(library);
+  return found == nullptr ? real_import : found;
+}
+
 }  // namespace
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // ov::Core::import_model(std::istream&, const std::string&, const ov::AnyMap&), as the x86-64 ABI passes it:
 // the place of the result first, then the object.
-EXPORT void*
-import_model(void* result, void* core, void* stream, const std::string& device, const void* properties) __asm__(
-    "_ZN2ov4Core12import_modelERSiRKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt3mapIS7_NS_"
-    "3AnyESt4lessI"
-    "S7_ESaISt4pairIS8_SB_EEE");
+EXPORT void* import_model(void* result, void* core, void* stream, const std::string& device,
+                          const void* properties) __asm__(IMPORT_MODEL);
 
 void* import_model(void* result, void* core, void* stream, const std::string& device,
                    const void* properties) {
-  if (armed.watched.empty()) return real_import(result, core, stream, device, properties);
+  const Import import = import_of(__builtin_return_address(0));
+  if (armed.watched.empty() || import != real_import) return import(result, core, stream, device, properties);
   const std::lock_guard lock(importing);
   const Borrowed borrowed{core};
   const Properties on_core(borrowed, device);
-  void* const compiled = real_import(result, core, stream, device, properties);
+  void* const compiled = import(result, core, stream, device, properties);
   ++armed.imports;
   read_effect(compiled);
   return compiled;

@@ -114,13 +114,13 @@ class Library:
         hook = os.path.join(os.path.dirname(_core.__file__), "_core_openvino.so")
         if not os.path.isfile(hook):
             raise DelegateUnavailableError(f"litedelegates was built without its OpenVINO part ({hook} does not exist)")
-        # The hook first: what is earlier in the global scope is what the runtime's dispatch library finds.
+        # The hook alone is global: the runtime's dispatch library finds it first, and OpenVINO by its name.
         self._hook = ctypes.CDLL(hook, ctypes.RTLD_GLOBAL)
         try:
             for name in _DEPENDENCIES:
-                ctypes.CDLL(os.path.join(libraries.folder, name), ctypes.RTLD_GLOBAL)
+                ctypes.CDLL(os.path.join(libraries.folder, name))
             openvino, frontend, self._c = (
-                ctypes.CDLL(os.path.join(libraries.folder, f"{name}.so.{libraries.version}"), ctypes.RTLD_GLOBAL)
+                ctypes.CDLL(os.path.join(libraries.folder, f"{name}.so.{libraries.version}"))
                 for name in ("libopenvino", "libopenvino_tensorflow_lite_frontend", "libopenvino_c")
             )
         except OSError as error:
