@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import real_models as downloads
 import small_models
+from litedelegates import DelegateUnavailableError
+from litedelegates.delegates import openvino_library
 
 REQUIRE_GPU = "LITEDELEGATES_REQUIRE_GPU"
+REQUIRE_OPENVINO = "LITEDELEGATES_REQUIRE_OPENVINO"
 _PROBE_SECONDS = 120
 _PROBE = """
 import sys
@@ -28,15 +31,17 @@ if ran != {"gpu"}:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``gpu`` with the probed reason, or fail it where a GPU is required."""
-    if item.get_closest_marker("gpu") is None:
-        return
-    reason = why_no_gpu()
-    if reason is None:
-        return
-    if os.environ.get(REQUIRE_GPU):
-        pytest.fail(f"{REQUIRE_GPU} is set, but there is no usable GPU: {reason}", pytrace=False)
-    pytest.skip(f"no usable GPU: {reason}")
+    """Skip a test marked ``gpu`` or ``openvino`` with the reason, or fail it where what it needs is required."""
+    for marker, why, what, required in (
+        ("gpu", why_no_gpu, "usable GPU", REQUIRE_GPU),
+        ("openvino", why_no_openvino, "usable OpenVINO", REQUIRE_OPENVINO),
+    ):
+        reason = why() if item.get_closest_marker(marker) is not None else None
+        if reason is None:
+            continue
+        if os.environ.get(required):
+            pytest.fail(f"{required} is set, but there is no {what}: {reason}", pytrace=False)
+        pytest.skip(f"no {what}: {reason}")
 
 
 @functools.cache
@@ -59,6 +64,16 @@ def why_no_gpu() -> str | None:
         return f"the probe was killed by signal {-probe.returncode}"
     last_lines = probe.stderr.decode(errors="replace").strip().splitlines()[-1:]
     return last_lines[0].strip() if last_lines else f"the probe ended with {probe.returncode}"
+
+
+@functools.cache
+def why_no_openvino() -> str | None:
+    """Return why OpenVINO's libraries are not there, or None if they are; whether they work is for the tests."""
+    try:
+        openvino_library.find()
+    except DelegateUnavailableError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture(scope="session")

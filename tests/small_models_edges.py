@@ -161,6 +161,18 @@ def partly_delegated() -> bytes:
     return model.to_bytes()
 
 
+def partly_compiled() -> bytes:
+    """ADD, FLOOR, MUL: XNNPACK takes all of them, and OpenVINO's compiler leaves FLOOR."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x, half = graph.input("x", (1, 4)), graph.constant("half", np.float32(0.5))
+    total, floor = graph.tensor("total", (1, 4)), graph.tensor("floor", (1, 4))
+    graph.op(Op.ADD, [x, half], [total], schema.AddOptionsT())
+    graph.op(Op.FLOOR, [total], [floor])
+    graph.op(Op.MUL, [floor, half], [graph.output("y", (1, 4))], schema.MulOptionsT())
+    return model.to_bytes()
+
+
 def _subtract(graph: GraphBuilder) -> tuple[int, int, int]:
     x, y, difference = graph.input("x", (1, 4)), graph.input("y", (1, 4)), graph.output("difference", (1, 4))
     graph.op(Op.SUB, [x, y], [difference], schema.SubOptionsT())

@@ -67,7 +67,7 @@ def test_memory_is_flat_over_200_cycles_on_the_gpu() -> None:
 def test_devices_lists_every_delegate_with_available_or_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["delegates"]
-    assert [one["name"] for one in listed] == ["none", "xnnpack", "gpu", "edgetpu"]
+    assert [one["name"] for one in listed] == ["none", "xnnpack", "gpu", "openvino", "edgetpu"]
     assert listed[0]["is_available"] and listed[1]["is_available"]
     assert all(one["is_available"] or len(one["reason"]) > 10 for one in listed)
     assert main(["devices"]) == 0

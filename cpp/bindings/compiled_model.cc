@@ -56,8 +56,14 @@ void register_compiled_model(py::module_& module) {
       .def_readonly("builtin_code", &PlannedNode::builtin_code)
       .def_property_readonly("name", [](const PlannedNode& node) { return to_text(node.name); })
       .def_readonly("replaced", &PlannedNode::replaced)
+      .def_readonly("inputs", &PlannedNode::inputs)
+      .def_readonly("outputs", &PlannedNode::outputs)
       .def_property_readonly(
           "is_delegate", [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });
+  py::class_<SubgraphPlan>(module, "SubgraphPlan")
+      .def_readonly("tensor_names", &SubgraphPlan::tensor_names)
+      .def_readonly("nodes", &SubgraphPlan::nodes)
+      .def_readonly("replaced", &SubgraphPlan::replaced);
   py::class_<ProfiledEvent>(module, "ProfiledEvent")
       .def_readonly("tag", &ProfiledEvent::tag)
       .def_readonly("type", &ProfiledEvent::type)
@@ -76,12 +82,7 @@ void register_compiled_model(py::module_& module) {
                                for (const std::string& line : model.log_lines()) lines.append(to_text(line));
                                return lines;
                              })
-      .def("plans",
-           [](const CompiledModel& model) {
-             std::vector<std::pair<size_t, std::vector<PlannedNode>>> plans;
-             for (auto& [subgraph, plan] : model.plans()) plans.emplace_back(subgraph, plan.nodes);
-             return plans;
-           })
+      .def("plans", &CompiledModel::plans)
       .def("start_profiling", &CompiledModel::start_profiling)
       .def("take_events", &CompiledModel::take_events)
       .def("stop_profiling", &CompiledModel::stop_profiling);

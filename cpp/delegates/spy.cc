@@ -7,16 +7,28 @@
 namespace litedelegates {
 namespace {
 
+std::vector<int32_t> to_vector(const TfLiteIntArray* array) {
+  return array == nullptr ? std::vector<int32_t>{}
+                          : std::vector<int32_t>(array->data, array->data + array->size);
+}
+
+const TfLiteIntArray* replaced_nodes(const TfLiteNode& node) {
+  if (node.delegate != nullptr && node.delegate->opaque_delegate_builder != nullptr) {
+    return static_cast<const TfLiteOpaqueDelegateParams*>(node.builtin_data)->nodes_to_replace;
+  }
+  return static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
+}
+
 PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistration& registration) {
   PlannedNode planned;
   planned.node_index = index;
   planned.builtin_code = registration.builtin_code;
   if (registration.custom_name != nullptr) planned.name = registration.custom_name;
   if (registration.builtin_code == kTfLiteBuiltinDelegate && node.builtin_data != nullptr) {
-    const TfLiteIntArray* replaced =
-        static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
-    planned.replaced.assign(replaced->data, replaced->data + replaced->size);
+    planned.replaced = to_vector(replaced_nodes(node));
   }
+  planned.inputs = to_vector(node.inputs);
+  planned.outputs = to_vector(node.outputs);
   return planned;
 }
 
@@ -35,13 +47,22 @@ Spy::Visit visit(TfLiteContext* context) {
     TfLiteNode* node = nullptr;
     TfLiteRegistration* registration = nullptr;
     if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk) {
-      result.plan.nodes.push_back({index, -1, "unreadable", {}});
+      result.plan.nodes.push_back({index, -1, "unreadable", {}, {}, {}});
       result.kernels.push_back({nullptr, nullptr});
       continue;
     }
     result.plan.nodes.push_back(describe(index, *node, *registration));
     result.kernels.push_back(
         {registration->registration_external == nullptr ? registration->invoke : nullptr, node});
+  }
+  for (const PlannedNode& planned : result.plan.nodes) {
+    for (const int32_t index : planned.replaced) {
+      TfLiteNode* node = nullptr;
+      TfLiteRegistration* registration = nullptr;
+      if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk)
+        continue;
+      result.plan.replaced.push_back(describe(index, *node, *registration));
+    }
   }
   return result;
 }

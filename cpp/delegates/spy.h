@@ -14,13 +14,15 @@ namespace litedelegates {
 struct PlannedNode {
   int32_t node_index = 0;
   int32_t builtin_code = 0;
-  std::string name;               // of a delegate kernel or a custom op; empty for a builtin op
-  std::vector<int32_t> replaced;  // the operator indices a delegate node stands for
+  std::string name;                      // of a delegate kernel or a custom op; empty for a builtin op
+  std::vector<int32_t> replaced;         // the operator indices a delegate node stands for
+  std::vector<int32_t> inputs, outputs;  // tensors, by their index in the subgraph; -1 where one is left out
 };
 
 struct SubgraphPlan {
   std::vector<std::string> tensor_names;  // tell which subgraph of the model this is
   std::vector<PlannedNode> nodes;
+  std::vector<PlannedNode> replaced;  // what the delegate nodes stand for, as the model has it
 };
 
 class Spy {

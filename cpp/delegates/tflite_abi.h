@@ -94,6 +94,15 @@ struct TfLiteDelegateParams {
   TfLiteIntArray* output_tensors;
 };
 
+// The same of a delegate with an opaque builder.
+struct TfLiteOpaqueDelegateParams {
+  TfLiteDelegate* delegate;
+  void* delegate_data;
+  TfLiteIntArray* nodes_to_replace;
+  TfLiteIntArray* input_tensors;
+  TfLiteIntArray* output_tensors;
+};
+
 struct TfLiteDelegate {
   void* data;
   TfLiteStatus (*Prepare)(TfLiteContext*, TfLiteDelegate*);

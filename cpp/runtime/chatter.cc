@@ -54,13 +54,17 @@ std::string read_all(int file) {
 // Keep the runtime's lines of a text and write the others to where they were meant to go.
 void sort_lines(const std::string& text, int descriptor, std::vector<std::string>& lines) {
   bool was_of_the_runtime = false;
+  bool quotes_exception = false;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const std::string line = text.substr(begin, end - begin);
     begin = end + 1;
     // Indented lines continue the one before, as in an error with its trace.
     const bool continues = was_of_the_runtime && (line.empty() || line[0] == ' ' || line[0] == '\t');
-    was_of_the_runtime = continues || is_of_the_runtime(line);
+    was_of_the_runtime = continues || quotes_exception || is_of_the_runtime(line);
+    // OpenVINO's exceptions are quoted with all their lines, the last of them empty.
+    quotes_exception =
+        line.find("Exception in compilation: ") != std::string::npos || (quotes_exception && !line.empty());
     if (was_of_the_runtime) {
       lines.push_back(line);
     } else {

@@ -6,7 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import EdgeTpu, EdgeTpuDevice, External, Gpu, Hosted, Xnnpack, list_edge_tpus
+    from litedelegates.delegates import (
+        EdgeTpu,
+        EdgeTpuDevice,
+        External,
+        Gpu,
+        Hosted,
+        Npu,
+        OpenVino,
+        Xnnpack,
+        list_edge_tpus,
+    )
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -39,6 +49,8 @@ __all__ = [
     "InvalidModelError",
     "LiteDelegatesError",
     "MissingExtraError",
+    "Npu",
+    "OpenVino",
     "OptionError",
     "Placement",
     "QuantizationError",
@@ -55,7 +67,7 @@ _MODULES = {
     "load_delegate": "litedelegates.interop",
     "Placement": "litedelegates.placement",
     **dict.fromkeys(
-        ("EdgeTpu", "EdgeTpuDevice", "External", "Gpu", "Hosted", "Xnnpack", "list_edge_tpus"),
+        ("EdgeTpu", "EdgeTpuDevice", "External", "Gpu", "Hosted", "Npu", "OpenVino", "Xnnpack", "list_edge_tpus"),
         "litedelegates.delegates",
     ),
 }

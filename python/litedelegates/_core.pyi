@@ -7,11 +7,11 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'Tensor', 'library_is_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'library_is_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
-    def plans(self) -> list[tuple[int, list[PlannedNode]]]:
+    def plans(self) -> list[tuple[int, SubgraphPlan]]:
         ...
     def start_profiling(self) -> None:
         ...
@@ -76,6 +76,9 @@ class PlannedNode:
     def builtin_code(self) -> int:
         ...
     @property
+    def inputs(self) -> list[int]:
+        ...
+    @property
     def is_delegate(self) -> bool:
         ...
     @property
@@ -83,6 +86,9 @@ class PlannedNode:
         ...
     @property
     def node_index(self) -> int:
+        ...
+    @property
+    def outputs(self) -> list[int]:
         ...
     @property
     def replaced(self) -> list[int]:
@@ -183,6 +189,16 @@ class Subgraph:
         ...
     @property
     def tensors(self) -> list[Tensor]:
+        ...
+class SubgraphPlan:
+    @property
+    def nodes(self) -> list[PlannedNode]:
+        ...
+    @property
+    def replaced(self) -> list[PlannedNode]:
+        ...
+    @property
+    def tensor_names(self) -> list[str]:
         ...
 class Tensor:
     @property

@@ -66,7 +66,7 @@ def availability(name: str) -> Availability:
 
 def available() -> tuple[Availability, ...]:
     """Return every delegate that this version knows, available or not, with the reason."""
-    return tuple(availability(name) for name in ("none", "xnnpack", "gpu", "edgetpu"))
+    return tuple(availability(name) for name in ("none", "xnnpack", "gpu", "openvino", "edgetpu"))
 
 
 def small_model() -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from litedelegates import _core
 from litedelegates.delegates import Delegate
-from litedelegates.delegates.base import GPU
+from litedelegates.delegates.base import GPU, NPU
 from litedelegates.errors import UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes.compiled import CompiledSession
@@ -77,7 +77,8 @@ def profile(
 ) -> Profile:
     """Profile a second copy of a model, on the inputs that its session holds.
 
-    A GPU cannot be profiled per op: every run would fail. There the whole run is one record, with a note.
+    A GPU cannot be profiled per op: every run would fail; nor can an NPU, whose ops are compiled into one. There
+    the whole run is one record, with a note.
 
     Raises:
         UnsupportedError: The model runs on the classic route, which has no profiler.
@@ -90,8 +91,8 @@ def profile(
             f"per-op times need the compiled route, and this model runs on the classic one ({session.route.reason}); "
             "time_runs() measures the whole"
         )
-    if any(delegate.hardware == GPU for delegate in delegates):
-        return _whole_run(model, session, runs)
+    if any(delegate.hardware in (GPU, NPU) for delegate in delegates):
+        return _whole_run(model, delegates, session, runs)
     profiled = CompiledSession(model, delegates, num_threads=num_threads, profiling=True)
     try:
         return _profile(model, profiled, session, runs)
@@ -108,7 +109,8 @@ def _profile(model: Model, profiled: CompiledSession, session: Session, runs: in
     for index in graph.inputs:
         profiled.set_tensor(index, session.get_tensor(index))
     profiled.invoke()
-    partitions = {subgraph: [node for node in plan if node.is_delegate] for subgraph, plan in profiled.compiled.plans()}
+    plans = {subgraph: plan.nodes for subgraph, plan in profiled.compiled.plans()}
+    partitions = {subgraph: [node for node in nodes if node.is_delegate] for subgraph, nodes in plans.items()}
     recorded = [_record_run(profiled, partitions) for _ in range(runs)]
     ops = []
     for key in recorded[0]:
@@ -167,13 +169,17 @@ def _record_run(profiled: CompiledSession, partitions: dict[int, list[_core.Plan
     return times
 
 
-def _whole_run(model: Model, session: Session, runs: int) -> Profile:
+def _whole_run(model: Model, delegates: Sequence[Delegate], session: Session, runs: int) -> Profile:
     session.allocate()
     samples_us = np.asarray(session.time_runs(runs, runs, 1e9)).sum(axis=1) / 1e3
     ops = tuple(range(len(model.subgraphs[0].operators)))
-    whole = OpTiming("whole model, waited for", "gpu", None, None, ops, tuple(samples_us.tolist()))
+    who = next(delegate for delegate in delegates if delegate.hardware in (GPU, NPU))
+    whole = OpTiming("whole model, waited for", who.name, None, None, ops, tuple(samples_us.tolist()))
+    reason = "a GPU per op (with its profiler on every run fails)"
+    if who.hardware == NPU:
+        reason = f"{who.name} per op (it sees one op where the compiler put many)"
     note = (
-        "The runtime cannot profile a GPU per op (with its profiler on every run fails). This is the whole model, from "
-        "upload to read-back; profile it with delegate='xnnpack' for per-op times of the CPU."
+        f"The runtime cannot profile {reason}. This is the whole model, from upload to read-back; profile it with "
+        "delegate='xnnpack' for per-op times of the CPU."
     )
     return Profile((whole,), runs, note)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from litedelegates.delegates.external import External
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
+    from litedelegates.delegates.npu import Npu
+    from litedelegates.delegates.openvino import OpenVino
 
 __all__ = [
     "Backend",
@@ -27,6 +29,8 @@ __all__ = [
     "External",
     "Gpu",
     "Hosted",
+    "Npu",
+    "OpenVino",
     "Precision",
     "Priority",
     "WaitType",
@@ -38,13 +42,15 @@ __all__ = [
 DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 # Delegates that can be given by name, and where their options class is.
-BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu", "edgetpu": "EdgeTpu"}
+BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu", "edgetpu": "EdgeTpu", "openvino": "OpenVino"}
 # Every other module that has an options class, or part of one.
 _MODULES = {
     "EdgeTpu": "edgetpu",
     "EdgeTpuDevice": "edgetpu_library",
     "External": "external",
     "Hosted": "hosted",
+    "Npu": "npu",
+    "OpenVino": "openvino",
     "list_edge_tpus": "edgetpu_library",
 }
 

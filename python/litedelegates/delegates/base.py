@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from litedelegates import _core
@@ -47,6 +48,15 @@ class Delegate:
     def environment(self) -> dict[int, str]:
         """Return further options of the runtime's environment, by tag."""
         return {}
+
+    def compile(self, make: Callable[[], _core.CompiledModel], in_effect: Payloads) -> _core.CompiledModel:
+        """Return what ``make`` compiles; for a delegate that has something to prepare before or to check after.
+
+        Args:
+            make: Compiles the model.
+            in_effect: Takes what the delegate found to be in effect.
+        """
+        return make()
 
     def for_official(self) -> object | None:
         """Return an object that the official interpreters take as a delegate; None when they apply it themselves.

@@ -101,6 +101,11 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(value == choice and type(value) is type(choice) for choice in typing.get_args(hint))
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
+    if origin is dict:
+        key_hint, value_hint = typing.get_args(hint)
+        return isinstance(value, dict) and all(_fits(k, key_hint) and _fits(v, value_hint) for k, v in value.items())
+    if hint is Any:
+        return True
     if origin is frozenset:
         return isinstance(value, frozenset) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     if origin is dict:

@@ -12,9 +12,9 @@ import numpy as np
 
 from litedelegates import _core
 from litedelegates.delegates import Delegate
-from litedelegates.delegates.base import CPU, Payloads
+from litedelegates.delegates.base import CPU, NPU, Payloads
 from litedelegates.delegates.options import from_toml, to_toml
-from litedelegates.errors import CompileError, DelegateUnavailableError
+from litedelegates.errors import CompileError, DelegateUnavailableError, UnsupportedError
 from litedelegates.model import Model, numpy_dtype
 from litedelegates.routes import Array, Route
 from litedelegates.runtime import log_lines, log_severity, open_runtime
@@ -53,18 +53,27 @@ class CompiledSession:
         self.chain = tuple(chain)
         self.route = Route("compiled", "the runtime's C interface takes this model")
         runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
+        if any(delegate.hardware == NPU for delegate in self.chain):
+            from litedelegates.routes import rewritten
+
+            rewritten.check(model.subgraphs, self.chain)
         payloads = _payloads(self.chain, num_threads, runtime_options)
         start = time.perf_counter_ns()
+        compile_ = functools.partial(
+            _core.CompiledModel,
+            model.file,
+            steps=[delegate.step() for delegate in self.chain],
+            payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
+            environment=[item for delegate in self.chain for item in delegate.environment().items()],
+            hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
+            is_profiled=profiling,
+            log_severity=log_severity(),
+        )
+        self._in_effect: Payloads = {}
+        for delegate in reversed(self.chain):
+            compile_ = functools.partial(delegate.compile, compile_, self._in_effect)
         try:
-            self.compiled = _core.CompiledModel(
-                model.file,
-                steps=[delegate.step() for delegate in self.chain],
-                payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
-                environment=[item for delegate in self.chain for item in delegate.environment().items()],
-                hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
-                is_profiled=profiling,
-                log_severity=log_severity(),
-            )
+            self.compiled = compile_()
         except CompileError as error:
             for delegate in self.chain:
                 reason = delegate.why_it_failed(str(error))
@@ -130,7 +139,18 @@ class CompiledSession:
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
         position = self.model.subgraphs[0].inputs.index(index)
-        self.runner.resize_input(position, list(shape), strict=strict)
+        self._resize(self.runner, position, shape, strict)
+
+    def _resize(self, runner: _core.Runner, position: int, shape: tuple[int, ...], strict: bool) -> None:
+        for delegate in self.chain:
+            # Its kernel keeps the shapes it was compiled for, and leaves the rest of a larger output untouched.
+            if delegate.hardware == NPU and tuple(runner.input_shapes[position]) != tuple(shape):
+                raise UnsupportedError(
+                    f"the {delegate.name} delegate compiled this model for inputs of shape "
+                    f"{tuple(runner.input_shapes[position])} and cannot take {tuple(shape)}: resize on another "
+                    "delegate, or run a model that was made for this shape"
+                )
+        runner.resize_input(position, list(shape), strict=strict)
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Return the current shape of an input or output."""
@@ -159,7 +179,7 @@ class CompiledSession:
         for name, index in signature.inputs:
             shape, at = np.shape(values[name]), graph.inputs.index(index)
             if tuple(runner.input_shapes[at]) != shape:
-                runner.resize_input(at, list(shape), strict=False)
+                self._resize(runner, at, shape, strict=False)
         runner.allocate()
         for name, index in signature.inputs:
             runner.set_tensor(index, values[name])
@@ -169,19 +189,33 @@ class CompiledSession:
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran, read from the execution plan."""
         from litedelegates.placement import Placement
+        from litedelegates.routes import rewritten
 
+        npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
         records: list[Placement] = []
+        following = 0
         for subgraph, plan in self.compiled.plans():
-            if subgraph >= len(self.model.subgraphs):
+            graph = self.model.subgraphs[subgraph] if subgraph < len(self.model.subgraphs) else None
+            if npu is not None and rewritten.is_rewritten(plan, graph):
+                found = rewritten.find_subgraph(plan, self.model.subgraphs, following)
+                if found is not None:
+                    following = found + 1
+                    records += rewritten.placements(
+                        plan, self.model.subgraphs[found], found, asked=asked(self.chain), npu=npu, who=self.who
+                    )
+                continue
+            if graph is None:
                 continue
             took = {
                 op: (self.who(node.name), partition)
-                for partition, node in enumerate(node for node in plan if node.is_delegate)
+                for partition, node in enumerate(node for node in plan.nodes if node.is_delegate)
                 for op in node.replaced
             }
-            for index, op in enumerate(self.model.subgraphs[subgraph].operators):
+            for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
                 records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
+        if npu is not None and not any(record.subgraph == 0 for record in records):
+            records += rewritten.unknown(self.model.subgraphs[0], 0, asked=asked(self.chain))
         return tuple(records)
 
     def who(self, kernel: str) -> str:
@@ -190,20 +224,24 @@ class CompiledSession:
             return _KERNEL_NAMES[kernel]
         if any(part in kernel.upper() for part in _GPU_KERNELS):
             return "gpu"
-        return kernel or "unknown"
+        if not kernel:
+            # The kernel of dispatch libraries is the only one without a name.
+            return next((delegate.name for delegate in self.chain if delegate.hardware == NPU), "unknown")
+        return kernel
 
     @property
     def device(self) -> str:
-        """Name of the GPU that was chosen, as the runtime logs it; empty when there is none."""
+        """Name of the GPU that was chosen, as the runtime logs it, or of OpenVINO's device; empty without one."""
         for line in self.compiled.log_lines:
             _, found, adapter = line.partition("Selected adapter: ")
             if found:
                 return adapter.split(", arch")[0]
-        return ""
+        return str(self._in_effect.get("openvino", {}).get("FULL_DEVICE_NAME", ""))
 
     def options_in_effect(self) -> Payloads:
         """Return the options as the runtime holds them, by its own identifiers and keys."""
-        return {identifier: from_toml(text) for identifier, text in self.compiled.payloads_in_effect}
+        read = {identifier: from_toml(text) for identifier, text in self.compiled.payloads_in_effect}
+        return {**read, **self._in_effect}
 
     def close(self) -> None:
         """Free the runtime's objects."""
