@@ -11,29 +11,47 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Callable
-from typing import Any, TypeVar, Union, dataclass_transform
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, Union, dataclass_transform, overload
 
 from litedelegates.errors import OptionError, nearest
 
 T = TypeVar("T")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def delegate_options(cls: type[T]) -> type[T]:
+@overload
+def delegate_options(cls: type[T]) -> type[T]: ...
+@overload
+def delegate_options(*, positional: tuple[str, ...]) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
+def delegate_options(cls: type[Any] | None = None, *, positional: tuple[str, ...] = ()) -> Any:
     """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown names and wrong types.
+
+    Args:
+        cls: The class.
+        positional: Options that may be given without their names, in this order; declare them with
+            ``dataclasses.field(kw_only=False)``, for type checkers.
 
     Raises (from the constructor):
         OptionError: Naming the option, the value, what is valid and the nearest valid name.
     """
+    if cls is None:
+        return functools.partial(_make_options, positional=positional)
+    return _make_options(cls, positional)
+
+
+def _make_options(cls: type[T], positional: tuple[str, ...]) -> type[T]:
     made = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
     made_init = cast_init(made)
     names = [field.name for field in dataclasses.fields(typing.cast(Any, made))]
 
     @functools.wraps(made_init)
     def checked_init(self: Any, *args: Any, **options: Any) -> None:
-        if args:
-            raise OptionError(f"{cls.__name__} takes its options by keyword, such as {cls.__name__}({names[0]}=...)")
+        if len(args) > len(positional):
+            raise OptionError(
+                f"{cls.__name__} takes its options by keyword, such as {cls.__name__}({names[len(positional)]}=...)"
+            )
+        options = {**dict(zip(positional, args, strict=False)), **options}
         for name in options:
             if name not in names:
                 raise OptionError(f"{cls.__name__} has no option {name!r}. {nearest(name, names)}")
@@ -83,6 +101,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, frozenset) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if origin is Mapping:
+        return isinstance(value, Mapping)
     return isinstance(hint, type) and isinstance(value, hint)
 
 
@@ -96,7 +116,7 @@ def _say(hint: Any) -> str:
         return f"a {origin.__name__} of {_say(typing.get_args(hint)[0])}"
     if isinstance(hint, type):
         return hint.__name__
-    return str(hint)
+    return "a mapping" if origin is Mapping else str(hint)
 
 
 def to_toml(options: dict[str, Any]) -> str:
