@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, module) {
   register_library(module);
   register_model_file(module);
   register_compiled_model(module);
+  register_stable_delegate(module);
   register_runner(module);
 }

@@ -9,6 +9,7 @@ void register_errors(pybind11::module_& module);
 void register_library(pybind11::module_& module);
 void register_model_file(pybind11::module_& module);
 void register_compiled_model(pybind11::module_& module);
+void register_stable_delegate(pybind11::module_& module);
 void register_runner(pybind11::module_& module);
 
 }  // namespace litedelegates::bindings

@@ -7,15 +7,25 @@
 namespace litedelegates {
 namespace {
 
+const TfLiteIntArray& replaced_nodes(const void* builtin_data) {
+  const auto* params = static_cast<const TfLiteDelegateParams*>(builtin_data);
+  if (params->delegate->opaque_delegate_builder == nullptr) return *params->nodes_to_replace;
+  return *static_cast<const TfLiteOpaqueDelegateParams*>(builtin_data)->nodes_to_replace;
+}
+
+const char* custom_name(const TfLiteRegistration& registration) {
+  const TfLiteOperator* opaque = registration.registration_external;
+  return opaque != nullptr && opaque->custom_name != nullptr ? opaque->custom_name : registration.custom_name;
+}
+
 PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistration& registration) {
   PlannedNode planned;
   planned.node_index = index;
   planned.builtin_code = registration.builtin_code;
-  if (registration.custom_name != nullptr) planned.name = registration.custom_name;
+  if (const char* name = custom_name(registration); name != nullptr) planned.name = name;
   if (registration.builtin_code == kTfLiteBuiltinDelegate && node.builtin_data != nullptr) {
-    const TfLiteIntArray* replaced =
-        static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
-    planned.replaced.assign(replaced->data, replaced->data + replaced->size);
+    const TfLiteIntArray& replaced = replaced_nodes(node.builtin_data);
+    planned.replaced.assign(replaced.data, replaced.data + replaced.size);
   }
   return planned;
 }
