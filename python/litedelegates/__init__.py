@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from litedelegates.delegates import Gpu, Hosted, Xnnpack
+    from litedelegates.delegates import Flex, Gpu, Hosted, Stable, Xnnpack
     from litedelegates.errors import (
         CompileError,
         DelegateError,
@@ -29,6 +29,7 @@ __all__ = [
     "CompileError",
     "DelegateError",
     "DelegateUnavailableError",
+    "Flex",
     "Gpu",
     "Hosted",
     "Interpreter",
@@ -40,6 +41,7 @@ __all__ = [
     "QuantizationError",
     "RunError",
     "RuntimeLibraryError",
+    "Stable",
     "UnsupportedError",
     "Xnnpack",
 ]
@@ -47,7 +49,7 @@ __all__ = [
 _MODULES = {
     "Interpreter": "litedelegates.interpreter",
     "Placement": "litedelegates.placement",
-    **dict.fromkeys(("Gpu", "Hosted", "Xnnpack"), "litedelegates.delegates"),
+    **dict.fromkeys(("Flex", "Gpu", "Hosted", "Stable", "Xnnpack"), "litedelegates.delegates"),
 }
 
 

@@ -41,6 +41,11 @@ def load_session(
         given = {name: value for name, value in official.items() if value}
         return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
+    flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
+    if flex_ops:
+        from litedelegates.delegates.flex import require_flex
+
+        require_flex(flex_ops, delegates)
     if preserve_all_tensors:
         return classic("inner tensors are to be kept")
     if latest_features:

@@ -11,18 +11,22 @@ from litedelegates.delegates.xnnpack import Xnnpack
 from litedelegates.errors import OptionError, nearest
 
 if TYPE_CHECKING:
+    from litedelegates.delegates.flex import Flex
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
+    from litedelegates.delegates.stable import Stable
 
 __all__ = [
     "Backend",
     "BufferStorage",
     "Delegate",
     "DelegateSpec",
+    "Flex",
     "Gpu",
     "Hosted",
     "Precision",
     "Priority",
+    "Stable",
     "WaitType",
     "Xnnpack",
     "chain",
@@ -32,13 +36,15 @@ DelegateSpec = None | str | Delegate | Iterable[str | Delegate]
 
 # Delegates that can be given by name, and where their options class is.
 BY_NAME = {"xnnpack": "Xnnpack", "gpu": "Gpu"}
+# Where the names of __all__ are that are not the GPU's.
+_MODULES = {"Flex": "flex", "Hosted": "hosted", "Stable": "stable"}
 
 
 def __getattr__(name: str) -> Any:
     # Options classes take milliseconds to make, and most programs start with XNNPACK alone.
     if name not in __all__:
         raise AttributeError(f"module 'litedelegates.delegates' has no attribute {name!r}")
-    module = "hosted" if name == "Hosted" else "gpu"
+    module = _MODULES.get(name, "gpu")
     return getattr(importlib.import_module(f"litedelegates.delegates.{module}"), name)
 
 
