@@ -27,8 +27,8 @@ PATH=$bin:$PATH cmake --build "$build"
 rm -rf "$site"
 mkdir -p "$site"
 cp -r python/litedelegates "$site/"
-rm -f "$site"/litedelegates/_core*.so
-cp "$build"/_core*.so "$site/litedelegates/"
+rm -f "$site"/litedelegates/*.so
+cp "$build"/_core*.so "$build"/libtflite_host_accessors.so "$site/litedelegates/"
 
 # Python itself is not sanitized, so the sanitizers have to come first; with them libstdc++, or a thrown exception
 # ends in an internal error of AddressSanitizer.

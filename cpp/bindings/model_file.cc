@@ -4,6 +4,8 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
+
 #include "bindings/registers.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
@@ -23,6 +25,18 @@ std::shared_ptr<const ModelFile> copy_buffer(const py::buffer& content) {
 
 std::string operator_type(const model::Operator& op) {
   return op.custom_code.empty() ? model::operator_name(op.builtin_code) : op.custom_code;
+}
+
+// The names of the ops that TFLite does not define, each once.
+std::vector<std::string> custom_ops(const ModelFile& file) {
+  std::vector<std::string> names;
+  for (const model::Subgraph& subgraph : file.description().subgraphs) {
+    for (const model::Operator& op : subgraph.operators) {
+      const bool is_new = std::find(names.begin(), names.end(), op.custom_code) == names.end();
+      if (!op.custom_code.empty() && is_new) names.push_back(op.custom_code);
+    }
+  }
+  return names;
 }
 
 // A view that keeps the file alive.
@@ -107,6 +121,7 @@ void register_model_file(py::module_& module) {
       .def_property_readonly("subgraphs", [](const ModelFile& file) { return file.description().subgraphs; })
       .def_property_readonly("signatures",
                              [](const ModelFile& file) { return file.description().signatures; })
+      .def_property_readonly("custom_ops", &custom_ops)
       .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
 }
 

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
   register_model_file(module);
   register_compiled_model(module);
   register_external(module);
+  register_stable_delegate(module);
   register_runner(module);
 }

@@ -18,6 +18,7 @@ void register_library(pybind11::module_& module);
 void register_model_file(pybind11::module_& module);
 void register_compiled_model(pybind11::module_& module);
 void register_external(pybind11::module_& module);
+void register_stable_delegate(pybind11::module_& module);
 void register_runner(pybind11::module_& module);
 
 }  // namespace litedelegates::bindings

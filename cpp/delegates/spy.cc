@@ -19,11 +19,16 @@ const TfLiteIntArray* replaced_nodes(const TfLiteNode& node) {
   return static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
 }
 
+const char* custom_name(const TfLiteRegistration& registration) {
+  const TfLiteOperator* opaque = registration.registration_external;
+  return opaque != nullptr && opaque->custom_name != nullptr ? opaque->custom_name : registration.custom_name;
+}
+
 PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistration& registration) {
   PlannedNode planned;
   planned.node_index = index;
   planned.builtin_code = registration.builtin_code;
-  if (registration.custom_name != nullptr) planned.name = registration.custom_name;
+  if (const char* name = custom_name(registration); name != nullptr) planned.name = name;
   if (registration.builtin_code == kTfLiteBuiltinDelegate && node.builtin_data != nullptr) {
     planned.replaced = to_vector(replaced_nodes(node));
   }

@@ -9,6 +9,8 @@ extern "C" {
 
 struct TfLiteContext;
 struct TfLiteDelegate;
+struct TfLiteNode;
+struct TfLiteOperator;
 
 struct TfLiteIntArray {
   int32_t size;
@@ -17,11 +19,21 @@ struct TfLiteIntArray {
 
 enum class TfLiteStatus : int32_t { kOk = 0, kError = 1, kDelegateError = 2 };
 inline constexpr int32_t kTfLiteAllocationMmapRo = 1;
+inline constexpr int32_t kTfLiteAllocationArenaRw = 2;
+inline constexpr int32_t kTfLiteAllocationArenaRwPersistent = 3;
 inline constexpr int32_t kTfLiteAllocationDynamic = 4;
+inline constexpr int32_t kTfLiteAllocationPersistentRo = 5;
+inline constexpr int32_t kTfLiteAllocationVariantObject = 7;
+inline constexpr int32_t kTfLiteAllocationNonCpu = 8;
 inline constexpr int32_t kTfLiteNullBufferHandle = -1;
 inline constexpr int32_t kTfLiteBuiltinCustom = 32;
 inline constexpr int32_t kTfLiteBuiltinDelegate = 51;
 inline constexpr int64_t kTfLiteDelegateAllowsDynamicTensors = 1;
+
+struct TfLiteQuantization {
+  int32_t type;
+  void* params;
+};
 
 struct TfLiteTensor {
   int32_t type;
@@ -37,13 +49,11 @@ struct TfLiteTensor {
   int32_t buffer_handle;
   bool data_is_stale;
   bool is_variable;
-  struct {
-    int32_t type;
-    void* params;
-  } quantization;
+  TfLiteQuantization quantization;
   void* sparsity;
   const TfLiteIntArray* dims_signature;
 };
+static_assert(sizeof(TfLiteTensor) == 112);
 
 struct TfLiteNode {
   TfLiteIntArray* inputs;
@@ -68,11 +78,33 @@ struct TfLiteRegistration {
   int32_t builtin_code;
   const char* custom_name;
   int32_t version;
-  void* registration_external;
+  TfLiteOperator* registration_external;  // set: its callbacks take the place of those above
   void* async_kernel;
   uint64_t inplace_operator;
 };
 static_assert(sizeof(TfLiteRegistration) == 88);
+
+// What a delegate that knows no structures uses in place of a registration. The runtime frees those of
+// delegate kernels with C++ delete.
+struct TfLiteOperator {
+  const char* custom_name;
+  int32_t version;
+  void* (*init)(TfLiteContext*, const char* buffer, size_t length);
+  void (*free)(TfLiteContext*, void* buffer);
+  TfLiteStatus (*prepare)(TfLiteContext*, TfLiteNode*);
+  TfLiteStatus (*invoke)(TfLiteContext*, TfLiteNode*);
+  void* (*async_kernel)(TfLiteContext*, TfLiteNode*);
+  int32_t builtin_code;
+  int32_t node_index;  // -1: this one has callbacks of its own and stands for no node's registration
+  uint64_t inplace_operator;
+  void* user_data;
+  void* (*init_with_data)(void* user_data, TfLiteContext*, const char* buffer, size_t length);
+  void (*free_with_data)(void* user_data, TfLiteContext*, void* buffer);
+  TfLiteStatus (*prepare_with_data)(void* user_data, TfLiteContext*, TfLiteNode*);
+  TfLiteStatus (*invoke_with_data)(void* user_data, TfLiteContext*, TfLiteNode*);
+  void* (*async_kernel_with_data)(void* user_data, TfLiteContext*, TfLiteNode*);
+};
+static_assert(sizeof(TfLiteOperator) == 120);
 
 struct TfLiteContext {
   size_t tensors_size;
@@ -83,7 +115,23 @@ struct TfLiteContext {
   void (*ReportError)(TfLiteContext*, const char* format, ...);
   TfLiteStatus (*AddTensors)(TfLiteContext*, int32_t, int32_t*);
   TfLiteStatus (*GetNodeAndRegistration)(TfLiteContext*, int32_t index, TfLiteNode**, TfLiteRegistration**);
+  TfLiteStatus (*ReplaceNodeSubsetsWithDelegateKernels)(TfLiteContext*, TfLiteRegistration,
+                                                        const TfLiteIntArray* nodes, TfLiteDelegate*);
+  int32_t recommended_num_threads;
+  void* (*GetExternalContext)(TfLiteContext*, int32_t type);
+  void (*SetExternalContext)(TfLiteContext*, int32_t type, void* context);
+  bool allow_fp32_relax_to_fp16;
+  void* profiler;
+  void* room_for_memory[5];  // persistent and scratch buffers, explicit resize
+  void* PreviewDelegatePartitioning;
+  TfLiteTensor* (*GetTensor)(const TfLiteContext*, int32_t index);
+  void* GetEvalTensor;
+  TfLiteStatus (*GetModelMetadata)(const TfLiteContext*, const char* name, const char** content,
+                                   size_t* bytes);
+  TfLiteStatus (*AcquireSubgraphContext)(TfLiteContext*, int32_t subgraph, TfLiteContext** acquired);
+  TfLiteStatus (*ReleaseSubgraphContext)(TfLiteContext*, int32_t subgraph);
 };
+static_assert(sizeof(TfLiteContext) == 200 && offsetof(TfLiteContext, GetModelMetadata) == 176);
 
 // What a delegate node carries in `builtin_data`; the replaced indices are those of the flatbuffer's
 // operators.
@@ -94,7 +142,7 @@ struct TfLiteDelegateParams {
   TfLiteIntArray* output_tensors;
 };
 
-// The same of a delegate with an opaque builder.
+// The same where the delegate was made by an opaque builder.
 struct TfLiteOpaqueDelegateParams {
   TfLiteDelegate* delegate;
   void* delegate_data;
@@ -103,6 +151,16 @@ struct TfLiteOpaqueDelegateParams {
   TfLiteIntArray* output_tensors;
 };
 
+struct TfLiteOpaqueDelegateBuilder {
+  void* data;
+  TfLiteStatus (*Prepare)(TfLiteContext*, TfLiteDelegate*, void* data);
+  void* CopyFromBufferHandle;
+  void* CopyToBufferHandle;
+  void* FreeBufferHandle;
+  int64_t flags;
+};
+static_assert(sizeof(TfLiteOpaqueDelegateBuilder) == 48);
+
 struct TfLiteDelegate {
   void* data;
   TfLiteStatus (*Prepare)(TfLiteContext*, TfLiteDelegate*);
@@ -110,7 +168,7 @@ struct TfLiteDelegate {
   void* CopyToBufferHandle;
   void* FreeBufferHandle;
   int64_t flags;
-  void* opaque_delegate_builder;
+  TfLiteOpaqueDelegateBuilder* opaque_delegate_builder;  // set: its members take the place of those above
 };
 static_assert(sizeof(TfLiteDelegate) == 56);
 

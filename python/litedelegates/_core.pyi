@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'library_is_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'library_is_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -42,6 +42,9 @@ class ModelFile:
         ...
     @property
     def bytes(self) -> numpy.typing.NDArray[numpy.uint8]:
+        ...
+    @property
+    def custom_ops(self) -> list[str]:
         ...
     @property
     def signatures(self) -> list[Signature]:
@@ -158,6 +161,15 @@ class Signature:
     @property
     def subgraph_index(self) -> int:
         ...
+class StableDelegate(LoadedDelegate):
+    def __init__(self, path: str, *, settings: bytes, prefers_host_accessors: bool) -> None:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def version(self) -> str:
+        ...
 class Step:
     @staticmethod
     def accelerator_library(path: str) -> Step:
@@ -243,6 +255,8 @@ class Tensor:
     @property
     def zero_points(self) -> list[int]:
         ...
+def host_accessors_are_open() -> bool:
+    ...
 def library_is_open() -> bool:
     ...
 def open_delegate_library(path: str) -> None:

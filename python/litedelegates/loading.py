@@ -65,6 +65,11 @@ def load_session(
 
         return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
+    flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
+    if flex_ops:
+        from litedelegates.delegates.flex import require_flex
+
+        require_flex(flex_ops, delegates)
     only_classic = sorted(set(given) - set(_RUNTIME_OPTIONS))
     if only_classic:
         return classic(f"{only_classic[0]} was asked for")

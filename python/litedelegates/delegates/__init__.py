@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from litedelegates.delegates.edgetpu import EdgeTpu
     from litedelegates.delegates.edgetpu_library import EdgeTpuDevice, list_edge_tpus
     from litedelegates.delegates.external import External
+    from litedelegates.delegates.flex import Flex
     from litedelegates.delegates.gpu import Backend, BufferStorage, Gpu, Precision, Priority, WaitType
     from litedelegates.delegates.hosted import Hosted
     from litedelegates.delegates.npu import Npu
     from litedelegates.delegates.openvino import OpenVino
+    from litedelegates.delegates.stable import Stable
 
 __all__ = [
     "Backend",
@@ -27,12 +29,14 @@ __all__ = [
     "EdgeTpu",
     "EdgeTpuDevice",
     "External",
+    "Flex",
     "Gpu",
     "Hosted",
     "Npu",
     "OpenVino",
     "Precision",
     "Priority",
+    "Stable",
     "WaitType",
     "Xnnpack",
     "chain",
@@ -48,9 +52,11 @@ _MODULES = {
     "EdgeTpu": "edgetpu",
     "EdgeTpuDevice": "edgetpu_library",
     "External": "external",
+    "Flex": "flex",
     "Hosted": "hosted",
     "Npu": "npu",
     "OpenVino": "openvino",
+    "Stable": "stable",
     "list_edge_tpus": "edgetpu_library",
 }
 

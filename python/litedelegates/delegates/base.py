@@ -30,8 +30,8 @@ class Delegate:
         """Return the options that were set, as the runtime's identifiers, keys and values."""
         return {}
 
-    def step(self) -> _core.Step:
-        """Return how the native core registers it.
+    def step(self) -> _core.Step | None:
+        """Return how the native core registers it; None when the runtime applies it by itself.
 
         Raises:
             DelegateUnavailableError: It cannot work on this machine; says why.

@@ -12,7 +12,7 @@ import functools
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, Union
 
 from litedelegates.errors import OptionError, nearest
@@ -106,11 +106,10 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, dict) and all(_fits(k, key_hint) and _fits(v, value_hint) for k, v in value.items())
     if hint is Any:
         return True
+    if origin is Mapping:
+        return isinstance(value, Mapping)
     if origin is frozenset:
         return isinstance(value, frozenset) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
-    if origin is dict:
-        of_keys, of_values = typing.get_args(hint)
-        return isinstance(value, dict) and all(_fits(k, of_keys) and _fits(v, of_values) for k, v in value.items())
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(hint, type) and isinstance(value, hint)
@@ -128,7 +127,7 @@ def _say(hint: Any) -> str:
         return "a dict of {} to {}".format(*map(_say, typing.get_args(hint)))
     if isinstance(hint, type):
         return hint.__name__
-    return str(hint)
+    return "a mapping" if origin is Mapping else str(hint)
 
 
 def to_toml(options: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ class CompiledSession:
         compile_ = functools.partial(
             _core.CompiledModel,
             model.file,
-            steps=[delegate.step() for delegate in self.chain],
+            steps=[step for delegate in self.chain if (step := delegate.step()) is not None],
             payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
             environment=[item for delegate in self.chain for item in delegate.environment().items()],
             hardware=functools.reduce(operator.or_, (delegate.hardware for delegate in self.chain), CPU),
