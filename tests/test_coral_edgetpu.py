@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import subprocess
-import sys
-import types
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,90 +13,48 @@ import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import load_delegate
 from litedelegates import DelegateError, DelegateUnavailableError, Hosted, Interpreter, InvalidModelError, Xnnpack
-from litedelegates.coral.utils import edgetpu, libedgetpu
-from litedelegates.delegates import Delegate
+from litedelegates.coral.utils import edgetpu
+from litedelegates.delegates import edgetpu_library
+from native_libraries import compile_library
 
-NATIVE = Path(__file__).parent / "native"
 COMPILED = small_models.custom_op(edgetpu.CUSTOM_OP)
 ONES = np.ones((1, 4), np.float32)
 
-Build = Callable[[str], Path]
+BOTH = {"pci": "/dev/apex_0", "usb": "/sys/bus/usb/devices/2-1"}
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    folder = tmp_path_factory.mktemp("native")
-
-    def built(name: str) -> Path:
-        # Another file each time: the stub keeps its state as long as it is loaded.
-        target = folder / f"lib{name}_{len(list(folder.iterdir()))}.so"
-        source = NATIVE / f"{name}.c"
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Werror", "-o", target, source], check=True
-        )
-        return target
-
-    return built
-
-
-def use_library(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
-    monkeypatch.setattr(libedgetpu, "_NAMES", {sys.platform: name, "linux": name})
-    libedgetpu.library.cache_clear()
-    yield
-    libedgetpu.library.cache_clear()
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(compile_library("fake_edgetpu.c", tmp_path_factory.mktemp("coral") / "libedgetpu.so.1"))
 
 
 @pytest.fixture
-def stub(build: Build, monkeypatch: pytest.MonkeyPatch) -> Iterator[ctypes.CDLL]:
-    path = str(build("edgetpu_stub"))
-    for _ in use_library(monkeypatch, path):
-        yield ctypes.CDLL(path)
+def opened(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two devices of a libedgetpu look-alike, and the file in which it notes what it opens."""
+    monkeypatch.setattr(edgetpu_library, "LIBRARY_NAME", str(built))
+    monkeypatch.setenv("FAKE_EDGETPU_DEVICES", " ".join(f"{kind}={path}" for kind, path in BOTH.items()))
+    monkeypatch.setenv("FAKE_EDGETPU_RECORD", str(tmp_path / "opened"))
+    return tmp_path / "opened"
 
 
 @pytest.fixture
-def no_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    yield from use_library(monkeypatch, "libno-such-edgetpu.so.9")
+def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edgetpu_library, "LIBRARY_NAME", "libno-such-edgetpu.so.9")
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The options that the Edge TPU delegate, which is replaced by one that cannot open, is asked for."""
-    calls: list[dict[str, Any]] = []
-
-    class EdgeTpu(Delegate):
-        name = "edgetpu"
-
-        def __init__(self, **options: Any) -> None:
-            calls.append(options)
-
-        def step(self) -> Any:
-            raise DelegateUnavailableError("the delegate of the test cannot open")
-
-        def for_official(self) -> object:
-            return "opened"
-
-    module = types.ModuleType(edgetpu._MODULE)
-    module.EdgeTpu = EdgeTpu  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, edgetpu._MODULE, module)
-    return calls
-
-
-def test_devices_are_listed_with_type_and_path(stub: ctypes.CDLL) -> None:
-    listed = edgetpu.list_edge_tpus()
-    assert listed == [
-        {"type": "pci", "path": "/dev/apex_0"},
-        {"type": "usb", "path": "/sys/bus/usb/devices/2-1"},
-    ]
-    assert stub.stub_lists_not_freed() == 0
-    stub.stub_unplug()
+@pytest.mark.usefixtures("opened")
+def test_devices_are_listed_with_type_and_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert edgetpu.list_edge_tpus() == [{"type": kind, "path": path} for kind, path in BOTH.items()]
+    monkeypatch.setenv("FAKE_EDGETPU_DEVICES", "")
     assert edgetpu.list_edge_tpus() == []
 
 
-def test_version_and_verbosity_go_to_the_library(stub: ctypes.CDLL) -> None:
-    assert edgetpu.get_runtime_version() == "BuildLabel(STUB), RuntimeVersion(14)"
-    assert edgetpu.set_verbosity(10) is True and stub.stub_verbosity() == 10
+@pytest.mark.usefixtures("opened")
+def test_version_and_verbosity_go_to_the_library(built: Path) -> None:
+    assert edgetpu.get_runtime_version() == "BuildLabel(fake), RuntimeVersion(14)"
+    assert edgetpu.set_verbosity(10) is True
     assert edgetpu.set_verbosity(11) is False and edgetpu.set_verbosity(-1) is False
-    assert stub.stub_verbosity() == 10
+    assert ctypes.CDLL(str(built)).fake_edgetpu_verbosity() == 10
 
 
 @pytest.mark.usefixtures("no_library")
@@ -136,8 +90,8 @@ def test_a_model_comes_as_a_path_or_as_bytes(tmp_path: Path) -> None:
         edgetpu.make_interpreter(b"no model")
 
 
-def test_a_delegate_wins_over_the_device(build: Build) -> None:
-    official = load_delegate(str(build("offset_delegate")), {"offset": "100"})
+def test_a_delegate_wins_over_the_device(tmp_path: Path) -> None:
+    official = load_delegate(compile_library("offset_delegate.c", tmp_path / "liboffset.so"), {"offset": "100"})
     for delegate in (official, Hosted.from_official(official)):
         interpreter = edgetpu.make_interpreter(small_models.add(), device="not looked at", delegate=delegate)
         assert interpreter.run(ONES, ONES).tolist() == [[102.0] * 4]
@@ -148,45 +102,40 @@ def test_a_delegate_wins_over_the_device(build: Build) -> None:
     )
 
 
-@pytest.mark.usefixtures("stub")
 @pytest.mark.parametrize(
-    ("device", "options"), [(None, {}), ("", {}), *((d, {"device": d}) for d in (":1", "usb", "usb:0", "pci:0"))]
+    ("device", "kind"), [(None, "pci"), ("", "pci"), (":1", "usb"), ("usb", "usb"), ("usb:0", "usb"), ("pci:0", "pci")]
 )
-def test_a_compiled_model_asks_for_the_edge_tpu(asked: list[Any], device: str | None, options: dict[str, str]) -> None:
-    with pytest.raises(DelegateUnavailableError, match="cannot open"):
-        edgetpu.make_interpreter(COMPILED, device)
-    assert asked == [options]
+def test_a_compiled_model_runs_on_the_edge_tpu(opened: Path, device: str | None, kind: str) -> None:
+    interpreter = edgetpu.make_interpreter(COMPILED, device)
+    interpreter.allocate_tensors()
+    assert interpreter.run(ONES).tolist() == [[101.0] * 4]
+    assert [record.ran for record in interpreter.placement] == ["edgetpu"]
+    assert opened.read_text().splitlines() == [f"{kind} {BOTH[kind]}"]
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("opened")
 @pytest.mark.parametrize("device", [":2", "usb:1", "pci:1"])
-def test_a_device_that_is_not_there_is_named(stub: ctypes.CDLL, device: str) -> None:
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     with pytest.raises(DelegateUnavailableError, match=rf"number {device[-1]} .*apex_0.*compiled from"):
         edgetpu.make_interpreter(COMPILED, device)
-    stub.stub_unplug()
+    monkeypatch.setenv("FAKE_EDGETPU_DEVICES", "")
     with pytest.raises(DelegateUnavailableError, match="lists no device"):
         edgetpu.make_interpreter(COMPILED)
 
 
-@pytest.mark.usefixtures("no_library", "asked")
+@pytest.mark.usefixtures("no_library")
 def test_a_compiled_model_without_the_library_says_what_to_install() -> None:
     with pytest.raises(DelegateError, match=r"compiled for the Edge TPU.*libno-such-edgetpu"):
         edgetpu.make_interpreter(COMPILED)
 
 
-def test_a_build_without_the_edge_tpu_delegate_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edgetpu, "_MODULE", "litedelegates.delegates.no_such_delegate")
-    with pytest.raises(DelegateError, match="no Edge TPU delegate"):
-        edgetpu.make_interpreter(COMPILED)
-
-
-def test_options_of_the_library_become_those_of_the_delegate(asked: list[Any]) -> None:
-    assert edgetpu.load_edgetpu_delegate() == "opened"
-    edgetpu.load_edgetpu_delegate(
-        {"device": "usb:0", "Performance": "Low", "Usb.AlwaysDfu": "False", "Usb.MaxBulkInQueueLength": "8"}
-    )
-    typed = {"device": "usb:0", "performance": "Low", "usb_always_dfu": False, "usb_max_bulk_in_queue_length": 8}
-    assert asked == [{}, typed]
+def test_options_of_the_library_reach_it(opened: Path) -> None:
+    options = {"device": "usb:0", "Performance": "Low", "Usb.AlwaysDfu": "False", "Usb.MaxBulkInQueueLength": "8"}
+    delegate = edgetpu.load_edgetpu_delegate(options)
+    given = [f"{name}={value}" for name, value in options.items() if name != "device"]
+    (line,) = opened.read_text().splitlines()
+    assert line.split()[:2] == ["usb", BOTH["usb"]] and sorted(line.split()[2:]) == sorted(given)
+    assert edgetpu.make_interpreter(COMPILED, delegate=delegate).run(ONES).tolist() == [[101.0] * 4]
 
 
 @pytest.mark.usefixtures("no_library")

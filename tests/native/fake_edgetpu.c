@@ -36,7 +36,10 @@ void edgetpu_free_devices(struct edgetpu_device* devices) {
 }
 
 const char* edgetpu_version(void) { return "BuildLabel(fake), RuntimeVersion(14)"; }
-void edgetpu_verbosity(int verbosity) { (void)verbosity; }
+
+static int verbosity = -1;
+void edgetpu_verbosity(int level) { verbosity = level; }
+int fake_edgetpu_verbosity(void) { return verbosity; }
 
 static void* kernel_init(Context* context, const char* buffer, size_t length) {
   (void)context; (void)length;

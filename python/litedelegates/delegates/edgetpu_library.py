@@ -19,6 +19,7 @@ _SYMBOLS = (
     "edgetpu_list_devices",
     "edgetpu_free_devices",
     "edgetpu_version",
+    "edgetpu_verbosity",
     "tflite_plugin_create_delegate",
     "tflite_plugin_destroy_delegate",
 )
@@ -72,11 +73,18 @@ class EdgeTpuLibrary:
         self._native.edgetpu_version.argtypes = []
         self._native.edgetpu_version.restype = ctypes.c_char_p
 
+        self._native.edgetpu_verbosity.argtypes = [ctypes.c_int]
+        self._native.edgetpu_verbosity.restype = None
+
     @property
     def version(self) -> str:
         """Its version, as it writes it."""
         version: bytes | None = self._native.edgetpu_version()
         return (version or b"unknown").decode(errors="replace")
+
+    def set_verbosity(self, level: int) -> None:
+        """Set how much it logs, from 0 (nothing) to 10."""
+        self._native.edgetpu_verbosity(level)
 
     def devices(self) -> list[EdgeTpuDevice]:
         """Return the Edge TPUs of this machine, in the order that ":0", ":1" count them."""

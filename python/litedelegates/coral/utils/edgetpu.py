@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litedelegates.coral.utils import libedgetpu
 from litedelegates.delegates import Delegate, Xnnpack
+from litedelegates.delegates.edgetpu import EdgeTpu
+from litedelegates.delegates.edgetpu_library import EdgeTpuLibrary
 from litedelegates.errors import DelegateUnavailableError
 from litedelegates.interpreter import Interpreter
 from litedelegates.model import Model
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 CUSTOM_OP = "edgetpu-custom-op"  # what the Edge TPU compiler puts in place of the ops it took
 _DEVICE = re.compile(r"(?P<type>usb|pci)?(?::(?P<index>\d+))?")
-_MODULE = "litedelegates.delegates.edgetpu"
 
 
 def list_edge_tpus() -> list[dict[str, str]]:
     """Return ``{"type": "usb" or "pci", "path": ...}`` for each Edge TPU; none where libedgetpu is not installed."""
     try:
-        return libedgetpu.devices()
+        return [{"type": device.type, "path": device.path} for device in EdgeTpuLibrary().devices()]
     except DelegateUnavailableError:
         return []
 
@@ -36,8 +35,7 @@ def get_runtime_version() -> str:
     Raises:
         DelegateUnavailableError: libedgetpu is not installed.
     """
-    version: bytes = libedgetpu.library().edgetpu_version() or b""
-    return version.decode(errors="replace")
+    return EdgeTpuLibrary().version
 
 
 def set_verbosity(verbosity: int) -> bool:
@@ -49,7 +47,7 @@ def set_verbosity(verbosity: int) -> bool:
     if not 0 <= verbosity <= 10:
         return False
     try:
-        libedgetpu.library().edgetpu_verbosity(verbosity)
+        EdgeTpuLibrary().set_verbosity(verbosity)
     except DelegateUnavailableError:
         return False
     return True
@@ -145,25 +143,19 @@ def run_inference(interpreter: Any, input_data: Any) -> None:
 
 
 def _edge_tpu(options: dict[str, Any]) -> Delegate:
-    try:
-        edge_tpu = importlib.import_module(_MODULE).EdgeTpu
-    except ModuleNotFoundError as error:
-        if error.name != _MODULE:
-            raise
-        raise DelegateUnavailableError("this build of litedelegates has no Edge TPU delegate") from None
-    made: Delegate = edge_tpu(**options)
+    made: Delegate = EdgeTpu(**options)
     return made
 
 
 def _refuse_absent(model: str, kind: str | None, index: int) -> None:
     try:
-        found = libedgetpu.devices()
+        found = EdgeTpuLibrary().devices()
     except DelegateUnavailableError as error:
         raise DelegateUnavailableError(f"{model} was compiled for the Edge TPU, and {error}") from None
-    fitting = [device for device in found if kind in (None, device["type"])]
+    fitting = [device for device in found if kind in (None, device.type)]
     if index >= len(fitting):
         where = {None: "", "usb": "on USB ", "pci": "on PCIe "}[kind]
-        listed = ", ".join(device["path"] for device in found) or "no device"
+        listed = ", ".join(device.path for device in found) or "no device"
         raise DelegateUnavailableError(
             f"{model} was compiled for the Edge TPU, and there is no Edge TPU number {index} {where}here: libedgetpu "
             f"lists {listed}. Plug one in, and see that you may read /dev/apex_* or its USB node; or run the model "
