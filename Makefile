@@ -7,6 +7,7 @@ ARGS ?=
 BENCH := .cache/venv/bench
 TEST := .cache/venv/test
 OLDEST := .cache/venv/oldest
+INTEROP := .cache/venv/interop
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
 export PIP_NO_INPUT := 1
@@ -26,7 +27,7 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest lint format stub wheel sanitize clean tidy
+.PHONY: help bench test oldest interop lint format stub wheel sanitize clean tidy
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -39,6 +40,11 @@ test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
 
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
 	$(OLDEST)/bin/python -m pytest --ignore=tests/test_quantize.py -k "not quantize and not renamed and not python_of_the_readme" $(ARGS)
+
+interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and compare (installs TensorFlow, 2 GB).
+	tools/setup_environment.sh $(INTEROP) $(PYTHON)
+	$(INTEROP)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'tensorflow-cpu==2.21.*'
+	$(INTEROP)/bin/python tools/check_other_interpreters.py tensorflow
 
 lint: $(TEST)/installed ## Check style, types, imports and the stub.
 	$(TEST)/bin/ruff check .

@@ -33,4 +33,5 @@ def call(options: argparse.Namespace) -> int:
     for one in found:
         state = "available" + (f" ({one.detail})" if one.detail else "") if one.is_available else f"no: {one.reason}"
         print(f"  {one.name:<8} {state}")
+    print("  external, stable, flex and npu delegates are given by their library: External('libvendor.so') in Python")
     return 0
