@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 from harness import make_plan
-from litedelegates import Gpu, Interpreter, Xnnpack
+from litedelegates import Gpu, Interpreter, OpenVino, Xnnpack
 from litedelegates.devices import available
 from litedelegates.measure import Interleaved, RatioInterval, interleave, read_machine
 from litedelegates.placement import Placement
 from precision_models import Inputs
 from precision_table import Row
 
-# By name: what it is, the delegate whose presence it needs, and what is handed to the Interpreter.
+# By name: what it is, the delegate whose presence it needs, and what is handed to the Interpreter, or what makes that
+# of the number of threads.
 DELEGATES: dict[str, tuple[str, str, Any]] = {
     "none": ("the runtime's built-in kernels", "none", None),
     "xnnpack": ("XNNPACK, optimized CPU kernels", "xnnpack", "xnnpack"),
@@ -31,8 +32,13 @@ DELEGATES: dict[str, tuple[str, str, Any]] = {
     ),
     "gpu": ("the GPU in the runtime's default precision, float32", "gpu", "gpu"),
     "gpu-fp16": ("the GPU in half precision", "gpu", Gpu(precision_loss_allowed=True)),
+    "openvino": (
+        "OpenVINO in its default precision, bfloat16 where the CPU has it",
+        "openvino",
+        lambda threads: OpenVino(num_threads=threads),
+    ),
 }
-BY_DEFAULT = ("none", "xnnpack", "gpu", "gpu-fp16")
+BY_DEFAULT = ("none", "xnnpack", "openvino", "gpu", "gpu-fp16")
 
 LOADS, LOAD_SECONDS = 5, 2.0  # load this often, but stop after this time
 MEMORY_SHARE = 0.5  # of the free memory, for all configurations at a time
@@ -57,7 +63,10 @@ def find_delegates(asked: str | None) -> tuple[list[str], dict[str, str], dict[s
 
 def load(row: Row, content: bytes, options: argparse.Namespace) -> Interpreter:
     """Return the model on the delegate of ``row``."""
-    return Interpreter(content, delegate=DELEGATES[row.delegate][2], num_threads=options.threads)
+    delegate = DELEGATES[row.delegate][2]
+    if callable(delegate):
+        delegate = delegate(options.threads)
+    return Interpreter(content, delegate=delegate, num_threads=options.threads)
 
 
 def reference_outputs(content: bytes, trials: Sequence[Inputs]) -> list[list[Any]]:
