@@ -9,6 +9,11 @@ namespace litedelegates::model {
 // parameters, and the shapes that the runtime will compute from the shapes of the inputs.
 void check_operators(const Parsed& parsed);
 
+// How many inputs and outputs there are, and which of them may be missing.
+void check_arity(const Node& node);
+// Whether an operator has one input and one output of the same shape.
+[[nodiscard]] bool is_unary(Op op);
+
 // One function a family of operators; each sets the shapes of the outputs as far as they can be told.
 void check_types(const Node& node);     // element types, for all operators
 void check_convolution(Node& node);     // CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, CONV_3D...
