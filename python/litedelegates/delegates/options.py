@@ -112,7 +112,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, frozenset) and all(_fits(item, typing.get_args(hint)[0]) for item in value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(hint, type) and isinstance(value, hint)
+    # Python 3.10 takes dict[str, int] for a class; only a plain one can be asked.
+    return origin is None and isinstance(hint, type) and isinstance(value, hint)
 
 
 def _say(hint: Any) -> str:
@@ -125,7 +126,7 @@ def _say(hint: Any) -> str:
         return f"a {origin.__name__} of {_say(typing.get_args(hint)[0])}"
     if origin is dict:
         return "a dict of {} to {}".format(*map(_say, typing.get_args(hint)))
-    if isinstance(hint, type):
+    if origin is None and isinstance(hint, type):
         return hint.__name__
     return "a mapping" if origin is Mapping else str(hint)
 
