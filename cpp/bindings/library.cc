@@ -9,7 +9,6 @@ namespace litedelegates::bindings {
 void register_library(py::module_& module) {
   module.def("open_library", &open_library, py::arg("path"), py::kw_only(), py::arg("folder"),
              py::call_guard<py::gil_scoped_release>());
-  module.def("library_is_open", &library_is_open);
 }
 
 }  // namespace litedelegates::bindings

@@ -84,8 +84,6 @@ void open_library(const std::string& path, const std::string& folder) {
   library.is_open = true;
 }
 
-bool library_is_open() { return opened().is_open; }
-
 const std::string& library_folder() { return opened().folder; }
 
 const Api& api() {

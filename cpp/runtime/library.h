@@ -33,13 +33,11 @@ namespace litedelegates {
   X(LiteRtCompiledModelGetErrorMessages)                        \
   X(LiteRtCompiledModelClearErrors)                             \
   X(LiteRtCompiledModelGetProfiler)                             \
-  X(LiteRtGetTensorBufferRequirementsBufferSize)                \
   X(LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes)   \
   X(LiteRtGetTensorBufferRequirementsSupportedTensorBufferType) \
   X(LiteRtCreateTensorBufferFromHostMemory)                     \
   X(LiteRtCreateManagedTensorBufferFromRequirements)            \
   X(LiteRtDestroyTensorBuffer)                                  \
-  X(LiteRtGetTensorBufferSize)                                  \
   X(LiteRtLockTensorBuffer)                                     \
   X(LiteRtUnlockTensorBuffer)                                   \
   X(LiteRtStartProfiler)                                        \
@@ -70,7 +68,6 @@ struct Api {
 // because handles of two runtimes must never meet. `folder` is where accelerator libraries are looked for.
 void open_library(const std::string& path, const std::string& folder);
 
-[[nodiscard]] bool library_is_open();
 [[nodiscard]] const std::string& library_folder();
 
 // The symbols of the opened runtime; raises when it was not opened.

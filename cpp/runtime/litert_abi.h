@@ -163,7 +163,6 @@ LiteRtStatus LiteRtCompiledModelGetErrorMessages(LiteRtCompiledModel, char** mes
 LiteRtStatus LiteRtCompiledModelClearErrors(LiteRtCompiledModel);
 LiteRtStatus LiteRtCompiledModelGetProfiler(LiteRtCompiledModel, LiteRtProfiler* borrowed);
 
-LiteRtStatus LiteRtGetTensorBufferRequirementsBufferSize(LiteRtTensorBufferRequirements, size_t* bytes);
 LiteRtStatus LiteRtGetNumTensorBufferRequirementsSupportedBufferTypes(LiteRtTensorBufferRequirements,
                                                                       int* count);
 LiteRtStatus LiteRtGetTensorBufferRequirementsSupportedTensorBufferType(LiteRtTensorBufferRequirements,
@@ -176,7 +175,6 @@ LiteRtStatus LiteRtCreateManagedTensorBufferFromRequirements(LiteRtEnvironment, 
                                                              LiteRtTensorBufferRequirements,
                                                              LiteRtTensorBuffer* out);
 void LiteRtDestroyTensorBuffer(LiteRtTensorBuffer);
-LiteRtStatus LiteRtGetTensorBufferSize(LiteRtTensorBuffer, size_t* bytes);
 LiteRtStatus LiteRtLockTensorBuffer(LiteRtTensorBuffer, void** address, int32_t mode);
 LiteRtStatus LiteRtUnlockTensorBuffer(LiteRtTensorBuffer);
 

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'library_is_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -256,8 +256,6 @@ class Tensor:
     def zero_points(self) -> list[int]:
         ...
 def host_accessors_are_open() -> bool:
-    ...
-def library_is_open() -> bool:
     ...
 def open_delegate_library(path: str) -> None:
     ...

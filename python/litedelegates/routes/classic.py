@@ -38,7 +38,6 @@ class ClassicSession:
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
         source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        start = time.perf_counter_ns()
         natives = [delegate.for_official() for delegate in chain]
         try:
             with warnings.catch_warnings():
@@ -53,7 +52,6 @@ class ClassicSession:
                 )
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
-        self.compile_ns = time.perf_counter_ns() - start
         self.set_tensor = self._official.set_tensor
         self._is_allocated = False
 

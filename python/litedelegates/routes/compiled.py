@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +57,6 @@ class CompiledSession:
 
             rewritten.check(model.subgraphs, self.chain)
         payloads = _payloads(self.chain, num_threads, runtime_options)
-        start = time.perf_counter_ns()
         compile_ = functools.partial(
             _core.CompiledModel,
             model.file,
@@ -82,7 +80,6 @@ class CompiledSession:
                         f"the {delegate.name} delegate cannot be used here: {reason}"
                     ) from error
             raise
-        self.compile_ns = time.perf_counter_ns() - start
         self._signature_runners: dict[int, _core.Runner] = {}
         self.runner = self._make_runner(model.signature_of(0) or 0)
         # The two that are called for every run go straight to the native core.
