@@ -49,15 +49,22 @@ class UnsupportedError(LiteDelegatesError, RuntimeError):
     """What was asked cannot be done on this route or with this delegate; says what can."""
 
 
+class CutError(LiteDelegatesError, ValueError):
+    """A model cannot be cut, joined or exposed as asked; says what stands in the way."""
+
+
 class QuantizationError(LiteDelegatesError, RuntimeError):
     """A quantized model could not be made, or is not what was asked for."""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return a sentence that names the valid names, the one most like ``name`` first."""
+def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
+    """Return a sentence that names the valid names, most like ``name`` first; with ``limit`` only so many of them."""
     import difflib  # only needed when something is wrong already
 
     names = sorted(valid)
+    if limit is not None and len(names) > limit:
+        close = difflib.get_close_matches(name, names, n=limit, cutoff=0.0)
+        return f"The nearest of {len(names)}: {', '.join(map(repr, close))}"
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Valid: {', '.join(names)}"

@@ -1,0 +1,24 @@
+"""A model as a graph of ops and tensors: what would travel at each cut, and models made by cutting and joining."""
+
+from litedelegates.errors import CutError
+from litedelegates.graph.cuts import Cut
+from litedelegates.graph.cutting import Layer, cut, expose, extract, layers
+from litedelegates.graph.loading import load
+from litedelegates.graph.model import Graph
+from litedelegates.graph.parts import Op, Quantization, Signature, Tensor
+
+__all__ = [
+    "Cut",
+    "CutError",
+    "Graph",
+    "Layer",
+    "Op",
+    "Quantization",
+    "Signature",
+    "Tensor",
+    "cut",
+    "expose",
+    "extract",
+    "layers",
+    "load",
+]

@@ -1,0 +1,163 @@
+"""Writing a graph as a ``.tflite``: everything but the constants is built, the constants are streamed behind it.
+
+A flatbuffer refers forward by 32-bit offsets. The tables are built with an empty vector in the place of each constant;
+then each of these references is pointed at the constant's place behind the tables, and the constants follow, straight
+from the file that they are in. So a model is written without being in memory, and the file is an ordinary one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from litedelegates.errors import InvalidModelError
+from litedelegates.graph.model import Graph
+from litedelegates.graph.parts import Op, Tensor
+from litedelegates.graph.tflite.constants import Constants
+
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # what the schema asks of constants
+_LARGEST = (1 << 31) - 1  # bytes; the runtime reads offsets as signed numbers
+_EMPTY = np.zeros(0, np.uint8)
+
+
+def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
+    """Yield the content of a ``.tflite`` that holds ``graph``.
+
+    Raises:
+        InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
+    """
+    import flatbuffers
+
+    files = {tensor.native.source for tensor in graph.tensors}
+    constants = Constants(by_content=len(files) > 1)
+    tree = _Tree(graph, constants).model
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(tree.Pack(builder), _IDENTIFIER)
+    tables = bytearray(builder.Output())
+    pieces = list(_place(graph.source.schema, tables, constants.contents))  # type: ignore[attr-defined]
+    yield bytes(tables)
+    yield from pieces
+
+
+def _place(schema: Any, tables: bytearray, contents: list[memoryview]) -> Iterator[bytes | memoryview]:
+    """Point each buffer of ``tables`` at the place of its content behind them; yield what comes there."""
+    root = schema.Model.GetRootAs(tables, 0)
+    end = len(tables)
+    for index, content in enumerate(contents):
+        if not content.nbytes:
+            continue
+        table = root.Buffers(index)._tab
+        reference = table.Pos + table.Offset(4)  # the first field of a Buffer: its data
+        padding = -(end + 4) % _ALIGNMENT
+        start = end + padding
+        struct.pack_into("<I", tables, reference, start - reference)
+        yield bytes(padding) + struct.pack("<I", content.nbytes)
+        yield content
+        end = start + 4 + content.nbytes
+    if end > _LARGEST:
+        raise InvalidModelError(f"the model would have {end} bytes, and a .tflite can have {_LARGEST}")
+
+
+class _Tree:
+    """The schema's ModelT of a graph, with empty constants."""
+
+    def __init__(self, graph: Graph, constants: Constants) -> None:
+        self._source: Any = graph.source
+        self._schema = self._source.schema
+        self._constants = constants
+        self._codes: dict[tuple[Any, ...], int] = {}
+        self._subgraphs: dict[Graph, int] = {}
+        self._waiting = [graph]
+        self.model = self._schema.ModelT()
+        self.model.version = 3
+        self.model.description = self._source.description
+        self.model.operatorCodes = []
+        self._subgraphs[graph] = 0
+        self.model.subgraphs = []
+        for called in self._waiting:  # grows while ops that call others are met
+            self.model.subgraphs.append(self._subgraph(called))
+        self.model.signatureDefs = self._signatures(graph)
+        self.model.metadata = [self._metadata(name, content) for name, content in graph.metadata.items()]
+        self.model.buffers = [self._buffer(content) for content in constants.contents]
+
+    def _subgraph(self, graph: Graph) -> Any:
+        made = self._schema.SubGraphT()
+        made.name = graph.name
+        positions = graph.position
+        made.tensors = [self._tensor(tensor, positions) for tensor in graph.tensors]
+        made.inputs = [positions[tensor] for tensor in graph.inputs]
+        made.outputs = [positions[tensor] for tensor in graph.outputs]
+        made.operators = [self._operator(op, positions) for op in graph.ops]
+        return made
+
+    def _tensor(self, tensor: Tensor, positions: Any) -> Any:
+        made = tensor.native.unpack()
+        made.name = tensor.name
+        made.buffer = self._constants.index(tensor.native.data(), tensor.native.origin) if tensor.is_constant else 0
+        details = made.quantization.details if made.quantization is not None else None
+        for field, companion in tensor.native.companions.items():
+            setattr(details, field, positions[companion])
+        return made
+
+    def _operator(self, op: Op, positions: Any) -> Any:
+        native: Any = op.native
+        made = native.unpack()
+        made.inputs = _indices(op.inputs, positions)
+        made.outputs = _indices(op.outputs, positions)
+        made.opcodeIndex = self._code(native)
+        if made.intermediates is not None:
+            made.intermediates = _indices(op.intermediates, positions)
+        for name, graphs in native.nested.items():
+            called = [self._called(graph) for graph in graphs]
+            options = made.builtinOptions if hasattr(made.builtinOptions, name) else made.builtinOptions2
+            setattr(options, name, called[0] if isinstance(getattr(options, name), int) else called)
+        return made
+
+    def _called(self, graph: Graph) -> int:
+        if graph not in self._subgraphs:
+            self._subgraphs[graph] = len(self._waiting)
+            self._waiting.append(graph)
+        return self._subgraphs[graph]
+
+    def _code(self, native: Any) -> int:
+        code = native.unpack_code()
+        # Files of old converters say it in one field only; new ones say it in both.
+        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.builtinCode, code.deprecatedBuiltinCode = builtin, min(builtin, 127)
+        key = (builtin, code.customCode, code.version)
+        if key not in self._codes:
+            self._codes[key] = len(self.model.operatorCodes)
+            self.model.operatorCodes.append(code)
+        return self._codes[key]
+
+    def _signatures(self, graph: Graph) -> list[Any] | None:
+        if graph.signature is None:
+            return None
+        made = self._schema.SignatureDefT()
+        made.signatureKey, made.subgraphIndex = graph.signature.key, 0
+        made.inputs = [self._entry(graph, tensor) for tensor in graph.inputs]
+        made.outputs = [self._entry(graph, tensor) for tensor in graph.outputs]
+        return [made]
+
+    def _entry(self, graph: Graph, tensor: Tensor) -> Any:
+        made = self._schema.TensorMapT()
+        made.name, made.tensorIndex = graph.public_name(tensor), graph.position[tensor]
+        return made
+
+    def _metadata(self, name: str, content: bytes) -> Any:
+        made = self._schema.MetadataT()
+        made.name, made.buffer = name, self._constants.add(memoryview(content))
+        return made
+
+    def _buffer(self, content: memoryview) -> Any:
+        made = self._schema.BufferT()
+        made.data = _EMPTY if content.nbytes else None
+        return made
+
+
+def _indices(tensors: Iterable[Tensor | None], positions: Any) -> list[int]:
+    return [-1 if tensor is None else positions[tensor] for tensor in tensors]
