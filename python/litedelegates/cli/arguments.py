@@ -38,6 +38,28 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_shapes(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes of inputs that a model leaves open."""
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="INPUT=N,N,...",
+        help="the shape of an input whose sizes the model leaves open; may be repeated",
+    )
+
+
+def shapes_of(options: argparse.Namespace) -> dict[str, tuple[int, ...]] | None:
+    """Return the shapes given, by input name."""
+    shapes = {}
+    for text in options.shape:
+        name, equals, sizes = text.rpartition("=")
+        if not equals:
+            raise ValueError(f"--shape {text}: write it as INPUT=N,N,..., such as image=1,224,224,3")
+        shapes[name] = tuple(int(size) for size in sizes.split(","))
+    return shapes or None
+
+
 def load_interpreter(options: argparse.Namespace) -> Interpreter:
     """Load the model as the arguments say, with its inputs set."""
     names = options.delegate.split(",")

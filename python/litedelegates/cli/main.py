@@ -1,4 +1,4 @@
-"""``litedelegates devices | run | profile | quantize``."""
+"""``litedelegates devices | run | profile | graph | cut | quantize``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import litedelegates
-from litedelegates.cli import devices, profile, quantize, run
+from litedelegates.cli import cut, devices, graph, profile, quantize, run
 from litedelegates.errors import LiteDelegatesError
 
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, run, profile, quantize):
+    for module in (devices, run, profile, graph, cut, quantize):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     try:

@@ -245,7 +245,9 @@ def _positions(graph: Graph, at: int | Iterable[int] | None) -> list[int]:
             raise CutError(f"no cut at {position!r}: positions of this model are 1 to {len(graph.ops) - 1}")
         refusal = graph.cuts[position - 1].refusal
         if refusal:
-            raise CutError(f"no cut at {position}: {refusal}")
+            legal = [cut.position for cut in graph.cuts if not cut.refusal]
+            near = sorted(sorted(legal, key=lambda other: abs(other - position))[:4])
+            raise CutError(f"no cut at {position}: {refusal}. Positions nearby that are one: {near}")
     if sorted(set(positions)) != positions:
         raise CutError(f"the positions {positions} must ascend")
     return positions

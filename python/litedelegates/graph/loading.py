@@ -17,8 +17,8 @@ def load(model: ModelLike, *, signature: str | None = None, shapes: Mapping[str,
     """Read a model as a graph.
 
     Args:
-        model: Path of a ``.tflite`` or ``.onnx`` file, or its content; an ``onnx.ModelProto``; a graph is returned as it
-            is.
+        model: Path of a ``.tflite`` or ``.onnx`` file, or its content; an ``onnx.ModelProto``; a graph is
+            returned as it is.
         signature: For a ``.tflite`` with several entry points: which one. By default the first subgraph.
         shapes: Sizes of inputs that the file leaves open, by input name.
 
@@ -44,9 +44,8 @@ def load(model: ModelLike, *, signature: str | None = None, shapes: Mapping[str,
 
 def _is_onnx(model: Any) -> bool:
     if isinstance(model, bytes | bytearray | memoryview):
-        return (
-            bytes(model[4:8]) != b"TFL3" and bytes(model[:1]) == b"\x08"
-        )  # ir_version, the first field of a ModelProto
+        # The first field of a ModelProto is its ir_version.
+        return bytes(model[4:8]) != b"TFL3" and bytes(model[:1]) == b"\x08"
     if isinstance(model, str | os.PathLike):
         return os.fspath(model).lower().endswith((".onnx", ".ort"))
     return type(model).__name__ == "ModelProto"

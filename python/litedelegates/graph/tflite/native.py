@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from litedelegates.graph.model import Format, save_in_one_piece
 from litedelegates.graph.tflite.options import readable_options
 
 if TYPE_CHECKING:
-    from litedelegates.graph.model import Graph
+    from litedelegates.graph.model import Graph, Source
     from litedelegates.graph.parts import Tensor
     from litedelegates.model import Model
 
@@ -55,6 +55,10 @@ class TfliteSource:
     def save(self, graph: Graph, path: str) -> None:
         """Write ``graph`` to a file."""
         save_in_one_piece(graph, path)
+
+    def joined(self, sources: Sequence[Source]) -> Source:
+        """Return what describes a model with ops from several files: the first says what converter made it."""
+        return self
 
     def _buffer(self, index: int) -> bytes:
         buffer = self.root.Buffers(index)

@@ -11,6 +11,7 @@ from litedelegates.graph.kinds import HANDLES
 from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Quantization, Signature, Tensor
 from litedelegates.graph.tflite.native import TfliteOp, TfliteSource, TfliteTensor
+from litedelegates.graph.tflite.resizing import shapes_when_run
 from litedelegates.model import Model
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
 
     Raises:
         InvalidModelError: It cannot be read or is damaged.
-        OptionError: There is no such signature; or sizes were given, which a ``.tflite`` has.
+        OptionError: There is no such signature or input, or the input cannot have such a shape.
     """
-    if shapes is not None:
-        raise OptionError("shapes are for ONNX models; a .tflite says the sizes it runs with")
     file = Model.load(model)  # type: ignore[arg-type]
     keys = [entry.key for entry in file.signatures]
     if signature is not None and signature not in keys:
@@ -34,7 +33,8 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
     index = file.signature_of(0) if signature is None else keys.index(signature)
     subgraph = 0 if index is None else file.signatures[index].subgraph_index
     source = TfliteSource(file)
-    graph = _Reader(source).read(subgraph)
+    resized = {} if not shapes else {subgraph: shapes_when_run(file, subgraph, shapes)}
+    graph = _Reader(source, resized).read(subgraph)
     known = [_signature(entry) for entry in file.signatures]
     return Graph(
         source,
@@ -53,8 +53,9 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
 class _Reader:
     """Reads subgraphs, each once: ops that call the same subgraph share its graph."""
 
-    def __init__(self, source: TfliteSource) -> None:
+    def __init__(self, source: TfliteSource, resized: Mapping[int, Sequence[tuple[int, ...]]]) -> None:
         self._source = source
+        self._resized = resized
         self._graphs: dict[int, Graph] = {}
 
     def read(self, index: int) -> Graph:
@@ -107,6 +108,8 @@ class _Reader:
                     shape = None
                 elif -1 in stored.shape_signature and not is_resizable:
                     shape = tuple(stored.shape_signature)
+            if index in self._resized:
+                shape = self._resized[index][position]
             scales = stored.scales
             tensors.append(
                 Tensor(

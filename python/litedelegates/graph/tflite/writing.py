@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from litedelegates.errors import InvalidModelError
 from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Tensor
 from litedelegates.graph.tflite.constants import Constants
+
+if TYPE_CHECKING:
+    from litedelegates.graph.tflite.native import TfliteSource
 
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # what the schema asks of constants
@@ -38,7 +41,7 @@ def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(tree.Pack(builder), _IDENTIFIER)
     tables = bytearray(builder.Output())
-    pieces = list(_place(graph.source.schema, tables, constants.contents))  # type: ignore[attr-defined]
+    pieces = list(_place(cast("TfliteSource", graph.source).schema, tables, constants.contents))
     yield bytes(tables)
     yield from pieces
 
@@ -66,15 +69,15 @@ class _Tree:
     """The schema's ModelT of a graph, with empty constants."""
 
     def __init__(self, graph: Graph, constants: Constants) -> None:
-        self._source: Any = graph.source
-        self._schema = self._source.schema
+        source = cast("TfliteSource", graph.source)
+        self._schema = source.schema
         self._constants = constants
         self._codes: dict[tuple[Any, ...], int] = {}
         self._subgraphs: dict[Graph, int] = {}
         self._waiting = [graph]
         self.model = self._schema.ModelT()
         self.model.version = 3
-        self.model.description = self._source.description
+        self.model.description = source.description
         self.model.operatorCodes = []
         self._subgraphs[graph] = 0
         self.model.subgraphs = []
@@ -97,6 +100,8 @@ class _Tree:
     def _tensor(self, tensor: Tensor, positions: Any) -> Any:
         made = tensor.native.unpack()
         made.name = tensor.name
+        if tensor.shape is not None and min(tensor.shape, default=0) >= 0:
+            made.shape = list(tensor.shape)  # another than the file's where the graph was read with other sizes
         made.buffer = self._constants.index(tensor.native.data(), tensor.native.origin) if tensor.is_constant else 0
         details = made.quantization.details if made.quantization is not None else None
         for field, companion in tensor.native.companions.items():

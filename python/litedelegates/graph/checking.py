@@ -1,0 +1,155 @@
+"""Running parts one after the other, and comparing what they give with what the whole gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from litedelegates.engines import PortInfo, Session, open_session
+from litedelegates.errors import CutError, OptionError
+from litedelegates.graph.loading import ModelLike, load
+from litedelegates.model import numpy_dtype
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """How an output of the parts compares with that of the whole.
+
+    Attributes:
+        name: The output's name.
+        equal: Whether every bit is the same, in all runs.
+        different: How many elements differ, in all runs together.
+        max_difference: The largest absolute difference of two numbers; 0.0 where only NaNs differ, None for strings.
+    """
+
+    name: str
+    equal: bool
+    different: int
+    max_difference: float | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found.
+
+    Attributes:
+        outputs: The outputs of the whole.
+        runs: How many different inputs were tried.
+    """
+
+    outputs: tuple[OutputCheck, ...]
+    runs: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether the parts give, bit for bit, what the whole gives."""
+        return all(output.equal for output in self.outputs)
+
+    def __str__(self) -> str:
+        if self.equal:
+            return f"{len(self.outputs)} outputs equal bit for bit in {self.runs} runs"
+        lines = [
+            f"{output.name}: {output.different} elements differ, by at most {output.max_difference}"
+            for output in self.outputs
+            if not output.equal
+        ]
+        return "\n".join(lines)
+
+
+def check(
+    parts: Iterable[ModelLike],
+    whole: ModelLike,
+    inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    *,
+    runs: int = 3,
+    seed: int = 0,
+    **engine: Any,
+) -> CheckReport:
+    """Run parts one after the other and the whole on the same inputs, and compare the outputs bit for bit.
+
+    By default both run on the runtime's built-in kernels (ONNX Runtime: without fusing ops), which are the same for an
+    op wherever it stands. A delegate may choose other kernels for a part than for the whole, and then last bits differ.
+
+    Args:
+        parts: The parts in the order in which they run, as `cut` returns them; or paths or bytes.
+        whole: The model that they shall equal.
+        inputs: Arrays by input name, or several such mappings; by default random values.
+        runs: How many random inputs to try.
+        seed: The same seed gives the same inputs.
+        **engine: Options of the engine (see `engines.open_session`), such as ``delegate="xnnpack"``.
+
+    Raises:
+        CutError: The parts do not give an output of the whole, or need an input that nobody gives.
+        RunError: One of the models cannot run; says which and why.
+    """
+    graphs, complete = [load(part) for part in parts], load(whole)
+    engine = engine or {"same_kernels": True}
+    with closing(open_session(complete.to_bytes(), **engine)) as session:
+        if inputs is None:
+            rng = np.random.default_rng(seed)
+            feeds = [{info.name: _random_value(info, rng) for info in session.inputs} for _ in range(runs)]
+        else:
+            feeds = [dict(inputs)] if isinstance(inputs, Mapping) else [dict(feed) for feed in inputs]
+        expected = [session.run(feed) for feed in feeds]
+    values: list[dict[str, Array]] = [dict(feed) for feed in feeds]
+    for number, graph in enumerate(graphs):
+        with closing(open_session(graph.to_bytes(), **engine)) as session:
+            for known in values:
+                known.update(session.run(_feed(session, known, number)))
+    return CheckReport(tuple(_compare(name, expected, values) for name in complete.output_names), len(feeds))
+
+
+def _feed(session: Session, known: Mapping[str, Array], number: int) -> dict[str, Array]:
+    missing = [info.name for info in session.inputs if info.name not in known]
+    if missing:
+        raise CutError(
+            f"part {number} needs {', '.join(map(repr, missing))}, which neither the caller nor an earlier part gives"
+        )
+    return {info.name: known[info.name] for info in session.inputs}
+
+
+def _random_value(info: PortInfo, rng: np.random.Generator) -> Array:
+    """Return values that fit an input: floats in [0, 1), 8-bit integers below 100, other integers 0 or 1.
+
+    The last may be indices or counts, which larger values would put out of range.
+    """
+    shape = [max(size, 1) for size in info.shape]
+    dtype = numpy_dtype(info.element_type)
+    if dtype.kind in "fc" or info.element_type == "bfloat16":
+        return rng.random(shape, np.float32).astype(dtype)
+    if dtype.kind in "iub":
+        return rng.integers(0, 100 if dtype.itemsize == 1 and dtype.kind != "b" else 2, shape).astype(dtype)
+    raise OptionError(
+        f"input {info.name!r} is of type {info.element_type}: give its values, check(..., inputs={{...}})"
+    )
+
+
+def _compare(name: str, expected: Sequence[Mapping[str, Array]], got: Sequence[Mapping[str, Array]]) -> OutputCheck:
+    different, largest = 0, 0.0
+    numeric = True
+    for wanted, found in zip(expected, got, strict=True):
+        if name not in found:
+            raise CutError(f"no part gives the output {name!r} of the whole")
+        a, b = np.atleast_1d(wanted[name]), np.atleast_1d(found[name])
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise CutError(f"output {name!r} is {a.dtype} {a.shape} in the whole and {b.dtype} {b.shape} in the parts")
+        numeric = a.dtype.kind not in "OSU"
+        unequal = _bits_differ(a, b) if numeric else a != b
+        different += int(np.count_nonzero(unequal))
+        if numeric and unequal.any():
+            gap = np.abs(a[unequal].astype(np.complex128) - b[unequal].astype(np.complex128))
+            largest = max(largest, float(np.nan_to_num(gap, nan=0.0, posinf=np.inf).max()))
+    return OutputCheck(name, different == 0, different, largest if numeric else None)
+
+
+def _bits_differ(a: Array, b: Array) -> Array:
+    raw = (np.ascontiguousarray(x).view(np.uint8).reshape(*x.shape, x.dtype.itemsize) for x in (a, b))
+    first, second = raw
+    differ: Array = (first != second).any(axis=-1)
+    return differ

@@ -1,0 +1,44 @@
+"""The shapes that tensors have when inputs are given other sizes than the file's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litedelegates.errors import OptionError, nearest
+from litedelegates.model import Model
+
+
+def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return the shape of each tensor of a subgraph, as the runtime allocates it for inputs of the given shapes.
+
+    Raises:
+        OptionError: There is no such input, or the runtime refuses the shape.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    if subgraph != 0:
+        raise OptionError("only the inputs of the first signature can be given another shape")
+    names = model.names(0)
+    tensors = model.subgraphs[0].tensors
+    known = {names.get(index, tensors[index].name): index for index in model.subgraphs[0].inputs}
+    # The official Interpreter, because it tells the shapes of inner tensors.
+    interpreter: Any = Interpreter(
+        model_content=bytes(model.file.bytes),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    for name, shape in shapes.items():
+        if name not in known:
+            raise OptionError(f"the model has no input {name!r}. {nearest(name, known)}")
+        try:
+            interpreter.resize_tensor_input(known[name], list(shape), strict=True)
+        except (ValueError, RuntimeError) as error:
+            raise OptionError(f"input {name!r} cannot have the shape {tuple(shape)}: {error}") from error
+    try:
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise OptionError(f"the model does not run with the shapes {dict(shapes)}: {error}") from error
+    found = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
+    # It lists no tensor that nobody uses.
+    return [tuple(map(int, found.get(index, tensor.shape))) for index, tensor in enumerate(tensors)]

@@ -1,0 +1,307 @@
+"""Cutting models into models that compute the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_models
+from litedelegates import Interpreter
+from litedelegates.graph import CutError, Graph, cut, expose, extract, layers, load
+from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
+from small_models_case import Case
+from test_graph import DIGITS, skipping
+
+# Those that run on the built-in kernels of the runtime alone.
+RUNNABLE = [case for case in small_models.CASES.values() if case.expected is not None and case.obstacle is None]
+SCALES = Quantization([0.25], [-3])
+
+
+def run(model: Graph | bytes, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the outputs of the first run of a model by name."""
+    content = model if isinstance(model, bytes) else model.to_bytes()
+    with Interpreter(content, delegate=None) as interpreter:
+        found = interpreter.run(*(feed[info.name] for info in interpreter.inputs))
+        outputs = found if isinstance(found, tuple) else (found,)
+        return dict(zip([info.name for info in interpreter.outputs], outputs, strict=True))
+
+
+def run_parts(parts: list[Graph], feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return everything that travelled, and the outputs, by name."""
+    values = dict(feed)
+    for part in parts:
+        values.update(run(part, values))
+    return values
+
+
+def fed(case: Case) -> tuple[bytes, dict[str, np.ndarray]]:
+    """Return a small model and inputs for it."""
+    content = case.build()
+    with Interpreter(content, delegate=None) as interpreter:
+        names = [info.name for info in interpreter.inputs]
+    return content, dict(zip(names, case.inputs(np.random.default_rng(0)), strict=True))
+
+
+def assert_same(wanted: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> None:
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name, strict=True)
+
+
+def converting() -> bytes:
+    """float x -> QUANTIZE -> int8 -> DEQUANTIZE -> NEG -> QUANTIZE -> int8 -> DEQUANTIZE -> y."""
+    model = ModelBuilder()
+    graph = model.graph()
+    names = ("q0", "f0", "f1", "q1")
+    q0, f0, f1, q1 = (
+        graph.tensor(
+            name, (1, 8), Type.INT8 if name[0] == "q" else Type.FLOAT32, quantization=SCALES if name[0] == "q" else None
+        )
+        for name in names
+    )
+    graph.op(Op.QUANTIZE, [graph.input("x", (1, 8))], [q0], schema.QuantizeOptionsT())
+    graph.op(Op.DEQUANTIZE, [q0], [f0], schema.DequantizeOptionsT(), version=2)
+    graph.op(Op.NEG, [f0], [f1], schema.NegOptionsT())
+    graph.op(Op.QUANTIZE, [f1], [q1], schema.QuantizeOptionsT())
+    graph.op(Op.DEQUANTIZE, [q1], [graph.output("y", (1, 8))], schema.DequantizeOptionsT(), version=2)
+    return model.to_bytes()
+
+
+@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.name)
+def test_a_model_that_is_written_again_computes_the_same(case: Case):
+    content, feed = fed(case)
+    assert_same(run(content, feed), run(load(content), feed))
+
+
+@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.name)
+def test_every_position_either_cuts_into_equal_parts_or_is_refused_with_a_reason(case: Case):
+    content, feed = fed(case)
+    graph = load(content)
+    wanted = run(content, feed)
+    for place in graph.cuts:
+        if place.refusal is None:
+            parts = cut(graph, at=place.position)
+            assert set(parts[1].inputs) == set(place.tensors)
+            assert_same(wanted, run_parts(parts, feed))
+        else:
+            with pytest.raises(CutError, match=f"no cut at {place.position}"):
+                cut(graph, at=place.position)
+
+
+@pytest.mark.parametrize("case", RUNNABLE, ids=lambda case: case.name)
+def test_every_op_becomes_a_model_or_says_why_not(case: Case):
+    for layer in layers(case.build()):
+        if layer.graph is None:
+            assert layer.refusal
+        else:
+            assert layer.op.type in [op.type for op in layer.graph.ops]
+            assert all(op.is_fixed for op in layer.graph.ops if op.type != layer.op.type)
+            with Interpreter(layer.graph.to_bytes(), delegate=None) as interpreter:
+                assert len(interpreter.outputs) >= 1
+
+
+def test_several_cuts_at_once_make_several_parts():
+    graph = load(DIGITS)
+    feed = {"image": np.random.default_rng(0).random(graph.inputs[0].shape, np.float32)}
+    parts = cut(DIGITS, at=[3, 7, 11])
+    assert [len(part.ops) for part in parts] == [3, 4, 4, 4]
+    assert_same(run(DIGITS.read_bytes(), feed), run_parts(parts, feed))
+
+
+def test_a_cut_by_tensors_takes_what_is_needed_for_them_wherever_it_stands():
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (1, 4))
+    left, right, deep = (graph.tensor(name, (1, 4)) for name in ("left", "right", "deep"))
+    graph.op(Op.NEG, [x], [left], schema.NegOptionsT())
+    graph.op(Op.ABS, [x], [right], schema.AbsOptionsT())
+    graph.op(Op.NEG, [left], [deep], schema.NegOptionsT())
+    graph.op(Op.ADD, [deep, right], [graph.output("y", (1, 4))], schema.AddOptionsT())
+    content = model.to_bytes()
+    first, second = cut(content, tensors=["deep", "x"])
+    assert [op.type for op in first.ops] == ["NEG", "NEG"]
+    assert [op.type for op in second.ops] == ["ABS", "ADD"]
+    feed = {"x": np.array([[1, -2, 3, -4]], np.float32)}
+    assert_same(run(content, feed), run_parts([first, second], feed))
+    with pytest.raises(CutError, match="'deep' alone are no cut: 'x' would travel as well"):
+        cut(content, tensors=["deep"])
+    with pytest.raises(CutError, match="'left' would not travel: nothing after the cut reads it"):
+        cut(content, tensors=["left", "deep", "right"])
+    stages = cut(content, tensors=[["left", "x"], ["deep", "right"]])
+    assert [[op.type for op in stage.ops] for stage in stages] == [["NEG"], ["ABS", "NEG"], ["ADD"]]
+    assert_same(run(content, feed), run_parts(stages, feed))
+
+
+def test_ops_that_a_value_leaves_and_enters_again_cannot_be_one_model():
+    graph = load(skipping())
+    with pytest.raises(CutError, match=r"op 0 \(ADD 'a'\) feeds op 1 \(NEG 'b'\), which is not among"):
+        extract(graph, [0, 2])
+    assert [op.type for op in extract(graph, [1, 2]).ops] == ["NEG", "MUL"]
+    assert [tensor.name for tensor in extract(graph, ["a"]).outputs] == ["a"]
+
+
+def test_extracting_says_what_is_wrong_with_what_was_asked():
+    with pytest.raises(CutError, match="no op named"):
+        extract(DIGITS, ["nope"])
+    with pytest.raises(CutError, match="no ops were given"):
+        extract(DIGITS, [])
+    with pytest.raises(CutError, match="'c' is made by none of these ops"):
+        extract(skipping(), [0], outputs=["c"])
+
+
+@pytest.mark.parametrize(
+    ("position", "travels", "first", "second"),
+    [
+        (1, "q0", ["QUANTIZE"], ["DEQUANTIZE", "NEG", "QUANTIZE", "DEQUANTIZE"]),
+        (2, "q0", ["QUANTIZE"], ["DEQUANTIZE", "NEG", "QUANTIZE", "DEQUANTIZE"]),
+        (3, "q1", ["QUANTIZE", "DEQUANTIZE", "NEG", "QUANTIZE"], ["DEQUANTIZE"]),
+        (4, "q1", ["QUANTIZE", "DEQUANTIZE", "NEG", "QUANTIZE"], ["DEQUANTIZE"]),
+    ],
+)
+def test_the_quantized_tensor_travels_and_not_the_real_one(
+    position: int, travels: str, first: list[str], second: list[str]
+):
+    graph = load(converting())
+    parts = cut(graph, at=position)
+    assert [[op.type for op in part.ops] for part in parts] == [first, second]
+    assert [tensor.name for tensor in graph.cuts[position - 1].tensors] == [travels]
+    assert graph.cuts[position - 1].nbytes == 8
+    assert parts[1].inputs[0].quantization is not None
+    assert parts[1].inputs[0].quantization.scales == (0.25,)
+    feed = {"x": np.linspace(-4, 4, 8, dtype=np.float32)[None]}
+    assert_same(run(converting(), feed), run_parts(parts, feed))
+
+
+def test_a_conversion_that_both_sides_need_runs_on_both():
+    model = ModelBuilder()
+    graph = model.graph()
+    q, real = graph.input("q", (1, 8), Type.INT8, SCALES), graph.tensor("real", (1, 8))
+    early = graph.output("early", (1, 8))
+    graph.op(Op.DEQUANTIZE, [q], [real], schema.DequantizeOptionsT(), version=2)
+    graph.op(Op.NEG, [real], [early], schema.NegOptionsT())
+    graph.op(Op.ABS, [real], [graph.output("late", (1, 8))], schema.AbsOptionsT())
+    content = model.to_bytes()
+    parts = cut(content, at=2)
+    assert [[op.type for op in part.ops] for part in parts] == [["DEQUANTIZE", "NEG"], ["DEQUANTIZE", "ABS"]]
+    assert [tensor.name for tensor in parts[1].inputs] == ["q"]
+    feed = {"q": np.arange(-4, 4, dtype=np.int8)[None]}
+    assert_same(run(content, feed), run_parts(parts, feed))
+
+
+def test_weights_behind_conversions_are_made_where_they_are_needed_and_never_travel():
+    graph = load(small_models.CASES["float16_weights"].build())
+    assert [op.type for op in graph.ops if op.is_fixed] == ["DEQUANTIZE"]
+    for place in graph.cuts:
+        assert not any(tensor.is_constant or graph.ops[0].makes[0] is tensor for tensor in place.tensors)
+
+
+def test_a_cut_through_state_is_refused_with_the_ops_that_share_it():
+    graph = load(small_models.CASES["counter"].build())
+    refusals = [place.refusal for place in graph.cuts]
+    assert any(refusal and "is used on both sides" in refusal for refusal in refusals)
+    reader = next(op for op in graph.ops if op.type == "READ_VARIABLE")
+    with pytest.raises(CutError, match=r"cannot be without op .*both use"):
+        extract(graph, [reader])
+
+
+def test_names_quantization_signatures_and_metadata_stay():
+    content = small_models.CASES["conv_int8"].build()
+    part = load(extract(content, [0]).to_bytes())
+    whole = load(content)
+    for tensor in part.tensors:
+        assert tensor.quantization == whole.tensor(tensor.name).quantization
+    first, second = (load(part.to_bytes()) for part in cut(DIGITS, at=5))
+    assert first.input_names == load(DIGITS).input_names
+    assert second.output_names == load(DIGITS).output_names
+    assert set(load(DIGITS).metadata) <= set(first.metadata)
+    border = first.outputs[0]
+    assert second.input_names == (border.name,)
+    assert second.inputs[0].shape == border.shape
+
+
+def test_a_part_holds_only_the_constants_that_it_needs():
+    sizes = [len(part.to_bytes()) for part in cut(DIGITS, at=8)]
+    assert sum(sizes) < 1.1 * DIGITS.stat().st_size
+    assert max(sizes) < DIGITS.stat().st_size
+
+
+def test_constants_lie_at_multiples_of_sixteen_bytes():
+    content = load(DIGITS).to_bytes()
+    root = schema.Model.GetRootAs(content, 0)
+    starts = [root.Buffers(i)._tab for i in range(root.BuffersLength()) if root.Buffers(i).DataLength()]
+    assert starts
+    assert all(table.Vector(table.Offset(4)) % 16 == 0 for table in starts)
+
+
+def test_custom_ops_keep_their_options_and_flex_ops_their_names():
+    for name in ("custom_op", "flex_op"):
+        case = small_models.CASES.get(name)
+        content = case.build() if case else getattr(small_models, name)()
+        graph = load(content)
+        again = load(extract(graph, [0]).to_bytes())
+        assert again.ops[0].type == graph.ops[0].type
+        assert again.ops[0].options == graph.ops[0].options
+
+
+def test_exposed_tensors_are_outputs_and_the_rest_stays():
+    graph = load(DIGITS)
+    feed = {"image": np.random.default_rng(0).random(graph.inputs[0].shape, np.float32)}
+    inner = [op.makes[0].name for op in graph.ops[:-1]]
+    found = run(expose(graph, inner), feed)
+    wanted = run(DIGITS.read_bytes(), feed)
+    assert list(found) == ["logits", *inner]
+    assert_same(wanted, found)
+    for tensor in map(graph.tensor, inner):
+        assert found[tensor.name].nbytes == tensor.nbytes
+    with pytest.raises(CutError, match="is a constant"):
+        expose(graph, [next(tensor for tensor in graph.tensors if tensor.is_constant)])
+    with pytest.raises(CutError, match="no tensor 'nope'"):
+        expose(graph, ["nope"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "say where to cut"),
+        ({"at": 3, "tensors": ["x"]}, "say where to cut"),
+        ({"at": []}, "no positions"),
+        ({"at": 0}, "no cut at 0: positions of this model are 1 to 14"),
+        ({"at": 15}, "no cut at 15"),
+        ({"at": [5, 3]}, "must ascend"),
+        ({"at": [3, 3]}, "must ascend"),
+        ({"tensors": []}, "no tensors were given"),
+        ({"tensors": ["nope"]}, "no tensor 'nope'"),
+        ({"tensors": ["logits"]}, "nothing is left|would not travel|nothing after the cut"),
+    ],
+)
+def test_a_cut_that_makes_no_sense_is_refused(arguments: dict, message: str):
+    with pytest.raises(CutError, match=message):
+        cut(DIGITS, **arguments)
+
+
+def test_ops_and_tensors_of_another_graph_are_refused():
+    other = load(skipping())
+    with pytest.raises(CutError, match="belongs to another graph"):
+        extract(DIGITS, [other.ops[0]])
+    with pytest.raises(CutError, match="belongs to another graph"):
+        expose(DIGITS, [other.tensors[0]])
+
+
+def test_a_model_is_written_whole_or_not_at_all(tmp_path: Path):
+    target = tmp_path / "part.tflite"
+    target.write_bytes(b"before")
+    with pytest.raises(OSError, match="missing"):
+        load(DIGITS).save(tmp_path / "missing" / "part.tflite")
+    load(DIGITS).save(target)
+    assert target.read_bytes() == load(DIGITS).to_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["part.tflite"]
+
+
+def test_a_part_may_take_the_place_of_the_file_that_it_comes_from(tmp_path: Path):
+    target = tmp_path / "model.tflite"
+    target.write_bytes(DIGITS.read_bytes())
+    graph = load(target)
+    feed = {"image": np.random.default_rng(0).random(graph.inputs[0].shape, np.float32)}
+    first, second = cut(graph, at=7)
+    first.save(target)
+    assert_same(run(DIGITS.read_bytes(), feed), run_parts([load(target), second], feed))
