@@ -1,30 +1,17 @@
-"""Writing a graph as a ``.tflite``: everything but the constants is built, the constants are streamed behind it.
-
-A flatbuffer refers forward by 32-bit offsets. The tables are built with an empty vector in the place of each constant;
-then each of these references is pointed at the constant's place behind the tables, and the constants follow, straight
-from the file that they are in. So a model is written without being in memory, and the file is an ordinary one.
-"""
+"""Writing a graph as a ``.tflite``: the schema's objects for its ops and tensors, packed with the constants behind."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from litedelegates.errors import InvalidModelError
 from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Tensor
 from litedelegates.graph.tflite.constants import Constants
+from litedelegates.graph.tflite.packing import pack
 
 if TYPE_CHECKING:
     from litedelegates.graph.tflite.native import TfliteSource
-
-_IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # what the schema asks of constants
-_LARGEST = (1 << 31) - 1  # bytes; the runtime reads offsets as signed numbers
-_EMPTY = np.zeros(0, np.uint8)
 
 
 def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
@@ -33,40 +20,13 @@ def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
     Raises:
         InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
     """
-    import flatbuffers
-
     files = {tensor.native.source for tensor in graph.tensors}
     constants = Constants(by_content=len(files) > 1)
-    tree = _Tree(graph, constants).model
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(tree.Pack(builder), _IDENTIFIER)
-    tables = bytearray(builder.Output())
-    pieces = list(_place(cast("TfliteSource", graph.source).schema, tables, constants.contents))
-    yield bytes(tables)
-    yield from pieces
-
-
-def _place(schema: Any, tables: bytearray, contents: list[memoryview]) -> Iterator[bytes | memoryview]:
-    """Point each buffer of ``tables`` at the place of its content behind them; yield what comes there."""
-    root = schema.Model.GetRootAs(tables, 0)
-    end = len(tables)
-    for index, content in enumerate(contents):
-        if not content.nbytes:
-            continue
-        table = root.Buffers(index)._tab
-        reference = table.Pos + table.Offset(4)  # the first field of a Buffer: its data
-        padding = -(end + 4) % _ALIGNMENT
-        start = end + padding
-        struct.pack_into("<I", tables, reference, start - reference)
-        yield bytes(padding) + struct.pack("<I", content.nbytes)
-        yield content
-        end = start + 4 + content.nbytes
-    if end > _LARGEST:
-        raise InvalidModelError(f"the model would have {end} bytes, and a .tflite can have {_LARGEST}")
+    return pack(_Tree(graph, constants).model, constants.contents)
 
 
 class _Tree:
-    """The schema's ModelT of a graph, with empty constants."""
+    """The schema's ModelT of a graph, without the constants."""
 
     def __init__(self, graph: Graph, constants: Constants) -> None:
         source = cast("TfliteSource", graph.source)
@@ -85,7 +45,6 @@ class _Tree:
             self.model.subgraphs.append(self._subgraph(called))
         self.model.signatureDefs = self._signatures(graph)
         self.model.metadata = [self._metadata(name, content) for name, content in graph.metadata.items()]
-        self.model.buffers = [self._buffer(content) for content in constants.contents]
 
     def _subgraph(self, graph: Graph) -> Any:
         made = self._schema.SubGraphT()
@@ -156,11 +115,6 @@ class _Tree:
     def _metadata(self, name: str, content: bytes) -> Any:
         made = self._schema.MetadataT()
         made.name, made.buffer = name, self._constants.add(memoryview(content))
-        return made
-
-    def _buffer(self, content: memoryview) -> Any:
-        made = self._schema.BufferT()
-        made.data = _EMPTY if content.nbytes else None
         return made
 
 
