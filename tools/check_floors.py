@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent / "python" / PACKAGE
 FACE = "__init__"
 FLOORS = (
     "errors",
+    "files",
     "_core",
     "runtime",
     "tensor_info",
