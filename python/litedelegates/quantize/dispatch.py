@@ -186,7 +186,7 @@ def make_record(model: Any, request: Request, done: Quantized) -> Record:
     """Return the record of a finished quantization."""
     recipe = {
         "precision": request.precision,
-        "plan": list(done.plan),
+        "plan": done.plan,
         "border": request.border,
         "method": request.method,
         "percentile": request.percentile,

@@ -65,7 +65,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     check_values(result)
     if static:
         check_border(result, request.border)
-    return Quantized(partial(_seal, result), describe(wanted, ops), ("litert-quantizer", "ai-edge-litert"), samples)
+    return Quantized(partial(_seal, result), describe(wanted), ("litert-quantizer", "ai-edge-litert"), samples)
 
 
 def _seal(tree: Tree, record: Record) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,9 +102,12 @@ def match(key: Key, ops: Sequence[Named]) -> Match:
     return Match(key, 3, found)
 
 
-def describe(resolved: dict[int, str], ops: Iterable[Named]) -> list[dict[str, str | int]]:
-    """Return ``resolved`` as a list of rows for a record: index, type, name and precision of each op."""
-    return [{"index": op.index, "type": op.type, "name": op.name, "precision": resolved[op.index]} for op in ops]
+def describe(resolved: Mapping[int, str]) -> dict[str, list[int]]:
+    """Return ``resolved`` as a record keeps it: the indices of the ops by precision."""
+    found: dict[str, list[int]] = {}
+    for index, precision in sorted(resolved.items()):
+        found.setdefault(precision, []).append(index)
+    return found
 
 
 def _nearest(key: str, ops: Sequence[Named]) -> str:

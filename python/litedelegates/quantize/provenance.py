@@ -64,7 +64,7 @@ class Quantized:
 
     Attributes:
         seal: Returns the bytes of the model with the record in it.
-        plan: What each op was asked to become, as ``plan.describe`` gives it.
+        plan: The indices of the ops by what they were asked to become, as ``plan.describe`` gives it.
         libraries: Distributions that did the work, such as ``litert-quantizer``.
         samples: The calibration samples used.
         recipe: What else decides the result: the backend's own options.
@@ -73,7 +73,7 @@ class Quantized:
     """
 
     seal: Callable[[Record], bytes]
-    plan: Sequence[Mapping[str, str | int]]
+    plan: Mapping[str, Sequence[int]]
     libraries: tuple[str, ...]
     samples: Sequence[Mapping[str, NDArray[Any]]] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
