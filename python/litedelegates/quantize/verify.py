@@ -81,9 +81,7 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
     asked = [op for op in ops if wanted[op.index] != FLOAT32]
     if not any(wanted[op.index] in STATIC_PRECISIONS or _weights_of(tree, op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        raise QuantizationError(
-            f"{which} nothing to quantize: none of its ops stores weights for one of {', '.join(WEIGHT_INPUT)}"
-        )
+        raise QuantizationError(f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}")
 
 
 def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
@@ -116,7 +114,8 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
     if left and not request.allow_float32_ops:
         raise QuantizationError(
             f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not "
-            "quantize them here; allow_float32_ops=True accepts a model of mixed precision"
+            f"quantize them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
+            "or accept it with allow_float32_ops=True"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
 
