@@ -246,6 +246,24 @@ def test_mix_names_the_op_that_could_not_be_done_and_what_to_write(calibration: 
     assert asked(quantize(model, "int8", calibration, exclude=["NEG"]))["float32"] == [15]
 
 
+def append_squeeze(tree: Any) -> None:
+    """Put a SQUEEZE behind the logits, which litert-quantizer does not know."""
+    with_op_litert_quantizer_cannot_do(tree)
+    op = tree.subgraphs[0].operators[-1]
+    code = tree.operatorCodes[op.opcodeIndex]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SQUEEZE
+    op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SqueezeOptions, schema.SqueezeOptionsT()
+    tree.subgraphs[0].tensors[op.outputs[0]].shape = [10]
+
+
+def test_op_that_hands_values_on_is_named_where_it_breaks_a_chain_of_integers(calibration: NDArray[Any]) -> None:
+    model = edit(DIGITS.read_bytes(), append_squeeze)
+    for keywords in ({"precision": "int8"}, {"plan": {"SQUEEZE": "int8", "CONV_2D": "int8"}}):
+        with pytest.raises(QuantizationError, match="1 ops stayed float32: SQUEEZE 'negated'"):
+            quantize(model, calibration=calibration, **keywords)
+    assert asked(quantize(model, "dynamic"))["dynamic"] == list(range(16))
+
+
 def test_precision_of_weights_for_ops_without_weights_is_refused(calibration: NDArray[Any]) -> None:
     with pytest.raises(QuantizationError, match="the ops asked for have nothing to quantize: no weights stored"):
         quantize(DIGITS, plan={"ADD": "dynamic"})

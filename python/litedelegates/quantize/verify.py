@@ -78,7 +78,8 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
     """Raise unless each op of ``tree`` has the precision that ``wanted`` says.
 
     An op with weights is judged by its weights and its activations, one without by its activations; an op that only
-    hands values on may have the type of its neighbours, unless the plan names it one by one (``named``).
+    hands values on may have the type of its neighbours, unless the plan names it one by one (``named``) or it is
+    float32 where integers were asked for.
 
     Raises:
         QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
@@ -155,7 +156,7 @@ def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, 
     if found is None or found == asked:
         return True
     if op.type in PASS_THROUGH and not named:
-        return True
+        return not (found == FLOAT32 and asked in STATIC_PRECISIONS)
     # Precisions of weights say nothing of an op that stores none: it computes in float32, as it should.
     return found == FLOAT32 and asked not in STATIC_PRECISIONS and reader.weights_of(op) is None
 
