@@ -1,16 +1,27 @@
-"""Make a float32 model smaller and quicker: float16, dynamic or full-integer, checked before and after."""
+"""Make a model smaller and quicker, as a whole or op by op, checked before and after."""
 
-from litedelegates.quantize.calibration import CalibrationError, random_calibration
+from litedelegates.quantize.calibration import CalibrationError, CalibrationWarning
+from litedelegates.quantize.dispatch import quantize, quantize_file, read_record
 from litedelegates.quantize.float16_weights import fold_float16_weights
-from litedelegates.quantize.litert import BORDERS, PRECISIONS, Border, Precision, quantize
+from litedelegates.quantize.images import Images
+from litedelegates.quantize.litert_inputs import random_calibration
+from litedelegates.quantize.provenance import Record
+from litedelegates.quantize.request import BORDERS, METHODS, PRECISIONS, Border, Method, Precision
 
 __all__ = [
     "BORDERS",
+    "METHODS",
     "PRECISIONS",
     "Border",
     "CalibrationError",
+    "CalibrationWarning",
+    "Images",
+    "Method",
     "Precision",
+    "Record",
     "fold_float16_weights",
     "quantize",
+    "quantize_file",
     "random_calibration",
+    "read_record",
 ]

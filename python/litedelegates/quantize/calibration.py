@@ -1,23 +1,35 @@
-"""Samples that show litert-quantizer the range of every activation: checked before they are used."""
+"""Samples that show a quantizer the range of every activation: checked before they are used."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.errors import QuantizationError
-from litedelegates.quantize.model_file import ModelSource, Tree, parse, read_bytes, repair, shape_of, text, type_name
+from litedelegates.errors import QuantizationError, nearest
+from litedelegates.quantize.calibration_files import load_samples
+from litedelegates.quantize.images import Images
+from litedelegates.quantize.progress import track
 
 Sample: TypeAlias = NDArray[Any] | tuple[NDArray[Any], ...] | list[NDArray[Any]] | Mapping[str, NDArray[Any]]
+Calibration: TypeAlias = Iterable[Sample] | Images | str | os.PathLike[str]
+
+RANDOM = "random"
+RANDOM_SAMPLES = 8
 
 
 class CalibrationError(QuantizationError, ValueError):
     """The calibration samples are missing, do not fit the model, or say nothing about its activations."""
+
+
+class CalibrationWarning(UserWarning):
+    """The calibration is good for measuring speed, not for accuracy."""
 
 
 @dataclass(frozen=True)
@@ -35,38 +47,56 @@ class InputSpec:
         )
 
 
-def read_input_specs(tree: Tree) -> list[InputSpec]:
-    """Return the inputs of the one signature of ``tree``, in the order of the model's inputs.
+def read_samples(
+    specs: Sequence[InputSpec],
+    calibration: Calibration | None,
+    precision: str = "int8",
+    *,
+    progress: bool | None = False,
+) -> list[dict[str, NDArray[Any]]]:
+    """Return the samples by input name, from whatever ``calibration`` is, each of them checked against ``specs``.
 
-    Raises:
-        QuantizationError: The model has several signatures, or an input type numpy has no word for.
-    """
-    signatures = tree.signatureDefs
-    if len(signatures) != 1:
-        keys = [text(signature.signatureKey) for signature in signatures]
-        raise QuantizationError(f"calibrating a model with several signatures is not supported; this one has {keys}")
-    graph = tree.subgraphs[signatures[0].subgraphIndex]
-    names = {entry.tensorIndex: text(entry.name) for entry in signatures[0].inputs or []}
-    return [_read_spec(graph.tensors[index], names.get(index, "")) for index in graph.inputs]
-
-
-def check_calibration(specs: list[InputSpec], calibration: Iterable[Sample] | None) -> list[dict[str, NDArray[Any]]]:
-    """Return the samples by input name, each of them checked against ``specs``.
+    Args:
+        specs: The inputs of the model, in order.
+        calibration: An iterable of samples (an array, a tuple or list in input order, or a dict by input name); one
+            array stacked along its first axis; the path of a ``.npy`` or ``.npz``; ``Images``; or ``"random"``.
+        precision: What needs them, for messages.
+        progress: Whether to show a bar while they are read.
 
     Raises:
         CalibrationError: There are none, one does not fit the inputs or is not finite, or an input never changes.
+        OSError: The path cannot be read.
     """
     takes = ", ".join(f"{spec.name!r} {spec.shape} {spec.dtype}" for spec in specs)
     if calibration is None:
         raise CalibrationError(
-            "precision 'int8' needs calibration: an iterable of some 20 to 500 representative samples, each for "
-            f"{takes}. Without data, litedelegates.quantize.random_calibration(model) is good for measuring speed only"
+            f"precision {precision!r} needs calibration: an iterable of some 20 to 500 representative samples, each "
+            f"for {takes}. Without data, calibration='random' is good for measuring speed only"
         )
-    if isinstance(calibration, Mapping | str | bytes) or not isinstance(calibration, Iterable):
+    given: Any = calibration
+    if isinstance(calibration, str) and calibration == RANDOM:
+        warnings.warn(
+            "calibration='random': the ranges come from noise. Speed and placement can be measured with the result, "
+            "but its outputs on real data can be far off; do not ship it",
+            CalibrationWarning,
+            stacklevel=5,  # the caller of quantize(), through dispatch and backend
+        )
+        given = random_samples(specs, RANDOM_SAMPLES)
+    elif isinstance(calibration, str | os.PathLike):
+        given = _load(calibration, specs)
+    elif isinstance(calibration, Images):
+        if len(specs) != 1:
+            raise CalibrationError(f"images can calibrate a model of one input; this one takes {takes}")
+        given = calibration.fit(specs[0].shape, specs[0].dtype)
+    elif isinstance(calibration, np.ndarray):
+        given = _unstack(calibration, specs, "the calibration array")
+    if isinstance(given, Mapping | bytes) or not isinstance(given, Iterable):
         raise CalibrationError(
-            f"calibration is one {type(calibration).__name__}, not an iterable of samples: put it in a list"
+            f"calibration is one {type(given).__name__}, not an iterable of samples: put it in a list"
         )
-    samples = [_by_name(specs, sample, f"calibration sample {i}") for i, sample in enumerate(calibration)]
+    total = len(given) if isinstance(given, Sized) else None
+    tracked = track(given, "reading calibration", progress, total)
+    samples = [_by_name(specs, sample, f"calibration sample {i}") for i, sample in enumerate(tracked)]
     if not samples:
         raise CalibrationError(
             f"calibration is empty: the iterable gave no sample for {takes}. A generator gives its samples only once"
@@ -76,49 +106,53 @@ def check_calibration(specs: list[InputSpec], calibration: Iterable[Sample] | No
     return samples
 
 
-def random_calibration(
-    model: ModelSource, samples: int = 8, seed: int = 0, *, low: float = 0.0, high: float = 1.0
+def random_samples(
+    specs: Sequence[InputSpec], samples: int, seed: int = 0, *, low: float = 0.0, high: float = 1.0
 ) -> list[dict[str, NDArray[Any]]]:
-    """Return ``samples`` random samples that fit ``model``, for a model whose data is not at hand.
-
-    Good for: measuring speed, memory and which delegate takes which op, none of which depend on the ranges found.
-    Not good for: accuracy. The ranges come from noise, so the outputs of the quantized model on real data can be far
-    off; never ship a model calibrated with it.
-
-    Args:
-        model: Path or bytes of a ``.tflite``; dimensions that may change are taken as stored (usually 1).
-        samples: How many samples to make, at least 1.
-        seed: The same seed gives the same samples.
-        low: Lowest value of floating-point inputs.
-        high: Highest value of floating-point inputs. Integer inputs get 0 or 1, uint8 and int8 their whole range.
+    """Return ``samples`` random samples for ``specs``, the same for the same ``seed``.
 
     Raises:
-        InvalidModelError: ``model`` is not a readable TFLite model.
         CalibrationError: ``samples`` is below 1, or ``low`` is not below ``high``.
     """
     if samples < 1 or not low < high:
         raise CalibrationError(f"samples={samples} must be at least 1, and low={low} below high={high}")
-    tree = parse(read_bytes(model))
-    repair(tree)
-    specs = read_input_specs(tree)
     random = np.random.default_rng(seed)
     return [{spec.name: _random_values(random, spec, low, high) for spec in specs} for _ in range(samples)]
 
 
-def _read_spec(tensor: Any, name: str) -> InputSpec:
-    stored = shape_of(tensor)
-    signature = tensor.shapeSignature
-    shape = stored if signature is None else tuple(int(size) for size in signature)
-    try:
-        dtype = np.dtype(type_name(tensor).lower())
-    except TypeError:
-        raise QuantizationError(
-            f"input {text(tensor.name)!r} has type {type_name(tensor)}, which cannot be calibrated"
-        ) from None
-    return InputSpec(name or text(tensor.name), shape, stored, dtype)
+def _load(path: str | os.PathLike[str], specs: Sequence[InputSpec]) -> list[Any]:
+    loaded = load_samples(path)
+    if isinstance(loaded, str):
+        hint = f" {nearest(str(path), [RANDOM])}" if isinstance(path, str) and len(path) < 12 else ""
+        raise CalibrationError(f"calibration {str(path)!r} {loaded}.{hint}")
+    if isinstance(loaded, np.ndarray):
+        return _unstack(loaded, specs, str(path))
+    names = [spec.name for spec in specs]
+    by_order = [f"arr_{index}" for index in range(len(specs))]  # what numpy calls arrays saved without names
+    stacks = dict(zip(names, loaded.values(), strict=True)) if list(loaded) == by_order else loaded
+    if set(stacks) != set(names):
+        raise CalibrationError(f"{path} has arrays called {list(loaded)}; the inputs are called {names}")
+    lists = {spec.name: _unstack(stacks[spec.name], [spec], f"{path}[{spec.name!r}]") for spec in specs}
+    counts = {name: len(values) for name, values in lists.items()}
+    if len(set(counts.values())) != 1:
+        raise CalibrationError(f"{path}: its arrays hold different numbers of samples: {counts}")
+    return [{name: lists[name][index] for name in names} for index in range(min(counts.values()))]
 
 
-def _by_name(specs: list[InputSpec], sample: Any, where: str) -> dict[str, NDArray[Any]]:
+def _unstack(stacked: NDArray[Any], specs: Sequence[InputSpec], where: str) -> list[NDArray[Any]]:
+    """Return the samples of an array that holds them along its first axis, each with the batch axis of its input."""
+    if len(specs) != 1:
+        raise CalibrationError(f"{where} is one array; the model has {len(specs)} inputs: give a dict for each sample")
+    spec = specs[0]
+    if stacked.ndim != len(spec.shape) or stacked.ndim == 0:  # each element has its batch axis, or is wrong
+        return list(stacked) if stacked.ndim else [stacked]
+    batch = max(spec.shape[0], 1)
+    if len(stacked) % batch:
+        raise CalibrationError(f"{where} holds {len(stacked)} samples, not a multiple of the model's batch of {batch}")
+    return [stacked[start : start + batch] for start in range(0, len(stacked), batch)]
+
+
+def _by_name(specs: Sequence[InputSpec], sample: Any, where: str) -> dict[str, NDArray[Any]]:
     names = [spec.name for spec in specs]
     if isinstance(sample, Mapping):
         if set(sample) != set(names):

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from litedelegates.errors import QuantizationError
-from litedelegates.quantize.model_file import Tree, is_quantized, name_some, op_name, tensor_data, text, type_name
+from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.quantize.litert_names import PlacedOp
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
+from litedelegates.quantize.model_file import Tree, is_quantized, name_some, tensor_data, text, type_name
+from litedelegates.quantize.plan import match
+from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 
-# Where each op that computes with stored weights keeps them.
-WEIGHT_INPUT = {
-    "BATCH_MATMUL": 1,
-    "CONV_2D": 1,
-    "CONV_3D": 1,
-    "CONV_3D_TRANSPOSE": 1,
-    "DEPTHWISE_CONV_2D": 1,
-    "EMBEDDING_LOOKUP": 1,
-    "FULLY_CONNECTED": 1,
-    "TRANSPOSE_CONV": 1,
+# Ops that hand their values on unchanged, and so may take the type of their neighbours.
+PASS_THROUGH = {
+    "BROADCAST_TO",
+    "CONCATENATION",
+    "DEPTH_TO_SPACE",
+    "EXPAND_DIMS",
+    "GATHER",
+    "GATHER_ND",
+    "MAX_POOL_2D",
+    "PACK",
+    "PAD",
+    "RESHAPE",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "REVERSE_V2",
+    "SLICE",
+    "SPACE_TO_DEPTH",
+    "SPLIT",
+    "SPLIT_V",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+    "TILE",
+    "TRANSPOSE",
+    "UNPACK",
 }
-WEIGHT_TYPE = {"float16": "FLOAT16", "dynamic": "INT8", "int8": "INT8"}
-BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8"}
-BORDER_OPS = {"QUANTIZE", "DEQUANTIZE"}
+BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "int16": "INT16"}
 
 
-def check_float32(tree: Tree, precision: str) -> None:
-    """Raise unless ``tree`` is a plain float32 model with something in it for ``precision`` to change.
+def check_float32(tree: Tree) -> None:
+    """Raise unless ``tree`` is a plain float32 model.
 
     Raises:
-        QuantizationError: It is quantized already, holds float16 or sparse tensors, or has no weights to quantize
-            (``int8`` can do without: it changes activations too).
+        QuantizationError: It is quantized already, or holds float16 or sparse tensors.
     """
     tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
     for fault, found in {
@@ -45,73 +59,65 @@ def check_float32(tree: Tree, precision: str) -> None:
                 f"the model {fault}: {len(found)} of its {len(tensors)} tensors are {types} ({examples}). "
                 "Start from the float32 model"
             )
-    if precision != "int8" and not any(
-        _weights_of(tree, graph, op) for graph in tree.subgraphs for op in graph.operators
-    ):
-        raise QuantizationError(
-            "the model has nothing to quantize: none of its ops stores weights for one of " + ", ".join(WEIGHT_INPUT)
-        )
 
 
-def check_quantized(tree: Tree, precision: str, border: str, *, allow_float32_ops: bool) -> None:
-    """Raise unless ``tree`` has the element types that ``precision`` and ``border`` promise.
+def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str]) -> None:
+    """Raise where only stored weights should change and no op that should change stores any.
 
     Raises:
-        QuantizationError: Weights, activations (int8) or borders have other types, scales are unusable, or a weight
-            is too large for float16. With ``allow_float32_ops`` an op left in float32 passes, as long as one is not.
+        QuantizationError: There is nothing to quantize.
     """
-    left, done = _split_ops(tree, precision)
+    reader = OpReader(tree)
+    asked = [op for op in ops if wanted[op.index] != FLOAT32]
+    if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
+        which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
+        raise QuantizationError(f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}")
+
+
+def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
+    """Raise unless each op of ``tree`` has the precision that ``wanted`` says.
+
+    An op with weights is judged by its weights and its activations, one without by its activations; an op that only
+    hands values on may have the type of its neighbours, unless the plan names it one by one (``named``) or it is
+    float32 where integers were asked for.
+
+    Raises:
+        QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
+            passes, as long as one is not.
+        OptionError: A key of the plan means only ops for which its precision says nothing.
+    """
+    reader = OpReader(tree)
+    left, different, done = [], [], set()
+    for op in ops:
+        asked, found = wanted[op.index], reader.precision_of(op)
+        if asked == found != FLOAT32:
+            done.add(op.index)
+        if _is_as_asked(reader, op, asked, found, op.index in named):
+            continue
+        if found == FLOAT32:
+            left.append(op)
+        else:
+            different.append(f"{op} is {found} instead of {asked}")
+    asked_for = f"asked for {request.label}, but"
     if not done:
-        raise QuantizationError(f"asked for {precision}, but nothing was quantized: {name_some(left)} stayed float32")
-    if left and not allow_float32_ops:
+        raise QuantizationError(f"{asked_for} nothing was quantized: {name_some([*map(str, left)])} stayed float32")
+    if different:
+        raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
+    if left and not request.allow_float32_ops:
         raise QuantizationError(
-            f"asked for {precision}, but {len(left)} ops stayed float32: {name_some(left)}. litert-quantizer does not "
-            "quantize them here; allow_float32_ops=True accepts a model of mixed precision"
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not "
+            f"quantize them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
+            "or accept it with allow_float32_ops=True"
         )
-    _check_values(tree)
-    if precision == "int8":
-        _check_border(tree, border)
+    _check_keys(ops, wanted, done, {op.index for op in left}, request)
 
 
-def _split_ops(tree: Tree, precision: str) -> tuple[list[str], list[str]]:
-    """Return the ops left in float32 and the ops with the promised types, as ``NAME 'first output'``."""
-    left, done = [], []
-    for graph in tree.subgraphs:
-        for op in graph.operators:
-            name = op_name(tree, op)
-            weights = _weights_of(tree, graph, op)
-            if precision == "int8":
-                if name in BORDER_OPS:
-                    continue
-                touched = [graph.tensors[index] for index in [*op.inputs, *op.outputs] if index >= 0]
-                kinds = {type_name(tensor) for tensor in touched}
-                is_left, is_done = "FLOAT32" in kinds, "FLOAT32" not in kinds and any(map(is_quantized, touched))
-            else:
-                is_left = weights is not None and type_name(weights) != WEIGHT_TYPE[precision]
-                is_done = weights is not None and not is_left
-            where = text(graph.tensors[op.outputs[0]].name) if op.outputs else ""
-            if is_left:
-                left.append(f"{name} {where!r}")
-            elif is_done:
-                done.append(f"{name} {where!r}")
-    return left, done
+def check_values(tree: Tree) -> None:
+    """Raise unless all scales are usable and all float16 weights finite.
 
-
-def _weights_of(tree: Tree, graph: Any, op: Any) -> Any | None:
-    """Return the tensor that stores the weights of ``op``, seen through a DEQUANTIZE; None where it stores none."""
-    position = WEIGHT_INPUT.get(op_name(tree, op))
-    if position is None or position >= len(op.inputs) or op.inputs[position] < 0:
-        return None
-    index = op.inputs[position]
-    for producer in graph.operators:
-        if index in producer.outputs and op_name(tree, producer) == "DEQUANTIZE":
-            index = producer.inputs[0]
-            break
-    tensor = graph.tensors[index]
-    return None if tensor_data(tree, tensor) is None else tensor
-
-
-def _check_values(tree: Tree) -> None:
+    Raises:
+        QuantizationError: A scale is not positive and finite, or a weight is too large for float16.
+    """
     for graph in tree.subgraphs:
         for tensor in graph.tensors:
             if is_quantized(tensor):
@@ -131,11 +137,39 @@ def _check_values(tree: Tree) -> None:
                     )
 
 
-def _check_border(tree: Tree, border: str) -> None:
+def check_border(tree: Tree, border: str) -> None:
+    """Raise unless the inputs and outputs of ``tree`` that carry real numbers have the type ``border``.
+
+    Raises:
+        QuantizationError: One has another.
+    """
     graph = tree.subgraphs[0]
     for role, indices in {"input": graph.inputs, "output": graph.outputs}.items():
         for index in indices:
-            found = type_name(graph.tensors[index])
-            if found in BORDER_TYPE.values() and found != BORDER_TYPE[border]:
-                name = text(graph.tensors[index].name)
-                raise QuantizationError(f"asked for border={border!r}, but {role} {name!r} is {found}")
+            tensor = graph.tensors[index]
+            found = type_name(tensor)
+            if (found == "FLOAT32" or is_quantized(tensor)) and found != BORDER_TYPE[border]:
+                raise QuantizationError(f"asked for border={border!r}, but {role} {text(tensor.name)!r} is {found}")
+
+
+def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, named: bool) -> bool:
+    if found is None or found == asked:
+        return True
+    if op.type in PASS_THROUGH and not named:
+        return not (found == FLOAT32 and asked in STATIC_PRECISIONS)
+    # Precisions of weights say nothing of an op that stores none: it computes in float32, as it should.
+    return found == FLOAT32 and asked not in STATIC_PRECISIONS and reader.weights_of(op) is None
+
+
+def _check_keys(
+    ops: Sequence[PlacedOp], wanted: dict[int, str], done: set[int], left: set[int], request: Request
+) -> None:
+    keys = dict.fromkeys(request.only, request.precision) if request.only else dict(request.plan)
+    for key, precision in keys.items():
+        meant = {index for index in match(key, ops).ops if wanted[index] == precision}
+        if precision != FLOAT32 and meant and not meant & (done | left):
+            shown = name_some([str(op) for op in ops if op.index in meant])
+            raise OptionError(
+                f"plan key {key!r} asks for {precision}, which changes nothing here: {shown} "
+                + ("computes no real numbers" if precision in STATIC_PRECISIONS else "stores no weights")
+            )
