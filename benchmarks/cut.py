@@ -205,13 +205,14 @@ def make_table(found: dict[str, list[Sample]], model: Path, wanted: dict[str, fl
     for key, (name, figure) in figures.items():
         ours, peer = (np.array([figure(sample) for sample in found[way]]) for way in ("ours", "schema"))
         interval = median_interval(ours)
+        bounds = (interval.low, interval.high) if interval else (None, None)
         ratio = ratio_interval(ours, peer) if key in ("total_ms", "memory_ratio") else None
         limit = wanted.get(key)
         reached &= limit is None or float(np.median(ours)) <= limit
         rows.append(
             [
                 name,
-                f"{say_number(float(np.median(ours)))} {say_interval(*(interval or (None, None)))}",
+                f"{say_number(float(np.median(ours)))} {say_interval(*bounds)}",
                 "-" if key == "table_ms" else say_number(float(np.median(peer))),
                 "-" if ratio is None else f"{say_number(ratio.ratio)} {say_interval(ratio.low, ratio.high)}",
                 "-" if limit is None else f"at most {limit:g}",
@@ -245,9 +246,8 @@ def main() -> int:
     status.clear()
 
     table, reached = make_table(found, model, {} if options.model else WANTED)
-    print(
-        f"Cutting {model.name}: {len(load(model).ops)} ops, {model.stat().st_size / 1e6:.1f} MB, {rounds} processes each"
-    )
+    size = f"{len(load(model).ops)} ops, {model.stat().st_size / 1e6:.1f} MB"
+    print(f"Cutting {model.name}: {size}, {rounds} processes each")
     print(f"{describe_machine(identity)}\n")
     print(table)
     print()
