@@ -1,0 +1,116 @@
+"""One way to run a model, whichever engine it is for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from litedelegates.errors import OptionError, nearest
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Content: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
+
+
+@dataclass(frozen=True)
+class PortInfo:
+    """An input or output of a session.
+
+    Attributes:
+        name: What a caller calls it.
+        shape: Sizes, -1 for those that may change; empty as well where the engine does not know the rank.
+        element_type: Such as ``float32``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    element_type: str
+
+
+class Session(Protocol):
+    """A loaded model."""
+
+    @property
+    def inputs(self) -> Sequence[PortInfo]:
+        """What a run takes."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[PortInfo]:
+        """What a run gives."""
+        ...
+
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the model on arrays by name and return its outputs by name.
+
+        Names that are no inputs are passed over, so that the outputs of earlier parts can be given as they are.
+
+        Raises:
+            OptionError: An input is missing.
+            RunError: The engine failed; carries its words.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model now."""
+        ...
+
+
+def open_session(
+    model: Content, *, num_threads: int | None = None, same_kernels: bool = False, **options: Any
+) -> Session:
+    """Load a model on the engine that it is for: LiteRT for a ``.tflite``, ONNX Runtime for an ``.onnx``.
+
+    Args:
+        model: Path or content.
+        num_threads: Threads of the CPU kernels; by default the engine's choice.
+        same_kernels: Run each op on the kernel that it would have in any other model: no delegate, no fused ops. Parts
+            of a model then compute bit for bit what the whole does.
+        **options: Options of that engine's session, see `LiteRtSession` and `OnnxRuntimeSession`.
+
+    Raises:
+        InvalidModelError: The model cannot be read or loaded.
+        OptionError: An unknown option, or one that contradicts ``same_kernels``.
+        MissingExtraError: The engine is not installed.
+    """
+    if _is_tflite(model):
+        from litedelegates.engines.litert import LiteRtSession
+
+        if same_kernels:
+            options = _with("delegate", None, options)
+        return LiteRtSession(model, num_threads=num_threads, **options)
+    from litedelegates.engines.onnxruntime import OnnxRuntimeSession
+
+    if same_kernels:
+        options = _with("optimization", "none", options)
+    return OnnxRuntimeSession(model, num_threads=num_threads, **options)
+
+
+def pick(infos: Sequence[PortInfo], feed: Mapping[str, Array]) -> list[Array]:
+    """Return the arrays for some inputs, in their order.
+
+    Raises:
+        OptionError: One is missing; names the nearest that was given.
+    """
+    for info in infos:
+        if info.name not in feed:
+            raise OptionError(f"no array was given for the input {info.name!r}. {nearest(info.name, feed, limit=5)}")
+    return [feed[info.name] for info in infos]
+
+
+def _with(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
+    if options.get(name, value) != value:
+        raise OptionError(f"same_kernels=True means {name}={value!r}, not {options[name]!r}")
+    return {**options, name: value}
+
+
+def _is_tflite(model: Content) -> bool:
+    if isinstance(model, (str, os.PathLike)):
+        with open(model, "rb") as file:  # noqa: PTH123  os.PathLike need not be a Path
+            start = file.read(8)
+    else:
+        start = bytes(memoryview(model)[:8])
+    return start[4:8] == b"TFL3"
