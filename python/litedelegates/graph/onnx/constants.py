@@ -8,6 +8,7 @@ from typing import Any
 
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.kinds import ELEMENT_BITS
+from litedelegates.graph.onnx.checking import check_constant
 from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.types import words
 from litedelegates.graph.onnx.wire import RAW_DATA, fields, thinned
@@ -111,6 +112,7 @@ def constant(content: memoryview, place: tuple[int, int], files: DataFiles) -> C
     if not raw:
         head = onnx.TensorProto.FromString(bytes(stored))
         if head.data_location != EXTERNAL:
+            check_constant(head)
             return Constant(stored, head, None, False)
         found = files.find(head)
         head.ClearField("external_data")

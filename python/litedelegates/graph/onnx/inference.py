@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from litedelegates.engines.onnxruntime import element_type_word
-from litedelegates.errors import OptionError, nearest
+from litedelegates.engines.onnxruntime import element_type_word, require_onnxruntime
+from litedelegates.errors import MissingExtraError, OptionError, nearest
 from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.types import element_type_of, shape_of, tensor_type, words
 
@@ -36,7 +36,8 @@ def fix_shapes(model: Any, shapes: Mapping[str, Sequence[int]]) -> None:
         if len(sizes) != len(known) or any(have not in (-1, want) for have, want in zip(known, sizes, strict=True)):
             raise OptionError(f"shapes: input {name!r} is of shape {list(known)}, which {list(sizes)} does not fit")
         for dim, size in zip(type_proto.tensor_type.shape.dim, sizes, strict=True):
-            if dim.dim_param and named.setdefault(dim.dim_param, size) != size:
+            # Some converters call every open size "?".
+            if dim.dim_param.strip("?") and named.setdefault(dim.dim_param, size) != size:
                 raise OptionError(
                     f"shapes: the size {dim.dim_param!r} of {name!r} would be both {named[dim.dim_param]} and {size}"
                 )
@@ -54,20 +55,51 @@ def infer_types(model: Any) -> dict[str, Any]:
     Args:
         model: A ModelProto, possibly without its large values.
     """
-    types = _types_in(_inferred(model))
     made = [name for node in model.graph.node for name in node.output if name]
-    missing = [name for name in made if _is_missing(types.get(name))]
-    if missing:
-        # Ops of ONNX Runtime's own, such as QLinearAdd, are known to it alone.
-        types.update(_asked_of_runtime(model, missing))
+    inputs_are_fixed = all(_unknowns(value.type) == 0 for value in model.graph.input)
+    types = _types_in(_inferred(model))
+    for _ in range(_MOST_ROUNDS):
+        missing = [name for name in made if _unknowns(types.get(name)) > (0 if inputs_are_fixed else _UNRANKED - 1)]
+        if not missing:
+            break
+        # Ops of ONNX Runtime's own, such as QLinearAdd, are known to it alone; and it computes sizes that are the
+        # result of arithmetic with other sizes, after which ONNX knows more again.
+        found = _asked_of_runtime(_with_types(model, types), missing)
+        better = {name: new for name, new in found.items() if _unknowns(new) < _unknowns(types.get(name))}
+        if not better:
+            break
+        types = _types_in(_inferred(_with_types(model, {**types, **better})))
     return types
 
 
-def _is_missing(type_proto: Any) -> bool:
+_MOST_ROUNDS = 8
+# More than any number of open sizes: the rank is not known, or not even the element type.
+_UNRANKED, _UNTYPED = 1000, 2000
+
+
+def _unknowns(type_proto: Any) -> int:
+    """Return how much of a type is not known: the number of open sizes, or one of the large numbers above."""
     word = element_type_of(type_proto)
     if word in ("sequence", "optional", "map", "sparse_tensor"):
-        return False
-    return word == "unknown" or shape_of(type_proto) is None
+        return 0
+    shape = shape_of(type_proto)
+    if word == "unknown" or shape is None:
+        return _UNTYPED if word == "unknown" else _UNRANKED
+    return shape.count(-1)
+
+
+def _with_types(model: Any, types: Mapping[str, Any]) -> Any:
+    made = require_onnx().ModelProto()
+    made.CopyFrom(model)
+    border = {value.name for value in (*made.graph.input, *made.graph.output)}
+    del made.graph.value_info[:]
+    for name, found in types.items():
+        if name not in border:
+            made.graph.value_info.add(name=name, type=found)
+    for value in made.graph.output:
+        if value.name in types:
+            value.type.CopyFrom(types[value.name])
+    return made
 
 
 def _inferred(model: Any) -> Any:
@@ -88,8 +120,8 @@ def _types_in(model: Any) -> dict[str, Any]:
 def _asked_of_runtime(model: Any, missing: list[str]) -> dict[str, Any]:
     """Load the model with the missing tensors as outputs, and without weights: these are inputs, which have types."""
     try:
-        import onnxruntime
-    except ImportError:
+        onnxruntime = require_onnxruntime()
+    except MissingExtraError:
         return {}
     asked = require_onnx().ModelProto()
     asked.CopyFrom(model)
@@ -98,7 +130,8 @@ def _asked_of_runtime(model: Any, missing: list[str]) -> dict[str, Any]:
     for name in missing:
         asked.graph.output.add().name = name
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # Constants are folded, so that sizes which are computed from known sizes are known.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(

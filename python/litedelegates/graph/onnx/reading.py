@@ -103,7 +103,7 @@ class _Reader:
             ops,
             self._tensors.values(),
             inputs,
-            [self._tensors[value.name] for value in graph.output if value.name in self._tensors],
+            [self._output(value.name) for value in graph.output],
             name=self._path.stem if self._path else graph.name or "model",
             metadata={entry.key: entry.value.encode() for entry in self._thin.metadata_props},
         )
@@ -146,6 +146,11 @@ class _Reader:
                 )
             )
         return ops
+
+    def _output(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            raise InvalidModelError(f"nothing makes the output {name!r}")
+        return self._tensors[name]
 
     def _known(self, name: str, node: Any) -> Tensor:
         if name not in self._tensors:
