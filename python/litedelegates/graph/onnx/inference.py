@@ -127,6 +127,8 @@ def _asked_of_runtime(model: Any, missing: list[str]) -> dict[str, Any]:
     asked.CopyFrom(model)
     _take_values_as_inputs(asked.graph)
     del asked.graph.output[:]
+    for node in asked.graph.node:
+        node.ClearField("name")  # the same name twice, which files have, is refused
     for name in missing:
         asked.graph.output.add().name = name
     options = onnxruntime.SessionOptions()

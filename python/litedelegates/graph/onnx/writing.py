@@ -163,10 +163,13 @@ def _node(op: Op) -> bytes | memoryview:
     outputs = [tensor.name if tensor is not None else "" for tensor in op.outputs]
     captures = tuple(tensor.name for tensor in op.captures)
     is_same = (inputs, outputs, captures) == (list(native.node.input), list(native.node.output), native.captures)
-    if is_same and not native.has_external:
+    is_named = native.node.name in ("", op.name)  # else others of its file have the same name, which no runtime takes
+    if is_same and is_named and not native.has_external:
         stored: memoryview = native.stored
         return stored
     node = native.unpack()
+    if not is_named:
+        node.name = op.name
     node.input[:], node.output[:] = inputs, outputs
     rename(node, dict(zip(native.captures, captures, strict=True)))
     serialized: bytes = node.SerializeToString()
