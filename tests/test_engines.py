@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from litedelegates import Interpreter
 from litedelegates.engines import PortInfo, open_session
 from litedelegates.engines.litert import LiteRtSession
@@ -28,7 +27,9 @@ def image(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).random([abs(size) for size in shape], np.float32)
 
 
-@pytest.mark.parametrize("form", [str, Path, lambda path: path.read_bytes(), lambda path: memoryview(path.read_bytes())])
+@pytest.mark.parametrize(
+    "form", [str, Path, lambda path: path.read_bytes(), lambda path: memoryview(path.read_bytes())]
+)
 def test_a_tflite_runs_on_litert_by_name_whatever_form_it_comes_in(form):
     session = open_session(form(DIGITS))
     assert isinstance(session, LiteRtSession)
@@ -86,15 +87,14 @@ def test_options_that_onnx_runtime_does_not_have_are_refused(onnx_content, optio
         open_session(onnx_content, **options)
 
 
-def test_without_optimization_every_op_stays_its_own(onnx_content):
-    for optimization, kept in (("none", True), ("all", False)):
-        session = open_session(onnx_content, optimization=optimization)
-        assert (session.optimization == "none") is kept
-        assert session.run({"x": image((1, 3, 8, 8))})["y"].shape == (1, 4, 8, 8)
+@pytest.mark.parametrize(("options", "level"), [({"same_kernels": True}, "ORT_DISABLE_ALL"), ({}, "ORT_ENABLE_ALL")])
+def test_the_same_kernels_on_onnx_runtime_are_those_of_the_graph_as_it_is(onnx_content, options, level):
+    session = open_session(onnx_content, **options)
+    assert session.session.get_session_options().graph_optimization_level.name == level
 
 
 def test_arrays_that_do_not_fit_raise_with_the_words_of_the_engine(onnx_content):
-    with pytest.raises(RunError, match="ONNX Runtime failed.*x"):
+    with pytest.raises(RunError, match=r"ONNX Runtime failed.*x"):
         open_session(onnx_content).run({"x": image((1, 2, 8, 8))})
 
 

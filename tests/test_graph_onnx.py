@@ -13,12 +13,11 @@ pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
 
 import onnx
 import small_onnx_models as small
-from onnx import helper
-
 from litedelegates.engines import open_session
 from litedelegates.errors import CutError, InvalidModelError, OptionError
 from litedelegates.graph import Graph, cut, expose, extract, layers, load
 from litedelegates.graph.onnx import to_model
+from onnx import helper
 
 
 @pytest.fixture(params=small.ALL)
@@ -383,7 +382,7 @@ def test_a_damaged_file_is_refused_wherever_it_is_cut_off():
 def test_a_constant_with_too_few_values_is_refused():
     model = wide()
     model.graph.initializer[0].raw_data = bytes(8000)
-    with pytest.raises(InvalidModelError, match="'w0'.*8000 bytes"):
+    with pytest.raises(InvalidModelError, match=r"'w0'.*8000 bytes"):
         load(model)
 
 
