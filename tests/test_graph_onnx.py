@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,17 @@ def test_at_a_quantized_border_the_quantized_tensor_travels(position):
     assert_parts_equal_whole(graph, parts)
 
 
+def test_a_cut_before_the_quantization_of_an_input_moves_it_to_the_first_part():
+    model = small.qoperator()
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["unread"], value_float=1.0))
+    graph = load(model)
+    assert graph.cuts[0].refusal is None  # although nothing but a constant is before it
+    first, second = cut(graph, at=1)
+    assert [op.type for op in first.ops] == ["QuantizeLinear"]
+    assert second.input_names == ("xq",)
+    assert_parts_equal_whole(graph, [first, second])
+
+
 def test_tensors_say_how_they_are_quantized():
     graph = load(small.qdq())
     activation, weights = graph.tensor("a_q").quantization, graph.tensor("w1_q").quantization
@@ -153,6 +167,46 @@ def test_a_border_of_unknown_rank_is_written_without_a_shape_and_can_be_read_aga
     for part in cut(graph, at=3):
         feed.update(run(load(part.to_bytes()), feed))
     assert feed["y"].tobytes() == expected["y"].tobytes()
+
+
+def test_tensors_can_have_other_names_than_in_their_file(graph):
+    new = {tensor: replace(tensor, name=f"new_{tensor.name}") for tensor in graph.tensors}
+    ops = [
+        replace(
+            op,
+            inputs=tuple(tensor and new[tensor] for tensor in op.inputs),
+            outputs=tuple(tensor and new[tensor] for tensor in op.outputs),
+            captures=tuple(new[tensor] for tensor in op.captures),
+        )
+        for op in graph.ops
+    ]
+    sides = [new[tensor] for tensor in graph.inputs], [new[tensor] for tensor in graph.outputs]
+    renamed = Graph(graph.source, ops, new.values(), *sides, name="renamed")
+    onnx.checker.check_model(to_model(renamed))
+    feed = feed_for(graph)
+    results = run(renamed, {f"new_{name}": value for name, value in feed.items()})
+    for name, value in run(graph, feed).items():
+        assert results[f"new_{name}"].tobytes() == value.tobytes()
+
+
+def test_parts_of_files_that_were_written_and_read_again_can_be_one_model():
+    graph = load(small.local_function())
+    first, second = (load(part.to_bytes()) for part in cut(graph, at=2))
+    new = {second.inputs[0]: first.outputs[0]}
+    ops = [*first.ops, *(replace(op, index=op.index + 2, inputs=(new[op.inputs[0]],)) for op in second.ops)]
+    tensors = [*first.tensors, *(tensor for tensor in second.tensors if tensor not in new)]
+    joined = Graph(first.source, ops, tensors, first.inputs, second.outputs, name="joined")
+    assert [function.name for function in to_model(joined).functions] == ["Outer", "Inner"]
+    assert run(joined, feed_for(graph))["y"].tobytes() == run(graph, feed_for(graph))["y"].tobytes()
+
+
+def test_parts_of_different_versions_of_the_ops_are_no_model():
+    first = load(small.model([helper.make_node("Relu", ["x"], ["h"])], [("x", 1, [2])], [("h", 1, [2])], opset=13))
+    second = load(small.model([helper.make_node("Relu", ["h"], ["y"])], [("h", 1, [2])], [("y", 1, [2])], opset=17))
+    op = replace(second.ops[0], index=1, inputs=first.outputs)
+    joined = Graph(first.source, [*first.ops, op], [*first.tensors, *second.outputs], first.inputs, second.outputs)
+    with pytest.raises(CutError, match="version 13 and version 17 of the ops of ONNX"):
+        joined.to_bytes()
 
 
 def test_constant_nodes_and_arithmetic_on_them_are_made_again_where_they_are_needed():
@@ -391,6 +445,45 @@ def test_a_model_that_breaks_a_rule_is_refused_with_the_words_of_the_checker():
     model.graph.node[0].input[0] = "nowhere"
     with pytest.raises(InvalidModelError, match="nowhere"):
         load(model)
+
+
+def test_names_that_are_no_text_are_refused():
+    content = small.skips().SerializeToString().replace(b"inner_skip", b"inner_sk\xffp")
+    with pytest.raises(InvalidModelError, match="should be a text"):
+        load(content)
+
+
+def test_a_model_in_the_format_of_onnx_runtime_asks_for_the_onnx(tmp_path):
+    (tmp_path / "model.ort").write_bytes(b"\x08\0\0\0ORTM" + bytes(100))
+    with pytest.raises(InvalidModelError, match=r"use the \.onnx"):
+        load(tmp_path / "model.ort")
+
+
+def test_without_the_extra_the_error_says_what_to_install(tmp_path):
+    small_file = tmp_path / "model.onnx"
+    small_file.write_bytes(small.skips().SerializeToString())
+    for absent, call in (("onnx", "graph.load"), ("onnxruntime", "engines.open_session")):
+        script = (
+            f"import sys; sys.modules[{absent!r}] = None\n"
+            "from litedelegates import engines, errors, graph\n"
+            f"try: {call}({str(small_file)!r})\n"
+            "except errors.MissingExtraError as error: print(error)\n"
+        )
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert "pip install 'litedelegates[onnx]'" in result.stdout
+
+
+def test_without_onnx_runtime_a_model_of_ordinary_ops_is_read_all_the_same(tmp_path):
+    small_file = tmp_path / "model.onnx"
+    small_file.write_bytes(small.qoperator().SerializeToString())
+    script = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from litedelegates.graph import load\n"
+        f"graph = load({str(small_file)!r})\n"
+        "print(graph.tensor('m').element_type, graph.tensor('t').element_type)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["uint8", "unknown"]
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

@@ -65,7 +65,13 @@ class OnnxRuntimeSession:
         options.log_severity_level = 3  # errors are raised, and warnings are about what no caller can change
         source = os.fspath(model) if isinstance(model, (str, os.PathLike)) else bytes(model)
         try:
-            self._session: Any = ort.InferenceSession(source, sess_options=options, providers=names)
+            self._session: Any = ort.InferenceSession(
+                # Otherwise what a provider cannot do is done by others, with a line on the output.
+                source,
+                sess_options=options,
+                providers=names,
+                enable_fallback=0,
+            )
         except Exception as error:  # the engine has classes of its own for each status
             raise InvalidModelError(f"ONNX Runtime refuses the model: {error}") from error
         missing = [name for name in names if name not in self._session.get_providers()]

@@ -17,6 +17,7 @@ def check(model: Any) -> None:
         InvalidModelError: It breaks a rule of ONNX; carries the checker's words.
     """
     onnx = require_onnx()
+    _check_texts(model)
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     # The checker wants every value there: what is left out of this copy becomes a tensor without elements.
@@ -33,6 +34,20 @@ def check(model: Any) -> None:
         onnx.checker.check_model(shown)
     except Exception as error:  # ValidationError, and what single checks raise
         raise InvalidModelError(f"the model breaks the rules of ONNX: {error}") from error
+
+
+def _check_texts(model: Any) -> None:
+    # Protobuf gives what is no UTF-8 as bytes, which only fails much later, where the name is used.
+    graph = model.graph
+    texts = [model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name, graph.doc_string]
+    texts += (text for entry in model.metadata_props for text in (entry.key, entry.value))
+    texts += (entry.domain for entry in model.opset_import)
+    texts += (value.name for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info))
+    for node in graph.node:
+        texts += (node.name, node.op_type, node.domain, *node.input, *node.output)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidModelError(f"the model is damaged: {text!r} should be a text in UTF-8")
 
 
 def check_constant(tensor: Any) -> None:

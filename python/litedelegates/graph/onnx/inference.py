@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litedelegates.engines.onnxruntime import element_type_word, require_onnxruntime
 from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.graph.kinds import ELEMENT_BITS
+from litedelegates.graph.onnx.bodies import inner_tensors
 from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.types import element_type_of, shape_of, tensor_type, words
 
@@ -135,9 +138,10 @@ def _asked_of_runtime(model: Any, missing: list[str]) -> dict[str, Any]:
     # Constants are folded, so that sizes which are computed from known sizes are known.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1  # nothing is run
     try:
         session = onnxruntime.InferenceSession(
-            asked.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
+            asked.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception:  # a model that this runtime cannot load, for instance with ops of somebody else
         return {}
@@ -170,6 +174,12 @@ def _take_values_as_inputs(graph: Any) -> None:
             nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
+    for tensor in (tensor for node in graph.node for tensor in inner_tensors(node)):
+        bits = ELEMENT_BITS.get(words().get(tensor.data_type, "unknown"))
+        if bits is not None and lacks_values(tensor):  # in a body, which has no inputs to be given
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
+            tensor.raw_data = bytes((math.prod(tensor.dims) * bits + 7) // 8)
 
 
 def _type_of(tensor: Any) -> Any:
