@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from litedelegates.errors import OptionError, nearest
+from litedelegates.errors import InvalidModelError, OptionError, nearest
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Content: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
@@ -109,8 +110,11 @@ def _with(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 def _is_tflite(model: Content) -> bool:
     if isinstance(model, (str, os.PathLike)):
-        with open(model, "rb") as file:  # noqa: PTH123  os.PathLike need not be a Path
-            start = file.read(8)
+        try:
+            with Path(model).open("rb") as file:
+                start = file.read(8)
+        except OSError as error:
+            raise InvalidModelError(f"cannot read the model {os.fspath(model)!r}: {error}") from error
     else:
         start = bytes(memoryview(model)[:8])
     return start[4:8] == b"TFL3"

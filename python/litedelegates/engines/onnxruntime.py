@@ -14,15 +14,12 @@ from litedelegates.errors import nearest as nearest_of
 # What the engine rewrites before it runs a model: nothing, what any engine could, what it has own ops for, and layouts.
 Optimization = Literal["none", "basic", "extended", "all"]
 _LEVELS = {"none": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
+_OPTIONS = ("num_threads", "optimization", "providers")
 _WORDS = {"float": "float32", "double": "float64", "seq": "sequence", "float4e2m1": "float4_e2m1fn"}
 
 
 class OnnxRuntimeSession:
-    """An ``.onnx`` on ONNX Runtime (see `engines.Session`).
-
-    Attributes:
-        session: The engine's own session.
-    """
+    """An ``.onnx`` on ONNX Runtime (see `engines.Session`)."""
 
     def __init__(
         self,
@@ -31,6 +28,7 @@ class OnnxRuntimeSession:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         num_threads: int | None = None,
         optimization: Optimization = "all",
+        **unknown: Any,
     ) -> None:
         """Load a model.
 
@@ -39,6 +37,7 @@ class OnnxRuntimeSession:
             providers: Execution providers, the preferred first. All of them take part, or this raises.
             num_threads: Threads inside an op; by default one for each core.
             optimization: How much of the graph the engine may rewrite.
+            **unknown: Refused, with the nearest of the names above.
 
         Raises:
             OptionError: An unknown provider or level, or a bad number of threads.
@@ -47,6 +46,8 @@ class OnnxRuntimeSession:
             MissingExtraError: ONNX Runtime is not installed.
         """
         ort = require_onnxruntime()
+        for name in unknown:
+            raise OptionError(f"unknown option {name!r}. {nearest_of(name, _OPTIONS)}")
         known = list(ort.get_available_providers())
         names = [providers] if isinstance(providers, str) else list(providers)
         for name in names:
@@ -54,7 +55,7 @@ class OnnxRuntimeSession:
                 raise OptionError(f"this ONNX Runtime has no provider {name!r}. {nearest_of(name, known)}")
         if optimization not in get_args(Optimization):
             raise OptionError(f"optimization={optimization!r}. {nearest_of(str(optimization), get_args(Optimization))}")
-        if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
+        if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
             raise OptionError(f"num_threads={num_threads!r}: it must be an integer of at least 1")
         options = ort.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
@@ -64,12 +65,29 @@ class OnnxRuntimeSession:
         options.log_severity_level = 3  # errors are raised, and warnings are about what no caller can change
         source = os.fspath(model) if isinstance(model, (str, os.PathLike)) else bytes(model)
         try:
-            self.session: Any = ort.InferenceSession(source, sess_options=options, providers=names)
+            self._session: Any = ort.InferenceSession(
+                # Otherwise what a provider cannot do is done by others, with a line on the output.
+                source,
+                sess_options=options,
+                providers=names,
+                enable_fallback=0,
+            )
         except Exception as error:  # the engine has classes of its own for each status
             raise InvalidModelError(f"ONNX Runtime refuses the model: {error}") from error
-        missing = [name for name in names if name not in self.session.get_providers()]
+        missing = [name for name in names if name not in self._session.get_providers()]
         if missing:
             raise DelegateUnavailableError(f"ONNX Runtime left out {', '.join(missing)}, which cannot work here")
+
+    @property
+    def session(self) -> Any:
+        """The engine's own session.
+
+        Raises:
+            ValueError: It was closed.
+        """
+        if self._session is None:
+            raise ValueError("the session is closed")
+        return self._session
 
     @property
     def inputs(self) -> tuple[PortInfo, ...]:
@@ -98,7 +116,7 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         """Free the model now."""
-        self.session = None
+        self._session = None
 
 
 def require_onnxruntime() -> Any:

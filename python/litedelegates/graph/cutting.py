@@ -165,8 +165,6 @@ class _Sides:
 def _split(graph: Graph, ops: frozenset[Op], head: frozenset[Op]) -> tuple[frozenset[Op], frozenset[Op]]:
     """Divide ``ops`` into those in ``head`` and the rest, with the conversions between on the better side."""
     before, after = ops & head, set(ops - head)
-    if not before or not after:
-        raise CutError(f"nothing is left on one side of the cut: {len(before)} ops before it, {len(after)} after it")
     _check_states(before, after)
     sides = _Sides(graph, after)
     found = list(crossings(sides, needs(graph, after)))
@@ -178,6 +176,8 @@ def _split(graph: Graph, ops: frozenset[Op], head: frozenset[Op]) -> tuple[froze
     hastened = {op for crossing in found for op in crossing.hastened}
     first, second = (before - gone) | hastened, (after | delayed) - hastened
     if not first or not second:
+        if not gone and not hastened:
+            raise CutError(f"nothing is left on one side of the cut: {len(before)} ops before, {len(after)} after it")
         raise CutError(
             f"nothing is left {'before' if not first else 'after'} the cut but {_listed(gone | hastened)}, which runs "
             "on the other side so that the smaller tensor travels"

@@ -27,7 +27,7 @@ RANDOM = frozenset(
 HANDLES = frozenset({"HASHTABLE", "VAR_HANDLE"})
 
 # Values of these types mean nothing outside the process that made them.
-UNTRANSPORTABLE = frozenset({"resource", "variant", "sequence", "optional", "map"})
+UNTRANSPORTABLE = frozenset({"resource", "variant", "sequence", "optional", "map", "sparse_tensor"})
 
 ELEMENT_BITS = {
     "bool": 8,
@@ -37,10 +37,12 @@ ELEMENT_BITS = {
     "float16": 16,
     "float32": 32,
     "float64": 64,
+    "float4_e2m1fn": 4,
     "float8_e4m3fn": 8,
     "float8_e4m3fnuz": 8,
     "float8_e5m2": 8,
     "float8_e5m2fnuz": 8,
+    "float8_e8m0fnu": 8,
     "int2": 2,
     "int4": 4,
     "int8": 8,
