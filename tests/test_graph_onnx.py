@@ -18,7 +18,7 @@ import onnx
 import small_onnx_models as small
 from litedelegates.engines import open_session
 from litedelegates.errors import CutError, InvalidModelError, OptionError
-from litedelegates.graph import Graph, cut, expose, extract, layers, load
+from litedelegates.graph import Graph, check, cut, expose, extract, join, layers, load
 from litedelegates.graph.onnx import to_model
 from onnx import helper
 
@@ -510,3 +510,20 @@ def test_the_given_model_is_not_changed():
     for part in cut(model, at=1):
         part.to_bytes()
     assert model.SerializeToString() == before
+
+
+def test_parts_joined_again_are_the_whole(graph):
+    for found in graph.cuts:
+        if found.refusal is None:
+            parts = [load(part.to_bytes()) for part in cut(graph, at=found.position)]
+            joined = load(join(parts).to_bytes())
+            assert (joined.input_names, joined.output_names) == (graph.input_names, graph.output_names)
+            assert sorted(op.name for op in joined.ops) == sorted(op.name for op in graph.ops)
+            report = check([joined], graph)
+            assert report.equal, report
+            assert check(parts, graph).equal
+
+
+def test_models_of_two_formats_are_no_model():
+    with pytest.raises(CutError, match="several formats cannot be one model: onnx and tflite"):
+        join([small.skips(), Path(__file__).parent.parent / "models" / "digits.tflite"])

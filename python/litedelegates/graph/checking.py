@@ -75,6 +75,7 @@ def check(
 
     By default both run on the runtime's built-in kernels (ONNX Runtime: without fusing ops), which are the same for an
     op wherever it stands. A delegate may choose other kernels for a part than for the whole, and then last bits differ.
+    So may float16 models on ONNX Runtime's CPU provider, which keeps float32 between ops where a cut rounds.
 
     Args:
         parts: The parts in the order in which they run, as `cut` returns them; or paths or bytes.

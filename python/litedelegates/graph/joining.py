@@ -11,6 +11,7 @@ from litedelegates.errors import CutError
 from litedelegates.graph.cutting import PART
 from litedelegates.graph.loading import ModelLike, load
 from litedelegates.graph.model import Graph
+from litedelegates.graph.names import Names
 from litedelegates.graph.parts import Op, Tensor
 
 
@@ -44,7 +45,7 @@ def join(parts: Iterable[ModelLike], *, outputs: Sequence[str] | None = None) ->
     first = graphs[0]
     metadata = {name: content for graph in reversed(graphs) for name, content in graph.metadata.items() if name != PART}
     return Graph(
-        first.source.joined([graph.source for graph in graphs]),
+        first.source,
         joint.ops,
         joint.tensors(),
         inputs,
@@ -65,7 +66,8 @@ class _Joint:
         self.public: dict[str, Tensor] = {}  # everything that travels, by its name at the borders
         self._given: dict[str, int] = {}  # the part that gives it
         self._taken: set[str] = set()
-        self._names: set[str] = set()
+        self._names = Names()
+        self._op_names = Names()
         self._kept: dict[Tensor, None] = {}
         self._same: dict[tuple[Any, ...], Op] = {}
         self._constants: dict[tuple[Any, ...], Tensor] = {}
@@ -82,7 +84,7 @@ class _Joint:
                 self.public[name] = self.inputs[name] = self._own(tensor)
             tied[tensor] = self.public[name]
         for tensor in graph.tensors:
-            if tensor.is_constant:
+            if tensor.is_constant and graph.producer(tensor) is None:
                 tied[tensor] = self._constant(tensor)
             elif tensor.is_variable:
                 tied[tensor] = self._own(tensor)
@@ -116,7 +118,7 @@ class _Joint:
         inputs = tuple(None if tensor is None else tied[tensor] for tensor in op.inputs)
         key = (op.type, inputs, tuple(tensor and tensor.name for tensor in op.outputs))
         twin = self._same.get(key)
-        if twin is not None and not op.states and twin.options == op.options:
+        if twin is not None and not op.states and _do_the_same(twin, op):
             # A conversion or a constant that a cut had to make on both sides.
             tied.update((own, made) for own, made in zip(op.outputs, twin.outputs, strict=True) if own and made)
             return
@@ -129,6 +131,7 @@ class _Joint:
         made = replace(
             op,
             index=len(self.ops),
+            name=self._op_names.take(op.name),
             inputs=inputs,
             outputs=tuple(None if tensor is None else tied[tensor] for tensor in op.outputs),
             captures=tuple(tied[tensor] for tensor in op.captures),
@@ -149,13 +152,14 @@ class _Joint:
         """Return a tensor with a name that no other has; one that was met before stays the same."""
         if tensor in self._kept:
             return tensor
-        name, count = tensor.name, 2
-        while name in self._names:
-            name, count = f"{tensor.name}#{count}", count + 1
-        self._names.add(name)
+        name = self._names.take(tensor.name)
         own = tensor if name == tensor.name else replace(tensor, name=name)
         self._kept[own] = None
         return own
+
+
+def _do_the_same(one: Op, other: Op) -> bool:
+    return one.native is not None and other.native is not None and one.native.does_the_same_as(other.native)
 
 
 def _check_fit(name: str, given: Tensor, giver: int | None, taken: Tensor, taker: int) -> None:

@@ -30,10 +30,6 @@ class Source(Protocol):
         """Write ``graph`` to a file, and whatever belongs beside it."""
         ...
 
-    def joined(self, sources: Sequence[Source]) -> Source:
-        """Return the source of a graph with ops from several files, of which this is the first."""
-        ...
-
 
 class Graph:
     """A model, or a part of one: ops in the order of execution, and the tensors between them.

@@ -88,6 +88,10 @@ class NativeOp(Protocol):
         """Return the op's options by name."""
         ...
 
+    def does_the_same_as(self, other: Any) -> bool:
+        """Return whether another op of the same format and type makes the same of the same inputs."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Op:

@@ -99,6 +99,14 @@ class OnnxTensor:
         self.constant, self.sparse, self.annotation, self.is_default = constant, sparse, annotation, is_default
         self.companions: dict[str, Tensor] = {}
 
+    def data(self) -> bytes | memoryview:
+        """Return what tells the values of an initializer from others; empty for any other tensor."""
+        if self.sparse is not None:
+            return self.sparse
+        if self.constant is None:
+            return b""
+        return self.constant.stored if self.constant.raw is None else self.constant.raw
+
 
 class OnnxOp:
     """A node in a file.
@@ -127,6 +135,11 @@ class OnnxOp:
                 tensor.ClearField("external_data")
                 tensor.ClearField("data_location")
         return node
+
+    def does_the_same_as(self, other: OnnxOp) -> bool:
+        """Return whether another node of the same type has the same attributes."""
+        own, others = (sorted(op.unpack().attribute, key=lambda entry: str(entry.name)) for op in (self, other))
+        return own == others
 
     def options(self) -> dict[str, Any]:
         """Return the node's attributes by name: numbers, texts, arrays, and ONNX's messages for graphs and types."""

@@ -10,6 +10,7 @@ from typing import Any
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.fixed import FixedOps
 from litedelegates.graph.model import Graph
+from litedelegates.graph.names import Names
 from litedelegates.graph.onnx.bodies import bodies, captured_names, function_key, inner_tensors
 from litedelegates.graph.onnx.checking import check
 from litedelegates.graph.onnx.constants import EXTERNAL, DataFiles, constant, mapped
@@ -121,7 +122,7 @@ class _Reader:
 
     def _ops(self) -> list[Op]:
         fixed = FixedOps()
-        names: dict[str, int] = {}
+        names = Names()
         ops = []
         for index, (node, (start, end)) in enumerate(zip(self._thin.graph.node, self._places.nodes, strict=True)):
             captures = captured_names(node)
@@ -137,7 +138,7 @@ class _Reader:
                 Op(
                     index=index,
                     type=kind,
-                    name=_unique(name, names),
+                    name=names.take(name),
                     inputs=inputs,
                     outputs=outputs,
                     captures=tuple(self._known(name, node) for name in captures),
@@ -200,12 +201,3 @@ class _Reader:
 
 def _is_constant(node: Any) -> bool:
     return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
-
-
-def _unique(name: str, taken: dict[str, int]) -> str:
-    candidate = name
-    while candidate in taken:
-        taken[name] += 1
-        candidate = f"{name}#{taken[name]}"
-    taken[candidate] = 1
-    return candidate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from litedelegates.graph.model import Format, save_in_one_piece
 from litedelegates.graph.tflite.options import readable_options
 
 if TYPE_CHECKING:
-    from litedelegates.graph.model import Graph, Source
+    from litedelegates.graph.model import Graph
     from litedelegates.graph.parts import Tensor
     from litedelegates.model import Model
 
@@ -55,10 +55,6 @@ class TfliteSource:
     def save(self, graph: Graph, path: str) -> None:
         """Write ``graph`` to a file."""
         save_in_one_piece(graph, path)
-
-    def joined(self, sources: Sequence[Source]) -> Source:
-        """Return what describes a model with ops from several files: the first says what converter made it."""
-        return self
 
     def _buffer(self, index: int) -> bytes:
         buffer = self.root.Buffers(index)
@@ -123,6 +119,10 @@ class TfliteOp:
         """Return the schema's OperatorCodeT."""
         code = self._source.root.OperatorCodes(self.stored().OpcodeIndex())
         return self._source.schema.OperatorCodeT.InitFromObj(code)
+
+    def does_the_same_as(self, other: TfliteOp) -> bool:
+        """Return whether another op of the same type has the same options."""
+        return self.options() == other.options() and not self.nested and not other.nested
 
     def options(self) -> dict[str, Any]:
         """Return the op's options by name."""

@@ -9,6 +9,7 @@ from litedelegates.errors import OptionError, nearest
 from litedelegates.graph.fixed import FixedOps
 from litedelegates.graph.kinds import HANDLES
 from litedelegates.graph.model import Graph
+from litedelegates.graph.names import Names
 from litedelegates.graph.parts import Op, Quantization, Signature, Tensor
 from litedelegates.graph.tflite.native import TfliteOp, TfliteSource, TfliteTensor
 from litedelegates.graph.tflite.resizing import shapes_when_run
@@ -99,7 +100,7 @@ class _Reader:
         subgraph = self._source.model.subgraphs[index]
         # Sizes that no input leaves open are only known once the model runs.
         is_resizable = any(-1 in subgraph.tensors[i].shape_signature for i in subgraph.inputs)
-        names: set[str] = set()
+        names = Names()
         tensors: list[Tensor] = []
         for position, stored in enumerate(subgraph.tensors):
             shape: tuple[int, ...] | None = tuple(stored.shape)
@@ -113,7 +114,7 @@ class _Reader:
             scales = stored.scales
             tensors.append(
                 Tensor(
-                    name=_unique(stored.name or f"tensor_{position}", names),
+                    name=names.take(stored.name or f"tensor_{position}"),
                     shape=shape,
                     element_type=stored.element_type,
                     quantization=Quantization(
@@ -212,11 +213,13 @@ def _public_names(graph: Graph, signature: _core.Signature | None) -> dict[Tenso
     if signature is None:
         return {}
     names = {graph.tensors[index]: name for name, index in (*signature.outputs, *signature.inputs)}
-    taken = {name: tensor for tensor, name in names.items()}
+    given, taken = set(names.values()), Names()
+    for name in given:
+        taken.take(name)
     for tensor in graph.tensors:
         # A tensor that is called like an input of the signature, but is not it, must not be taken for it at a cut.
-        if tensor not in names and tensor.name in taken:
-            names[tensor] = _unique(tensor.name, set(taken))
+        if tensor not in names and tensor.name in given:
+            names[tensor] = taken.take(tensor.name)
     return names
 
 
@@ -224,11 +227,3 @@ def _signature(signature: _core.Signature) -> Signature:
     return Signature(
         signature.key, tuple(name for name, _ in signature.inputs), tuple(name for name, _ in signature.outputs)
     )
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    candidate, count = name, 2
-    while candidate in taken:
-        candidate, count = f"{name}#{count}", count + 1
-    taken.add(candidate)
-    return candidate
