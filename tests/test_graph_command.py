@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_models
 from litedelegates.cli import main
 from litedelegates.graph import check, cut, load
 from test_graph import DIGITS
@@ -95,3 +96,19 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_part(tmp_path: Path):
     assert "digits_part1.tflite" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["digits_part0.tflite"]
     assert load(tmp_path / "digits_part0.tflite").to_bytes() == cut(DIGITS, at=5)[0].to_bytes()
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m litedelegates graph --json {DIGITS} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_ops_that_only_make_constants_are_shown_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "half.tflite"
+    path.write_bytes(small_models.CASES["float16_weights"].build())
+    assert command("graph", path) == 0
+    assert "DEQUANTIZE" not in capsys.readouterr().out
+    assert command("graph", path, "--all") == 0
+    assert "DEQUANTIZE" in capsys.readouterr().out

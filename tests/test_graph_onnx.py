@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,10 +17,13 @@ pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
 
 import onnx
 import small_onnx_models as small
+from litedelegates.cli import main
 from litedelegates.engines import open_session
 from litedelegates.errors import CutError, InvalidModelError, OptionError
 from litedelegates.graph import Graph, check, cut, expose, extract, join, layers, load
+from litedelegates.graph.dot import to_dot
 from litedelegates.graph.onnx import to_model
+from litedelegates.graph.records import to_record
 from onnx import helper
 
 
@@ -527,3 +531,20 @@ def test_parts_joined_again_are_the_whole(graph):
 def test_models_of_two_formats_are_no_model():
     with pytest.raises(CutError, match="several formats cannot be one model: onnx and tflite"):
         join([small.skips(), Path(__file__).parent.parent / "models" / "digits.tflite"])
+
+
+def test_the_record_and_the_drawing_of_a_graph_are_complete(graph):
+    record = json.loads(json.dumps(to_record(graph)))
+    assert [op["type"] for op in record["ops"]] == [op.type for op in graph.ops]
+    assert len(record["cuts"]) == len(graph.ops) - 1
+    assert to_dot(graph).count("tooltip") >= len(graph.ops)
+
+
+def test_the_command_line_reads_and_cuts_onnx(tmp_path, capsys):
+    path = tmp_path / "skips.onnx"
+    onnx.save(small.skips(), path)
+    assert main(["graph", str(path), "--shape", "x=1,3,8,8"]) == 0
+    assert "skips: " in capsys.readouterr().out
+    assert main(["cut", str(path), "--at", "2", "--out", str(tmp_path / "parts"), "--check"]) == 0
+    assert "equal bit for bit" in capsys.readouterr().out
+    assert len(list((tmp_path / "parts").glob("*.onnx"))) == 2

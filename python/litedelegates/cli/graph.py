@@ -24,6 +24,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("model", help="a .tflite or .onnx file")
     add_shapes(parser)
+    parser.add_argument("--all", action="store_true", help="also the ops that only make constants")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--cheapest", type=int, metavar="N", help="only the N cuts at which the fewest bytes travel")
     how.add_argument("--json", action="store_true", help="ops, tensors, signatures and cuts as JSON")
@@ -39,19 +40,20 @@ def call(options: argparse.Namespace) -> int:
     elif options.dot:
         print(to_dot(graph), end="")
     else:
-        _print_table(graph, options.cheapest)
+        _print_table(graph, options.cheapest, options.all)
     return 0
 
 
-def _print_table(graph: Graph, cheapest: int | None) -> None:
-    print(f"{graph.name}: {len(graph.ops)} ops")
+def _print_table(graph: Graph, cheapest: int | None, with_fixed: bool) -> None:
+    shown = [op for op in graph.ops if with_fixed or not op.is_fixed]
+    hidden = len(graph.ops) - len(shown)
+    print(f"{graph.name}: {len(graph.ops)} ops" + (f", {hidden} of them only make constants (--all)" if hidden else ""))
     for word, names, tensors in (
         ("in ", graph.input_names, graph.inputs),
         ("out", graph.output_names, graph.outputs),
     ):
         for name, tensor in zip(names, tensors, strict=True):
             print(f"  {word} {name}: {_type(tensor)}")
-    shown = list(graph.ops)
     if cheapest is not None:
         legal = [cut for cut in graph.cuts if not cut.refusal and cut.nbytes is not None]
         shown = [cut.after for cut in sorted(legal, key=lambda cut: (cut.nbytes or 0, cut.position))[:cheapest]]
@@ -64,7 +66,7 @@ def _print_table(graph: Graph, cheapest: int | None) -> None:
             for i, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(texts).rstrip())
-    refused = {cut.refusal: cut.position for cut in reversed(graph.cuts) if cut.refusal}
+    refused = {cut.refusal: cut.position for cut in reversed(graph.cuts) if cut.refusal and cut.after in shown}
     for reason, position in sorted(refused.items(), key=lambda item: item[1]):
         print(f"no cut at {position}: {reason}")
 

@@ -26,11 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         code: int = options.call(options)
-    except (LiteDelegatesError, OSError, ValueError) as error:
-        print(f"litedelegates {options.command}: {error}", file=sys.stderr)
-        return 1
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader went away, as in `... | head`. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (LiteDelegatesError, OSError, ValueError) as error:
+        print(f"litedelegates {options.command}: {error}", file=sys.stderr)
+        return 1
     return code

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Tensor
 
 SCHEMA_VERSION = 1
+_MOST_VALUES = 64  # of an array among the options
 
 
 def to_record(graph: Graph) -> dict[str, Any]:
@@ -74,10 +77,15 @@ def _op(graph: Graph, op: Op) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """Return an option as JSON has it; large arrays and whole graphs only by what they are."""
+    if isinstance(value, str | int | float | bool | None):
+        return value
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist()) if value.size <= _MOST_VALUES else f"{value.dtype} of shape {value.shape}"
+    return _plain(value.item()) if isinstance(value, np.generic) else type(value).__name__
