@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cut_peer import cut_with_schema
+from cut_peer import cut_with_onnx, cut_with_schema
 from harness import (
     CACHED_MODELS,
     MODELS,
@@ -27,14 +27,15 @@ from harness import (
     result_path,
     save_json,
 )
-from litedelegates.graph import check, cut, join, load
+from litedelegates.graph import Cut, check, cut, join, load
 from litedelegates.graph.tflite.packing import pack
 from litedelegates.measure import median_interval, ratio_interval
 from tables import format_table, say_interval, say_number
 
 DESCRIPTION = """\
 Cut a model in two halves (near the middle, where least travels), each time in a fresh process, in turn with the way
-without litedelegates: the schema's Python objects, read, divided and packed twice. Files are in the page cache. Then:
+without litedelegates: for a .tflite the schema's Python objects, read, divided and packed twice; for an .onnx
+onnx.utils.Extractor (needs litedelegates[onnx]). Files are in the page cache. Then:
 the same for chains of 100 to 10,000 ops, to see how time grows; and ten random cuts, whose parts have to give bit for
 bit what the whole gives, and joined again as well.
 
@@ -74,31 +75,45 @@ class Growth:
     write_ms: float
 
 
-def middle(model: Path) -> int:
-    """Return the position near the middle of a model where least travels."""
+def middle(model: Path) -> Cut:
+    """Return the cut near the middle of a model where least travels."""
     cuts = load(model).cuts
     near = [place for place in cuts if not place.refusal and abs(place.position / len(cuts) - 0.5) < 0.1]
-    return min(near or cuts, key=lambda place: place.nbytes or math.inf).position
+    return min(near or cuts, key=lambda place: place.nbytes or math.inf)
 
 
-def measure_ours(model: Path, position: int, folder: Path) -> Sample:
+@dataclass(frozen=True)
+class Task:
+    """What a process does: cut a model at a position, where ``border`` travels, into a folder."""
+
+    model: str
+    position: int
+    border: tuple[str, ...]
+    folder: str
+
+    @property
+    def paths(self) -> list[Path]:
+        return [Path(self.folder) / f"{half}{Path(self.model).suffix}" for half in (0, 1)]
+
+
+def measure_ours(task: Task) -> Sample:
     begin = time.perf_counter()
-    graph = load(model)
+    graph = load(task.model)
     loaded = time.perf_counter()
     _ = graph.cuts
     tabled = time.perf_counter()
-    parts = cut(graph, at=position)
-    paths = [folder / f"{index}.tflite" for index in range(len(parts))]
-    for part, path in zip(parts, paths, strict=True):
+    for part, path in zip(cut(graph, at=task.position), task.paths, strict=True):
         part.save(path)
-    return _sample(begin, loaded, tabled, paths)
+    return _sample(begin, loaded, tabled, task.paths)
 
 
-def measure_peer(model: Path, position: int, folder: Path) -> Sample:
+def measure_peer(task: Task) -> Sample:
     begin = time.perf_counter()
-    paths = [folder / "0.tflite", folder / "1.tflite"]
-    loaded = cut_with_schema(model, position, paths)
-    return _sample(begin, loaded, loaded, paths)
+    if task.model.endswith(".onnx"):
+        loaded = cut_with_onnx(Path(task.model), task.border, task.paths)
+    else:
+        loaded = cut_with_schema(Path(task.model), task.position, task.paths)
+    return _sample(begin, loaded, loaded, task.paths)
 
 
 def _sample(begin: float, loaded: float, tabled: float, paths: list[Path]) -> Sample:
@@ -108,16 +123,16 @@ def _sample(begin: float, loaded: float, tabled: float, paths: list[Path]) -> Sa
     return Sample((loaded - begin) * 1e3, (tabled - loaded) * 1e3, (end - tabled) * 1e3, peak, sizes)
 
 
-WAYS: dict[str, Callable[[Path, int, Path], Sample]] = {"ours": measure_ours, "schema": measure_peer}
+WAYS: dict[str, Callable[[Task], Sample]] = {"ours": measure_ours, "peer": measure_peer}
 
 
-def in_fresh_process(way: str, model: Path, position: int, folder: Path) -> Sample:
+def in_fresh_process(way: str, task: Task) -> Sample:
     """Return one sample.
 
     Raises:
         RuntimeError: The process failed; holds the end of what it said.
     """
-    command = [sys.executable, __file__, "--child", way, str(model), str(position), str(folder)]
+    command = [sys.executable, __file__, "--child", way, json.dumps(vars(task))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         raise RuntimeError(f"a process ended with {done.returncode}: {done.stderr.strip()[-500:]}")
@@ -126,15 +141,16 @@ def in_fresh_process(way: str, model: Path, position: int, folder: Path) -> Samp
 
 def compare(model: Path, rounds: int, status: Status) -> dict[str, list[Sample]]:
     """Return the samples of both ways, taken in turn (ABBA)."""
-    position = middle(model)
+    place = middle(model)
     found: dict[str, list[Sample]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
+        task = Task(str(model), place.position, tuple(tensor.name for tensor in place.tensors), folder)
         for way in WAYS:  # fills the page cache
-            in_fresh_process(way, model, position, Path(folder))
+            in_fresh_process(way, task)
         for number in range(rounds):
             status.update(f"cut: round {number + 1} of {rounds}")
             for way in list(WAYS) if number % 2 == 0 else list(WAYS)[::-1]:
-                found[way].append(in_fresh_process(way, model, position, Path(folder)))
+                found[way].append(in_fresh_process(way, task))
     return found
 
 
@@ -194,6 +210,7 @@ def check_cuts(model: Path, count: int, seed: int, status: Status) -> dict[int, 
 def make_table(found: dict[str, list[Sample]], model: Path, wanted: dict[str, float]) -> tuple[str, bool]:
     """Return the table, and whether everything wanted was reached."""
     rows, reached = [], True
+    peer = "onnx.utils" if model.suffix == ".onnx" else "schema objects"
     size = model.stat().st_size
     figures: dict[str, tuple[str, Callable[[Sample], float]]] = {
         "load_ms": ("read, ms", lambda sample: sample.load_ms),
@@ -203,32 +220,32 @@ def make_table(found: dict[str, list[Sample]], model: Path, wanted: dict[str, fl
         "memory_ratio": ("peak memory / model", lambda sample: sample.peak_bytes / size),
     }
     for key, (name, figure) in figures.items():
-        ours, peer = (np.array([figure(sample) for sample in found[way]]) for way in ("ours", "schema"))
+        ours, theirs = (np.array([figure(sample) for sample in found[way]]) for way in ("ours", "peer"))
         interval = median_interval(ours)
         bounds = (interval.low, interval.high) if interval else (None, None)
-        ratio = ratio_interval(ours, peer) if key in ("total_ms", "memory_ratio") else None
+        ratio = ratio_interval(ours, theirs) if key in ("total_ms", "memory_ratio") else None
         limit = wanted.get(key)
         reached &= limit is None or float(np.median(ours)) <= limit
         rows.append(
             [
                 name,
                 f"{say_number(float(np.median(ours)))} {say_interval(*bounds)}",
-                "-" if key == "table_ms" else say_number(float(np.median(peer))),
+                "-" if key == "table_ms" else say_number(float(np.median(theirs))),
                 "-" if ratio is None else f"{say_number(ratio.ratio)} {say_interval(ratio.low, ratio.high)}",
                 "-" if limit is None else f"at most {limit:g}",
             ]
         )
-    return format_table(["", "ours", "schema objects", "ratio", "wanted"], rows), reached
+    return format_table(["", "ours", peer, "ratio", "wanted"], rows), reached
 
 
 def main() -> int:
     if sys.argv[1:2] == ["--child"]:
-        way, model, position, folder = sys.argv[2:]
-        print(json.dumps(vars(WAYS[way](Path(model), int(position), Path(folder)))))
+        way, task = sys.argv[2:]
+        print(json.dumps(vars(WAYS[way](Task(**json.loads(task))))))
         return 0
     parser = make_parser(DESCRIPTION, seconds=20, seconds_help="seconds for the comparison, about")
     parser.epilog = EPILOG
-    parser.add_argument("--model", type=existing_file, help="a .tflite (default: ResNet152V2 with random weights)")
+    parser.add_argument("--model", type=existing_file, help="a .tflite or .onnx (default: ResNet152V2, random weights)")
     options = parser.parse_args()
     status, path = Status(), result_path(options, "cut")
     model = options.model or make_default_model(status)

@@ -1,4 +1,4 @@
-"""Cutting a .tflite without litedelegates: the schema's Python objects, read, divided and packed."""
+"""Cutting a model without litedelegates, with what its format brings along."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ def cut_with_schema(model: Path, position: int, paths: list[Path]) -> float:
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(_part(whole, chosen).Pack(builder), b"TFL3")
         path.write_bytes(builder.Output())
+    return loaded
+
+
+def cut_with_onnx(model: Path, border: tuple[str, ...], paths: list[Path]) -> float:
+    """Write the halves of an ``.onnx`` at a border of named tensors; return the time when the model had been read."""
+    import onnx
+    import onnx.utils
+
+    whole = onnx.load(model)
+    extractor = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(whole))
+    loaded = time.perf_counter()
+    stored = {constant.name for constant in whole.graph.initializer}
+    inputs = [entry.name for entry in whole.graph.input if entry.name not in stored]
+    outputs = [entry.name for entry in whole.graph.output]
+    for (given, made), path in zip(((inputs, list(border)), (list(border), outputs)), paths, strict=True):
+        onnx.save(extractor.extract_model(given, made), path)
     return loaded
 
 
