@@ -1,0 +1,284 @@
+"""An ONNX model in memory: read, named, written whatever its size, and run once to see that it can be."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
+from litedelegates.quantize.model_file import name_some
+
+if TYPE_CHECKING:
+    import onnx
+
+OnnxSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | onnx.ModelProto"
+
+# Protocol buffers count their bytes in a signed 32-bit number.
+MOST_BYTES = 2**31 - 1
+EXTERNAL_SUFFIX = ".data"
+LEAST_OUTSIDE = 1024  # smaller tensors stay in the model, where shape inference reads them
+PAGE = 4096  # weights that start a page can be mapped into memory
+_QUANTIZED_OPS = {
+    "ConvInteger",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeLSTM",
+    "DynamicQuantizeMatMul",
+    "GatherBlockQuantized",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+    "MatMulNBits",
+    "QAttention",
+    "QGemm",
+    "QuantizeLinear",
+}
+
+
+def require_onnx() -> None:
+    """Raise unless onnx and onnxruntime can be imported.
+
+    Raises:
+        MissingExtraError: One of them is not installed; says what to install.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"quantizing ONNX models needs onnx and onnxruntime ({error}): pip install 'litedelegates[onnx]'"
+        ) from error
+
+
+def read_onnx(source: OnnxSource) -> onnx.ModelProto:
+    """Return the model of a path (with its external data), of bytes, or a copy of a ``ModelProto``.
+
+    Raises:
+        InvalidModelError: It is no ONNX model, has no ops, or refers to external data that is not there.
+        OSError: The path cannot be read.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
+
+    model = onnx.ModelProto()
+    try:
+        if isinstance(source, onnx.ModelProto):
+            model.CopyFrom(source)
+        elif isinstance(source, bytes | bytearray | memoryview):
+            model.ParseFromString(bytes(source))
+        else:
+            model = onnx.load(os.fspath(source))
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise InvalidModelError(f"{_describe(source)} cannot be read as an ONNX model: {error}") from error
+    if not model.graph.node:
+        raise InvalidModelError(f"{_describe(source)} is not an ONNX model that can be run: its graph has no ops")
+    missing = [tensor.name for tensor in model.graph.initializer if uses_external_data(tensor)]
+    if missing:
+        raise InvalidModelError(
+            f"the weights {name_some(missing, 3)} are stored in a file beside the model, which bytes cannot reach: "
+            "give the path of the .onnx file"
+        )
+    return model
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every op a name of its own: its own, or that of its first output where it has none or shares it."""
+    seen: set[str] = set()
+    for node in model.graph.node:
+        name = node.name
+        if not name or name in seen:
+            name = next((output for output in node.output if output), node.op_type)
+        node.name = unused(name, seen)
+        seen.add(node.name)
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """Return ``name``, with a number behind it where it is taken."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def sort_nodes(model: onnx.ModelProto) -> None:
+    """Put each op of the main graph behind those whose tensors it reads, otherwise keeping the order.
+
+    onnxruntime's own sort goes by the inputs of the ops alone, and so moves an If before the tensors that its branches
+    read; it also runs wide graphs level by level, which keeps more tensors alive.
+    """
+    nodes = list(model.graph.node)
+    maker = {output: position for position, node in enumerate(nodes) for output in node.output if output}
+    needs = [{maker[name] for name in _names_read(node) if name in maker} for node in nodes]
+    waiting = [len(needed) for needed in needs]
+    readers: list[list[int]] = [[] for _ in nodes]
+    for position, needed in enumerate(needs):
+        for source in needed:
+            readers[source].append(position)
+    ready = [position for position, count in enumerate(waiting) if count == 0]
+    order = []
+    heapq.heapify(ready)
+    while ready:
+        position = heapq.heappop(ready)
+        order.append(nodes[position])
+        for reader in readers[position]:
+            waiting[reader] -= 1
+            if waiting[reader] == 0:
+                heapq.heappush(ready, reader)
+    copies = [type(node).FromString(node.SerializeToString()) for node in order]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _names_read(node: Any) -> set[str]:
+    """Return the tensors that ``node`` reads, those that its inner graphs read included."""
+    inner = (graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs))
+    names = {name for outer in inner for graph in all_graphs(outer) for part in graph.node for name in part.input}
+    return names | set(node.input)
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the standard operators that ``model`` uses."""
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+
+def check_not_quantized(model: onnx.ModelProto) -> None:
+    """Raise if ``model`` is quantized already: onnxruntime's static quantization never ends on such a model.
+
+    Raises:
+        QuantizationError: It has quantized ops, or stores or computes in float16.
+    """
+    import onnx
+
+    found = [
+        f"{node.op_type} {node.name!r}"
+        for graph in all_graphs(model.graph)
+        for node in graph.node
+        if node.op_type in _QUANTIZED_OPS or node.op_type.startswith("QLinear")
+    ]
+    if found:
+        raise QuantizationError(
+            f"the model is quantized already: {name_some(found, 3)}. Start from the float32 model; several precisions "
+            "are made in one go with plan={...}"
+        )
+    halves = [tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16]
+    if halves:
+        raise QuantizationError(
+            f"the model is float16 already: weights {name_some(halves, 3)}. Start from the float32 model"
+        )
+
+
+def size_of(model: onnx.ModelProto) -> int:
+    """Return the bytes that the weights of ``model`` take, which is nearly all of it."""
+    return sum(_tensor_bytes(tensor) for graph in all_graphs(model.graph) for tensor in graph.initializer)
+
+
+def to_bytes(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> bytes:
+    """Return ``model`` as the bytes of one ``.onnx`` file, the same bytes for the same model.
+
+    Raises:
+        QuantizationError: It is larger than ``most_bytes``, so that its weights have to lie beside it.
+    """
+    size = size_of(model)
+    if size <= most_bytes:
+        content = bytes(model.SerializeToString(deterministic=True))
+        if len(content) <= most_bytes:
+            return content
+        size = len(content)
+    raise QuantizationError(
+        f"the model has {size} bytes, and one ONNX file holds at most {most_bytes}: write it with "
+        "quantize_file(model, output, ...), which puts the weights into a file beside it"
+    )
+
+
+def put_outside(model: onnx.ModelProto, name: str) -> bytearray:
+    """Take the large weights out of ``model``, which will look for them in the file ``name``, and return its content."""
+    from onnx.external_data_helper import set_external_data
+
+    content = bytearray()
+    for graph in all_graphs(model.graph):
+        for tensor in graph.initializer:
+            if len(tensor.raw_data) < LEAST_OUTSIDE:
+                continue
+            content.extend(bytes(-len(content) % PAGE))
+            set_external_data(tensor, name, len(content), len(tensor.raw_data))
+            content.extend(tensor.raw_data)
+            tensor.ClearField("raw_data")
+    return content
+
+
+@contextmanager
+def on_disk(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
+    """Give the path of ``model`` in a temporary folder, for libraries that want a file and write others beside it."""
+    with tempfile.TemporaryDirectory(prefix="litedelegates.") as folder:
+        path = Path(folder) / "model.onnx"
+        if size_of(model) > most_bytes:
+            import onnx
+
+            outside = onnx.ModelProto()
+            outside.CopyFrom(model)
+            path.with_name(path.name + EXTERNAL_SUFFIX).write_bytes(put_outside(outside, path.name + EXTERNAL_SUFFIX))
+            model = outside
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        yield path
+
+
+def infer_types(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> onnx.ModelProto:
+    """Return ``model`` with the type and, where known, the shape of every tensor.
+
+    Raises:
+        QuantizationError: The graph contradicts itself.
+    """
+    import onnx
+
+    try:
+        with on_disk(model, most_bytes) as path:
+            inferred = path.with_name("inferred.onnx")
+            onnx.shape_inference.infer_shapes_path(str(path), str(inferred), strict_mode=False, data_prop=True)
+            return onnx.load(str(inferred))
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise QuantizationError(f"the shapes of the model cannot be found: {error}") from error
+
+
+def check_loads(model: onnx.ModelProto, what: str, most_bytes: int = MOST_BYTES) -> None:
+    """Raise unless onnxruntime can make a session of ``model``, which ``what`` describes.
+
+    Raises:
+        QuantizationError: It cannot; carries onnxruntime's own words.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        with on_disk(model, most_bytes) as path:
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base but this
+        raise QuantizationError(f"onnxruntime does not load {what}: {error}") from error
+
+
+def all_graphs(graph: Any) -> Iterator[Any]:
+    """Yield ``graph`` and the graphs inside its ops, at any depth."""
+    import onnx
+
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from all_graphs(attribute.g)
+            elif attribute.type == onnx.AttributeProto.GRAPHS:
+                for inner in attribute.graphs:
+                    yield from all_graphs(inner)
+
+
+def _tensor_bytes(tensor: Any) -> int:
+    return len(tensor.raw_data) or int(tensor.ByteSize())
+
+
+def _describe(source: OnnxSource) -> str:
+    return repr(os.fspath(source)) if isinstance(source, str | os.PathLike) else f"the {type(source).__name__}"

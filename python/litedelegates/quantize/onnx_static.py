@@ -1,0 +1,122 @@
+"""Weights and activations in integers, with ranges from calibration: QDQ or QOperator, by onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litedelegates.errors import QuantizationError
+from litedelegates.quantize.calibration import CalibrationError
+from litedelegates.quantize.onnx_model import infer_types, name_nodes, on_disk
+from litedelegates.quantize.onnx_options import OnnxOptions
+from litedelegates.quantize.progress import track
+from litedelegates.quantize.request import Request
+
+if TYPE_CHECKING:
+    import onnx
+
+DEFAULT_PERCENTILE = 99.999
+Samples = Sequence[Mapping[str, NDArray[Any]]]
+
+
+class SampleReader:
+    """What onnxruntime's calibrators ask for the next sample."""
+
+    def __init__(self, samples: Samples, progress: bool | None) -> None:
+        self._left: Iterator[Mapping[str, NDArray[Any]]] = track(samples, "calibrating", progress, len(samples))
+
+    def get_next(self) -> Mapping[str, NDArray[Any]] | None:
+        """Return the next sample by input name, None after the last."""
+        return next(self._left, None)
+
+
+def make_static(
+    model: onnx.ModelProto, precision: str, names: set[str], samples: Samples, request: Request, options: OnnxOptions
+) -> onnx.ModelProto:
+    """Return ``model`` with the ops called ``names`` quantized to ``int8`` or ``int16x8``, all others as they are.
+
+    Raises:
+        CalibrationError: The samples give no ranges, because values overflow inside the model.
+        QuantizationError: onnxruntime cannot do it.
+    """
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+    from onnxruntime.quantization.quant_utils import QuantizationMode
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    activation = {
+        "uint8": QuantType.QUInt8,
+        "int8": QuantType.QInt8,
+    }[options.activation_type]
+    if precision == "int16x8":
+        activation = QuantType.QInt16
+    op_types = sorted({*QLinearOpsRegistry, *QDQRegistry} | {node.op_type for node in model.graph.node if node.name in names})
+    typed = infer_types(model, options.most_bytes)
+    ranges = _find_ranges(typed, op_types, samples, request, options)
+    shared = (True, options.reduce_range)
+    rest = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
+    extra = {"ActivationSymmetric": precision == "int16x8"}
+    try:
+        if options.format == "qoperator" and precision == "int8":
+            types = sorted(QLinearOpsRegistry)
+            quantizer = ONNXQuantizer(typed, *shared, QuantizationMode.QLinearOps, True, *rest[:-1], types, extra)
+        else:
+            quantizer = QDQQuantizer(typed, *shared, *rest, extra)
+        quantizer.quantize_model()
+    except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
+        raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
+    result: onnx.ModelProto = quantizer.model.model
+    name_nodes(result)
+    return result
+
+
+def _find_ranges(
+    model: onnx.ModelProto, op_types: list[str], samples: Samples, request: Request, options: OnnxOptions
+) -> Any:
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationMethod, create_calibrator
+
+    method = {
+        "minmax": CalibrationMethod.MinMax,
+        "entropy": CalibrationMethod.Entropy,
+        "percentile": CalibrationMethod.Percentile,
+    }[request.method]
+    extra: dict[str, Any] = {"symmetric": False}
+    if request.method == "percentile":
+        extra["percentile"] = DEFAULT_PERCENTILE if request.percentile is None else request.percentile
+    session_options = onnxruntime.SessionOptions()
+    # As the calibrators do it: fused ops would hide the tensors whose ranges are wanted.
+    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session_options.intra_op_num_threads = request.num_threads
+    session_options.log_severity_level = 3
+    with on_disk(model, options.most_bytes) as path:
+        augmented = path.with_name("augmented.onnx")
+        try:
+            calibrator = create_calibrator(
+                path,
+                op_types,
+                str(augmented),
+                method,
+                use_external_data_format=len(list(path.parent.iterdir())) > 1,
+                extra_options=extra,
+            )
+            # Theirs takes every core.
+            calibrator.infer_session = onnxruntime.InferenceSession(
+                str(augmented), session_options, providers=["CPUExecutionProvider"]
+            )
+            calibrator.collect_data(SampleReader(samples, request.progress))
+            ranges = calibrator.compute_data()
+        except Exception as error:  # no common base
+            raise QuantizationError(f"onnxruntime could not run the model over the samples: {error}") from error
+    for name in ranges.keys():  # noqa: SIM118 (it is no dictionary)
+        limits = np.asarray(ranges[name].range_value, dtype=np.float64)
+        if not np.isfinite(limits).all():
+            raise CalibrationError(
+                f"tensor {name!r} reached {limits.tolist()} on the calibration samples: values overflow inside the "
+                "model, so look at how the samples are scaled"
+            )
+    return ranges
