@@ -13,7 +13,7 @@ from litedelegates.quantize.onnx_border import make_border
 from litedelegates.quantize.onnx_constants import separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
 from litedelegates.quantize.onnx_float16 import make_float16
-from litedelegates.quantize.onnx_graph import GraphIndex
+from litedelegates.quantize.onnx_graph import GraphIndex, has_inner_graphs, outline
 from litedelegates.quantize.onnx_model import (
     EXTERNAL_SUFFIX,
     OnnxSource,
@@ -78,7 +78,7 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
     prepared = raise_opset(source, INT16_OPSET if "int16x8" in asked else PER_CHANNEL_OPSET)
     samples = _fix_inputs(prepared, request, options) if asked & set(STATIC_PRECISIONS) else []
     prepared = fold(prepared, options.most_bytes)
-    before = GraphIndex(prepared)
+    before = GraphIndex(outline(prepared))
     result = _run_passes(prepared, _names_by_precision(before, ops, wanted), samples, request, options)
     if request.border != FLOAT32:
         make_border(result, request.border)
@@ -117,7 +117,9 @@ def _names_by_precision(before: GraphIndex, ops: Sequence[Op], wanted: Mapping[i
     names: dict[str, set[str]] = {}
     for op in ops:
         node, precision = before.nodes.get(op.name), wanted[op.index]
-        if precision != FLOAT32 and node is not None and says_something(before, node, precision):
+        if precision == FLOAT32 or node is None or has_inner_graphs(node):
+            continue
+        if says_something(before, node, precision):
             names.setdefault(precision, set()).add(op.name)
     return names
 

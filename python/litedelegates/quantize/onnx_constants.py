@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import unused
+from litedelegates.quantize.onnx_model import all_names, unused
 from litedelegates.quantize.request import FLOAT32
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def separate_constants(model: onnx.ModelProto, names: Mapping[str, set[str]]) ->
     """
     index = GraphIndex(model)
     precision_of = {name: precision for precision, chosen in names.items() for name in chosen}
-    taken = {*index.constants, *index.producer, *index.consumers}
+    taken = all_names(model)
     for name, tensor in index.constants.items():
         readers = index.consumers.get(name, [])
         groups = dict.fromkeys(precision_of.get(node.name, FLOAT32) for node in readers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import name_nodes, on_disk
+from litedelegates.quantize.onnx_model import name_nodes, on_disk, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def make_dynamic(model: onnx.ModelProto, names: set[str], options: OnnxOptions) 
         result = onnx.load(str(target))
     _restore_gemms(result, model, [node for name, node in gemms.items() if name not in names])
     name_nodes(result)
+    sort_nodes(result)  # new ops lie behind their readers, where types are not inferred
     return result
 
 

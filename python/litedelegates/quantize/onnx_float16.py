@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,53 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     others = [node.name for node in model.graph.node if node.name not in names]
     result = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
     name_nodes(result)
+    _drop_detours(result, {*names, *others})
     return result  # type: ignore[no-any-return]
+
+
+def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:
+    """Let float32 ops read each other's float32 values: the converter sends all values through float16 and back.
+
+    That would cost precision, and would stand between the ops and roundings that the runtime fuses.
+
+    Args:
+        model: Changed in place.
+        own: The ops that were there before, whose casts are meant.
+    """
+    index = GraphIndex(model)
+    renamed: dict[str, str] = {}
+    dropped: set[str] = set()
+    for narrow in (node for node in model.graph.node if node.name not in own and _casts_to(node, "FLOAT16")):
+        source, half = narrow.input[0], narrow.output[0]
+        readers = index.consumers[half]
+        for back in (node for node in readers if node.name not in own and _casts_to(node, "FLOAT")):
+            end = back.output[0]
+            if end not in index.outputs:
+                renamed[end] = source
+            elif source in index.producer and source not in index.outputs and source not in renamed:
+                renamed[source] = end
+            else:  # an input of the model, or one tensor, that is several outputs
+                continue
+            dropped.add(back.name)
+        if half not in index.outputs and all(node.name in dropped for node in readers):
+            dropped.add(narrow.name)
+    kept = [node for node in model.graph.node if node.name not in dropped]
+    for node in kept:
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                while name in renamed:
+                    name = renamed[name]
+                names[position] = name
+    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _casts_to(node: Any, type_name: str) -> bool:
+    import onnx
+
+    wanted = onnx.TensorProto.DataType.Value(type_name)
+    return node.op_type == "Cast" and any(entry.name == "to" and entry.i == wanted for entry in node.attribute)
 
 
 def _check_range(model: onnx.ModelProto, names: set[str]) -> None:

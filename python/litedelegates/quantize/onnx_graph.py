@@ -20,6 +20,23 @@ WEIGHT_INPUTS = {
 }
 
 
+def has_inner_graphs(node: Any) -> bool:
+    """Return whether ``node`` is an If, a Loop or the like, whose own ops the quantizers do not see."""
+    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+
+
+def outline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of ``model`` without the values of its weights: what it was, while passes change it in place."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    for field in ("node", "input", "output", "value_info"):
+        getattr(copy.graph, field).extend(getattr(model.graph, field))
+    for tensor in model.graph.initializer:
+        copy.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    return copy
+
+
 class GraphIndex:
     """The nodes of the main graph of a model, and what is known of each tensor.
 

@@ -111,6 +111,9 @@ def sort_nodes(model: onnx.ModelProto) -> None:
 
     onnxruntime's own sort goes by the inputs of the ops alone, and so moves an If before the tensors that its branches
     read; it also runs wide graphs level by level, which keeps more tensors alive.
+
+    Raises:
+        QuantizationError: The ops wait for each other.
     """
     nodes = list(model.graph.node)
     maker = {output: position for position, node in enumerate(nodes) for output in node.output if output}
@@ -130,9 +133,23 @@ def sort_nodes(model: onnx.ModelProto) -> None:
             waiting[reader] -= 1
             if waiting[reader] == 0:
                 heapq.heappush(ready, reader)
+    if len(order) < len(nodes):
+        circle = [node.name for node, count in zip(nodes, waiting, strict=True) if count]
+        raise QuantizationError(f"the ops {name_some(circle, 3)} of the quantized model wait for each other")
     copies = [type(node).FromString(node.SerializeToString()) for node in order]
     del model.graph.node[:]
     model.graph.node.extend(copies)
+
+
+def all_names(model: onnx.ModelProto) -> set[str]:
+    """Return the names of all tensors of ``model``, those inside its ops included."""
+    names = set()
+    for graph in all_graphs(model.graph):
+        names.update(tensor.name for tensor in graph.initializer)
+        names.update(value.name for value in (*graph.input, *graph.output))
+        for node in graph.node:
+            names.update(node.input, node.output)
+    return names
 
 
 def _names_read(node: Any) -> set[str]:

@@ -152,6 +152,7 @@ def fold(model: onnx.ModelProto, most_bytes: int) -> onnx.ModelProto:
     """
     import onnx
     import onnxruntime
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -179,6 +180,7 @@ def fold(model: onnx.ModelProto, most_bytes: int) -> onnx.ModelProto:
     del result.metadata_props[:]
     result.metadata_props.extend(model.metadata_props)
     result.graph.name = model.graph.name
+    add_pre_process_metadata(result)  # else onnxruntime advises, for each pass, what has just been done
     name_nodes(result)
     return infer_types(result, most_bytes)
 

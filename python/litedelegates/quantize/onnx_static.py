@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration import CalibrationError
-from litedelegates.quantize.onnx_model import infer_types, name_nodes, on_disk
+from litedelegates.quantize.onnx_model import all_names, infer_types, name_nodes, on_disk, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
 from litedelegates.quantize.request import Request
@@ -48,13 +50,10 @@ def make_static(
     from onnxruntime.quantization.quant_utils import QuantizationMode
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    activation = {
-        "uint8": QuantType.QUInt8,
-        "int8": QuantType.QInt8,
-    }[options.activation_type]
-    if precision == "int16x8":
-        activation = QuantType.QInt16
-    op_types = sorted({*QLinearOpsRegistry, *QDQRegistry} | {node.op_type for node in model.graph.node if node.name in names})
+    eight_bit = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}[options.activation_type]
+    activation = QuantType.QInt16 if precision == "int16x8" else eight_bit
+    before = all_names(model)
+    op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
     ranges = _find_ranges(typed, op_types, samples, request, options)
     shared = (True, options.reduce_range)
@@ -70,8 +69,27 @@ def make_static(
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
         raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
     result: onnx.ModelProto = quantizer.model.model
+    _rename_new_tensors(result, before, precision)
     name_nodes(result)
+    sort_nodes(result)  # new ops lie behind their readers, where types are not inferred
     return result
+
+
+def _rename_new_tensors(model: onnx.ModelProto, before: set[str], label: str) -> None:
+    """Give the tensors that a pass has added names of their own.
+
+    onnxruntime derives them from the tensor that is rounded, so that a second pass over one of its neighbours would use
+    the same names again: the graph becomes a circle, in which its search for the ops of a tensor never ends.
+    """
+    def new(name: str) -> str:
+        return f"{name}_{label}" if name and name not in before else name
+
+    for node in model.graph.node:
+        node.input[:] = [new(name) for name in node.input]
+        node.output[:] = [new(name) for name in node.output]
+    for tensor in model.graph.initializer:
+        tensor.name = new(tensor.name)
+    del model.graph.value_info[:]
 
 
 def _find_ranges(
@@ -108,8 +126,9 @@ def _find_ranges(
             calibrator.infer_session = onnxruntime.InferenceSession(
                 str(augmented), session_options, providers=["CPUExecutionProvider"]
             )
-            calibrator.collect_data(SampleReader(samples, request.progress))
-            ranges = calibrator.compute_data()
+            with contextlib.redirect_stdout(io.StringIO()):  # the histograms talk
+                calibrator.collect_data(SampleReader(samples, request.progress))
+                ranges = calibrator.compute_data()
         except Exception as error:  # no common base
             raise QuantizationError(f"onnxruntime could not run the model over the samples: {error}") from error
     for name in ranges.keys():  # noqa: SIM118 (it is no dictionary)

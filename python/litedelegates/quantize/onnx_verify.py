@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 QUANTIZED_SUFFIX = "_quant"  # what onnxruntime calls the ops that it puts in the place of others
 DYNAMIC_OPS = {"ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM"}
+FOLLOWERS = {
+    "Clip",
+    "Flatten",
+    "MaxPool",
+    "Pad",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
 # Of the tensor types that TensorProto numbers.
 KINDS = {1: FLOAT32, 2: "int8", 3: "int8", 4: "int16x8", 5: "int16x8", 10: "float16"}
 
@@ -41,8 +55,9 @@ def check_ops(
 ) -> None:
     """Raise unless each op of ``result`` has the precision that ``wanted`` says.
 
-    An op with weights is judged by its weights and its activations, one without by its activations; where it should
-    stay float32, it may have the type of its neighbours, unless the plan names it one by one (``named``).
+    An op with weights is judged by its weights and its activations, one without by its activations. Unless the plan
+    names it one by one (``named``), one without weights may have the type of its neighbours where it should stay
+    float32, and stay float32 where it only hands on float32 values.
 
     Raises:
         QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
@@ -51,6 +66,7 @@ def check_ops(
     """
     left, different, done = [], [], 0
     index = GraphIndex(result)
+    follows = _Followers(before)
     for op in ops:
         node, asked = before.nodes.get(op.name), wanted[op.index]
         if node is None:  # computed or folded into a neighbour beforehand
@@ -63,7 +79,10 @@ def check_ops(
         if found is None and asked in STATIC_PRECISIONS:
             found = asked  # a Relu that the range of the op before it replaces
         done += found == asked != FLOAT32
-        borrowed = asked == FLOAT32 and not before.weights_of(node) and op.index not in named
+        if asked not in STATIC_PRECISIONS:
+            follows.note(node)
+        own = op.index in named or before.weights_of(node)
+        borrowed = not own and (asked == FLOAT32 or (found == FLOAT32 and follows.float32(node)))
         if found in (asked, None) or borrowed:
             continue
         if found == FLOAT32:
@@ -80,6 +99,29 @@ def check_ops(
             f"{asked_for} {len(left)} ops stayed float32: {name_some(left)}. onnxruntime does not quantize them here; "
             "allow_float32_ops=True accepts a model of mixed precision"
         )
+
+
+class _Followers:
+    """Ops that hand values on, or cut them off: onnxruntime leaves them in the precision of what they read.
+
+    Rounding what was not rounded before would cost time and precision and save nothing.
+    """
+
+    def __init__(self, before: GraphIndex) -> None:
+        self._before = before
+        self._in_float32: set[str] = set()  # the outputs of ops that stayed float32 on purpose
+
+    def note(self, node: Any) -> None:
+        """Remember that ``node`` is float32 as it should be."""
+        self._in_float32.update(node.output)
+
+    def float32(self, node: Any) -> bool:
+        """Return whether ``node`` hands on what is float32 as it should be, and remember that it does."""
+        source = node.input[0] if node.input else ""
+        found = node.op_type in FOLLOWERS and (source not in self._before.producer or source in self._in_float32)
+        if found:
+            self.note(node)
+        return found
 
 
 def precision_of(index: GraphIndex, name: str) -> str | None:

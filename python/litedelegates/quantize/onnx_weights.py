@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import unused
+from litedelegates.quantize.onnx_model import all_names, unused
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +28,7 @@ def store_in_8_bits(model: onnx.ModelProto, names: set[str]) -> None:
     import onnx
 
     index = GraphIndex(model)
-    taken = {*index.constants, *index.producer, *index.consumers}
+    taken = all_names(model)
     widened: dict[tuple[str, int], str] = {}
     nodes = list(model.graph.node)
     for node in nodes:
