@@ -138,11 +138,13 @@ def _run_passes(
             + ("stores float32 weights" if not set(request.precisions) - {"dynamic", "weight_only"} else "has floats")
         )
     separate_constants(model, names)
+    done: set[str] = set()
     if "dynamic" in names:
         model = make_dynamic(model, names["dynamic"], options)
     for precision in STATIC_PRECISIONS:
         if precision in names:
-            model = make_static(model, precision, names[precision], samples, request, options)
+            model = make_static(model, precision, names[precision], done, samples, request, options)
+            done |= names[precision]
     if "weight_only" in names:
         store_in_8_bits(model, names["weight_only"])
     if "float16" in names:
@@ -164,4 +166,3 @@ def _tidy(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
 def _seal(model: onnx.ModelProto, most_bytes: int, record: Record) -> bytes:
     put_record(model, record)
     return to_bytes(model, most_bytes)
-

@@ -81,6 +81,6 @@ def _annotate(model: onnx.ModelProto, name: str, rounding: Any) -> None:
 def _refusal(role: str, name: str, border: str, around: list[Any]) -> QuantizationError:
     found = ", ".join(f"{node.op_type} {node.name!r}" for node in around) or "nothing"
     return QuantizationError(
-        f"asked for border={border!r}, but {role} {name!r} is not rounded to {border} inside the model (it meets {found}): "
-        "quantize the ops at the ends too, or leave the border in float32"
+        f"asked for border={border!r}, but {role} {name!r} is not rounded to {border} inside the model (it meets "
+        f"{found}): quantize the ops at the ends too, or leave the border in float32"
     )

@@ -27,10 +27,10 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     _check_range(model, names)
     # It takes any op that is not blocked, among them the Quantize and Dequantize ops of other passes, which then fail.
     others = [node.name for node in model.graph.node if node.name not in names]
-    result = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
+    result: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
     name_nodes(result)
     _drop_detours(result, {*names, *others})
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:

@@ -73,7 +73,7 @@ class GraphIndex:
         ]
 
     def is_stored(self, name: str) -> bool:
-        """Return whether ``name`` does not depend on the inputs of the model: stored, or widened from what is stored."""
+        """Return whether ``name`` is stored in the model, or made of what is stored by rounding or widening alone."""
         maker = self.producer.get(name)
         while maker is not None and maker.op_type in ("DequantizeLinear", "QuantizeLinear", "Cast"):
             name = maker.input[0]

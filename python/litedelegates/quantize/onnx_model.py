@@ -46,7 +46,7 @@ def require_onnx() -> None:
         MissingExtraError: One of them is not installed; says what to install.
     """
     try:
-        import onnx
+        import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
@@ -143,7 +143,7 @@ def sort_nodes(model: onnx.ModelProto) -> None:
 
 def all_names(model: onnx.ModelProto) -> set[str]:
     """Return the names of all tensors of ``model``, those inside its ops included."""
-    names = set()
+    names: set[str] = set()
     for graph in all_graphs(model.graph):
         names.update(tensor.name for tensor in graph.initializer)
         names.update(value.name for value in (*graph.input, *graph.output))
@@ -214,7 +214,7 @@ def to_bytes(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def put_outside(model: onnx.ModelProto, name: str) -> bytearray:
-    """Take the large weights out of ``model``, which will look for them in the file ``name``, and return its content."""
+    """Take the large weights out of ``model`` and return them: the content of the file ``name``, where it will look."""
     from onnx.external_data_helper import set_external_data
 
     content = bytearray()

@@ -121,11 +121,13 @@ def check_sizes_known(specs: Sequence[InputSpec], shapes: Mapping[str, Sequence[
     """
     for spec in specs:
         if OPEN in spec.shape and spec.name not in shapes:
-            sizes = ", ".join("?" if size == OPEN else str(size) for size in spec.shape)
+            open_shape, example = (
+                ", ".join(mark if size == OPEN else str(size) for size in spec.shape) for mark in ("?", "1")
+            )
             raise QuantizationError(
-                f"input {spec.name!r} has the shape ({sizes}), which leaves sizes open, and quantizing needs fixed ones: "
-                f"give shapes={{{spec.name!r}: ({', '.join('1' if size == OPEN else str(size) for size in spec.shape)})}} "
-                "with the sizes that the model will run on, or calibration samples of that size"
+                f"input {spec.name!r} has the shape ({open_shape}), which leaves sizes open, and quantizing needs "
+                f"fixed ones: give shapes={{{spec.name!r}: ({example})}} with the sizes that the model will run on, or "
+                "calibration samples of that size"
             )
 
 
@@ -193,4 +195,3 @@ def _merge(name: str, shape: tuple[int, ...], given: tuple[int | None, ...]) -> 
     if not fits:
         raise OptionError(f"shapes gives input {name!r} the shape {given}; the model has {shape}, where -1 is open")
     return tuple(have if wanted is None else wanted for have, wanted in zip(shape, given, strict=True))
-

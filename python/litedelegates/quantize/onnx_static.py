@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration import CalibrationError
+from litedelegates.quantize.onnx_graph import GraphIndex
 from litedelegates.quantize.onnx_model import all_names, infer_types, name_nodes, on_disk, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
@@ -36,9 +37,24 @@ class SampleReader:
 
 
 def make_static(
-    model: onnx.ModelProto, precision: str, names: set[str], samples: Samples, request: Request, options: OnnxOptions
+    model: onnx.ModelProto,
+    precision: str,
+    names: set[str],
+    done: set[str],
+    samples: Samples,
+    request: Request,
+    options: OnnxOptions,
 ) -> onnx.ModelProto:
     """Return ``model`` with the ops called ``names`` quantized to ``int8`` or ``int16x8``, all others as they are.
+
+    Args:
+        model: Changed in place.
+        precision: ``int8`` or ``int16x8``.
+        names: The ops to quantize.
+        done: The ops that an earlier call quantized.
+        samples: The calibration.
+        request: For the method of finding ranges.
+        options: For the types and the format.
 
     Raises:
         CalibrationError: The samples give no ranges, because values overflow inside the model.
@@ -52,12 +68,13 @@ def make_static(
 
     eight_bit = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}[options.activation_type]
     activation = QuantType.QInt16 if precision == "int16x8" else eight_bit
+    _read_what_was_rounded_for_others(model, names, done)
     before = all_names(model)
     op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
     ranges = _find_ranges(typed, op_types, samples, request, options)
     shared = (True, options.reduce_range)
-    rest = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
+    rest: tuple[Any, ...] = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
     extra = {"ActivationSymmetric": precision == "int16x8"}
     try:
         if options.format == "qoperator" and precision == "int8":
@@ -75,12 +92,31 @@ def make_static(
     return result
 
 
+def _read_what_was_rounded_for_others(model: onnx.ModelProto, names: set[str], done: set[str]) -> None:
+    """Let the ops called ``names`` read the floats that an earlier pass, over ``done``, rounded for their siblings.
+
+    onnxruntime sends all readers of a tensor through the rounding that one of them needs. What the op before it rounds
+    stays rounded: that is what travels.
+    """
+    index = GraphIndex(model)
+    for node in model.graph.node:
+        for position, name in enumerate(node.input if node.name in names else ()):
+            widen = index.producer.get(name)
+            rounding = index.producer.get(widen.input[0]) if widen is not None else None
+            if widen is None or rounding is None or rounding.op_type != "QuantizeLinear":
+                continue
+            source = index.producer.get(rounding.input[0])
+            if source is None or source.name not in done:
+                node.input[position] = rounding.input[0]
+
+
 def _rename_new_tensors(model: onnx.ModelProto, before: set[str], label: str) -> None:
     """Give the tensors that a pass has added names of their own.
 
     onnxruntime derives them from the tensor that is rounded, so that a second pass over one of its neighbours would use
     the same names again: the graph becomes a circle, in which its search for the ops of a tensor never ends.
     """
+
     def new(name: str) -> str:
         return f"{name}_{label}" if name and name not in before else name
 

@@ -1,4 +1,4 @@
-"""Whether each op of a quantized ONNX model is what the plan asked: onnxruntime leaves out what it cannot do, silently."""
+"""Whether each op of a quantized ONNX model is what was asked: onnxruntime silently leaves what it cannot do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KINDS = {1: FLOAT32, 2: "int8", 3: "int8", 4: "int16x8", 5: "int16x8", 10: "floa
 
 
 def says_something(index: GraphIndex, node: Any, precision: str) -> bool:
-    """Return whether ``precision`` can change the float op ``node``: by its weights, or by the floats it computes with."""
+    """Return whether ``precision`` can change ``node``: by its float32 weights, or the floats it computes with."""
     if precision in ("dynamic", "weight_only"):
         return bool(index.weights_of(node))
     computed = [name for name in node.input if name and not index.is_stored(name)]
@@ -145,6 +145,8 @@ def precision_of(index: GraphIndex, name: str) -> str | None:
     widened = [name for name in weights if name in index.producer]
     if len(kinds) == 1 and not kinds & {FLOAT32} and len(widened) == len(weights):
         return kinds.pop()
+    if made - {None} == {"int16x8"} and kinds == {"int8", "int16x8"} and len(widened) == len(weights):
+        return "int16x8"  # the op before it rounds to 8 bits, and that is what travels
     return "weight_only" if widened else FLOAT32
 
 
