@@ -16,7 +16,7 @@ from litedelegates.quantize.onnx_graph import GraphIndex
 from litedelegates.quantize.onnx_model import all_names, infer_types, name_nodes, on_disk, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
-from litedelegates.quantize.request import Request
+from litedelegates.quantize.request import FLOAT32, Request
 
 if TYPE_CHECKING:
     import onnx
@@ -75,7 +75,11 @@ def make_static(
     ranges = _find_ranges(typed, op_types, samples, request, options)
     shared = (True, options.reduce_range)
     rest: tuple[Any, ...] = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
-    extra = {"ActivationSymmetric": precision == "int16x8"}
+    extra = {
+        "ActivationSymmetric": precision == "int16x8",
+        # Else a Reshape that reads an input of the model would be left in float32, and the border with it.
+        "ForceQuantizeNoInputCheck": request.border != FLOAT32,
+    }
     try:
         if options.format == "qoperator" and precision == "int8":
             types = sorted(QLinearOpsRegistry)
