@@ -59,6 +59,8 @@ def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:
             dropped.add(back.name)
         if half not in index.outputs and all(node.name in dropped for node in readers):
             dropped.add(narrow.name)
+            if source in index.producer and source not in renamed and source not in index.outputs:
+                renamed[source] = half  # the name that the tensor had
     kept = [node for node in model.graph.node if node.name not in dropped]
     for node in kept:
         for names in (node.input, node.output):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has an axis from here on
 INT16_OPSET = 21  # QuantizeLinear has 16 bits from here on
 OPEN = -1
-# These put ops of new names in the place of others, which a plan could not name.
-_RENAMING_FUSIONS = ["MatMulAddFusion", "GeluFusionL1", "LayerNormFusionL1"]
+# These put ops of new names in the place of others, or make one op of two that a plan may tell apart.
+_RENAMING_FUSIONS = ["MatMulAddFusion", "GeluFusionL1", "LayerNormFusionL1", "CommonSubexpressionElimination"]
 
 
 def raise_opset(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:

@@ -68,7 +68,6 @@ def make_static(
 
     eight_bit = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}[options.activation_type]
     activation = QuantType.QInt16 if precision == "int16x8" else eight_bit
-    _read_what_was_rounded_for_others(model, names, done)
     before = all_names(model)
     op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
@@ -91,26 +90,31 @@ def make_static(
         raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
     result: onnx.ModelProto = quantizer.model.model
     _rename_new_tensors(result, before, precision)
+    _read_unrounded(result, names | done)
     name_nodes(result)
     sort_nodes(result)  # new ops lie behind their readers, where types are not inferred
     return result
 
 
-def _read_what_was_rounded_for_others(model: onnx.ModelProto, names: set[str], done: set[str]) -> None:
-    """Let the ops called ``names`` read the floats that an earlier pass, over ``done``, rounded for their siblings.
+def _read_unrounded(model: onnx.ModelProto, rounded: set[str]) -> None:
+    """Let the ops that are not among ``rounded`` read the floats that were rounded for their siblings alone.
 
-    onnxruntime sends all readers of a tensor through the rounding that one of them needs. What the op before it rounds
-    stays rounded: that is what travels.
+    onnxruntime sends all readers of a tensor through the rounding that one of them needs. What an op among ``rounded``
+    makes stays rounded: that is what travels.
     """
     index = GraphIndex(model)
     for node in model.graph.node:
-        for position, name in enumerate(node.input if node.name in names else ()):
+        if node.name in rounded or node.op_type == "QuantizeLinear":
+            continue
+        for position, name in enumerate(node.input):
             widen = index.producer.get(name)
-            rounding = index.producer.get(widen.input[0]) if widen is not None else None
-            if widen is None or rounding is None or rounding.op_type != "QuantizeLinear":
+            if widen is None or widen.op_type != "DequantizeLinear" or name in index.outputs:
+                continue
+            rounding = index.producer.get(widen.input[0])
+            if rounding is None or rounding.op_type != "QuantizeLinear":
                 continue
             source = index.producer.get(rounding.input[0])
-            if source is None or source.name not in done:
+            if source is None or source.name not in rounded:
                 node.input[position] = rounding.input[0]
 
 
