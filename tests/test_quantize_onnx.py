@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,9 @@ def test_dynamic_multiplies_integers_with_unsigned_weights(reference: list[NDArr
 
 
 def test_signed_weights_can_be_asked_for_in_dynamic() -> None:
-    assert TensorProto.INT8 in types_of(quantize(small_onnx.conv_net(), "dynamic", weight_type="int8"))
+    # Not of convolutions: onnxruntime 1.20 has no kernel for that.
+    made = quantize(small_onnx.conv_net(), "dynamic", only=["Gemm", "MatMul"], weight_type="int8")
+    assert TensorProto.INT8 in types_of(made)
 
 
 def test_weight_only_rounds_each_channel_by_half_a_step_at_most() -> None:
@@ -220,9 +221,9 @@ def test_open_sizes_are_taken_from_the_samples_or_the_option_or_stay_open() -> N
         size = onnx.load_from_string(made).graph.input[0].type.tensor_type.shape.dim[0]
         return size.dim_param or size.dim_value
 
-    quantized: Callable[..., bytes] = lambda samples, **options: quantize(  # noqa: E731
-        small_onnx.conv_net(), "int8", samples, **options
-    )
+    def quantized(samples: Any, **options: Any) -> bytes:
+        return quantize(small_onnx.conv_net(), "int8", samples, **options)
+
     assert batch(quantized(SAMPLES)) == 1
     assert batch(quantized(np.concatenate(SAMPLES), shapes={"x": (4, None, None, None)})) == 4
     open_batch = quantized(SAMPLES, shapes={"x": (None, *small_onnx.IMAGE)})

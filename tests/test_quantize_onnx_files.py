@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedel
 
 import onnx
 import small_onnx
+from litedelegates.cli import main
 from litedelegates.errors import InvalidModelError, QuantizationError
 from litedelegates.quantize import quantize, quantize_file, read_record
 from onnx import helper
@@ -121,3 +122,16 @@ def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(QuantizationError):
         quantize_file(quantize(small_onnx.conv_net(), "dynamic"), tmp_path / "small.onnx", "dynamic")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_quantizes_onnx_models_of_a_stated_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "model.onnx", tmp_path / "small.onnx"
+    onnx.save(small_onnx.conv_net(), source)
+    command = ["quantize", str(source), "int8", "-o", str(output), "--calibration", "random", "--format", "qoperator"]
+    assert main([*command, "--shape", "x=1,3,16,16"]) == 0
+    assert "QLinearConv" in small_onnx.op_types(output.read_bytes()).values()
+    assert "noise" in capsys.readouterr().err
+    assert main([*command, "--shape", "x:1"]) != 0
+    assert "INPUT=SIZES" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import name_nodes, on_disk, sort_nodes
+from litedelegates.quantize.onnx_model import name_nodes, names_read, on_disk, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 
 if TYPE_CHECKING:
@@ -56,10 +56,13 @@ def _restore_gemms(result: onnx.ModelProto, before: onnx.ModelProto, gemms: list
             result.graph.node.remove(part)
         result.graph.node.insert(place, gemm)
         for name in gemm.input:
-            if name in stored and name not in index.constants:
+            if name in stored:  # some versions take it out, others transpose it in place
+                if name in index.constants:
+                    result.graph.initializer.remove(index.constants[name])
                 result.graph.initializer.append(stored[name])
-    used = {name for node in result.graph.node for name in node.input} if gemms else None
-    if used is not None:
-        left = [tensor for tensor in result.graph.initializer if tensor.name in used]
-        del result.graph.initializer[:]
-        result.graph.initializer.extend(left)
+    if not gemms:
+        return
+    used = {name for node in result.graph.node for name in names_read(node)}
+    left = [tensor for tensor in result.graph.initializer if tensor.name in used]
+    del result.graph.initializer[:]
+    result.graph.initializer.extend(left)

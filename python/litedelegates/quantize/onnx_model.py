@@ -117,7 +117,7 @@ def sort_nodes(model: onnx.ModelProto) -> None:
     """
     nodes = list(model.graph.node)
     maker = {output: position for position, node in enumerate(nodes) for output in node.output if output}
-    needs = [{maker[name] for name in _names_read(node) if name in maker} for node in nodes]
+    needs = [{maker[name] for name in names_read(node) if name in maker} for node in nodes]
     waiting = [len(needed) for needed in needs]
     readers: list[list[int]] = [[] for _ in nodes]
     for position, needed in enumerate(needs):
@@ -152,7 +152,7 @@ def all_names(model: onnx.ModelProto) -> set[str]:
     return names
 
 
-def _names_read(node: Any) -> set[str]:
+def names_read(node: Any) -> set[str]:
     """Return the tensors that ``node`` reads, those that its inner graphs read included."""
     inner = (graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs))
     names = {name for outer in inner for graph in all_graphs(outer) for part in graph.node for name in part.input}

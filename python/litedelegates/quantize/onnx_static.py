@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,9 @@ def _find_ranges(
             calibrator.infer_session = onnxruntime.InferenceSession(
                 str(augmented), session_options, providers=["CPUExecutionProvider"]
             )
-            with contextlib.redirect_stdout(io.StringIO()):  # the histograms talk
+            # The histograms talk, and numpy warns of what is checked below.
+            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
                 calibrator.collect_data(SampleReader(samples, request.progress))
                 ranges = calibrator.compute_data()
         except Exception as error:  # no common base

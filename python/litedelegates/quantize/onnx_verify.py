@@ -66,7 +66,7 @@ def check_ops(
     """
     left, different, done = [], [], 0
     index = GraphIndex(result)
-    follows = _Followers(before)
+    follows = _Followers(before, {op.name for op in ops if wanted[op.index] in STATIC_PRECISIONS})
     for op in ops:
         node, asked = before.nodes.get(op.name), wanted[op.index]
         if node is None:  # computed or folded into a neighbour beforehand
@@ -107,8 +107,9 @@ class _Followers:
     Rounding what was not rounded before would cost time and precision and save nothing.
     """
 
-    def __init__(self, before: GraphIndex) -> None:
+    def __init__(self, before: GraphIndex, rounded: set[str]) -> None:
         self._before = before
+        self._rounded = rounded
         self._in_float32: set[str] = set()  # the outputs of ops that stayed float32 on purpose
 
     def note(self, node: Any) -> None:
@@ -116,9 +117,14 @@ class _Followers:
         self._in_float32.update(node.output)
 
     def float32(self, node: Any) -> bool:
-        """Return whether ``node`` hands on what is float32 as it should be, and remember that it does."""
+        """Return whether ``node`` hands on values from or to what should be float32, and remember that it does."""
         source = node.input[0] if node.input else ""
-        found = node.op_type in FOLLOWERS and (source not in self._before.producer or source in self._in_float32)
+        readers = [reader for output in node.output for reader in self._before.consumers.get(output, ())]
+        found = node.op_type in FOLLOWERS and (
+            source not in self._before.producer
+            or source in self._in_float32
+            or (bool(readers) and not any(reader.name in self._rounded for reader in readers))
+        )
         if found:
             self.note(node)
         return found

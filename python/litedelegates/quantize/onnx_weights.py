@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import all_names, unused
+from litedelegates.quantize.onnx_model import all_names, names_read, unused
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +52,7 @@ def store_in_8_bits(model: onnx.ModelProto, names: set[str]) -> None:
                 model.graph.node.insert(0, widen)
                 widened[name, axis] = new[3]
             node.input[position] = widened[name, axis]
-    used = {name for node in model.graph.node for name in node.input} | index.outputs
+    used = {name for node in model.graph.node for name in names_read(node)} | index.outputs
     for name, _ in widened:
         if name not in used and index.constants[name] in model.graph.initializer:
             model.graph.initializer.remove(index.constants[name])
