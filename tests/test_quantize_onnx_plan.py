@@ -14,8 +14,8 @@ import onnx
 import small_onnx
 from litedelegates.errors import OptionError, QuantizationError
 from litedelegates.quantize import quantize, read_record
+from litedelegates.quantize.onnx_files import infer_types
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import infer_types
 from litedelegates.quantize.onnx_verify import precision_of
 from onnx import helper
 

@@ -12,21 +12,16 @@ from litedelegates.quantize.calibration import RANDOM, read_samples
 from litedelegates.quantize.onnx_border import make_border
 from litedelegates.quantize.onnx_constants import separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
+from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, check_loads, infer_types, put_outside, size_of, to_bytes
 from litedelegates.quantize.onnx_float16 import make_float16
 from litedelegates.quantize.onnx_graph import GraphIndex, has_inner_graphs, outline
 from litedelegates.quantize.onnx_model import (
-    EXTERNAL_SUFFIX,
     OnnxSource,
-    check_loads,
     check_not_quantized,
-    infer_types,
     name_nodes,
-    put_outside,
     read_onnx,
     require_onnx,
-    size_of,
     sort_nodes,
-    to_bytes,
 )
 from litedelegates.quantize.onnx_options import OnnxOptions, read_options
 from litedelegates.quantize.onnx_prepare import (

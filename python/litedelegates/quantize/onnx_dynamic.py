@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from litedelegates.quantize.onnx_files import on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import name_nodes, names_read, on_disk, sort_nodes
+from litedelegates.quantize.onnx_model import name_nodes, names_read, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 
 if TYPE_CHECKING:

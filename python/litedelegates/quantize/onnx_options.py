@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from litedelegates.errors import OptionError
-from litedelegates.quantize.onnx_model import MOST_BYTES
+from litedelegates.quantize.onnx_files import MOST_BYTES
 from litedelegates.quantize.request import FLOAT32, Request, check_choice
 
 FORMATS = ("qdq", "qoperator")

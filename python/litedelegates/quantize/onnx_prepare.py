@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import OptionError, QuantizationError, nearest
 from litedelegates.quantize.calibration import InputSpec
-from litedelegates.quantize.onnx_model import all_graphs, infer_types, name_nodes, on_disk, opset_of
+from litedelegates.quantize.onnx_files import infer_types, on_disk
+from litedelegates.quantize.onnx_model import all_graphs, name_nodes, opset_of
 
 if TYPE_CHECKING:
     import onnx

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration import CalibrationError
+from litedelegates.quantize.onnx_files import infer_types, on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import all_names, infer_types, name_nodes, on_disk, sort_nodes
+from litedelegates.quantize.onnx_model import all_names, name_nodes, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
 from litedelegates.quantize.request import FLOAT32, Request
