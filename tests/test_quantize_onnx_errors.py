@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedel
 
 import onnx
 import small_onnx
-from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
+from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, QuantizationError
 from litedelegates.quantize import CalibrationError, quantize
 from onnx import TensorProto, helper
 
@@ -153,3 +154,9 @@ def test_an_op_that_onnxruntime_does_not_have_is_said_in_its_words() -> None:
     model.graph.output[0].name = "y"
     with pytest.raises(QuantizationError, match=r"onnxruntime does not load the model.*Mystery"):
         quantize(model, "dynamic")
+
+
+def test_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'litedelegates\[onnx\]'"):
+        quantize(small_onnx.conv_net(), "float16")
