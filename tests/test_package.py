@@ -16,7 +16,17 @@ from litedelegates import Interpreter
 from litedelegates.cli import main
 
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
-HEAVY = ("ai_edge_litert", "tensorflow", "scipy", "litert_quantizer", "flatbuffers", "ml_dtypes", "pandas")
+HEAVY = (
+    "ai_edge_litert",
+    "flatbuffers",
+    "litert_quantizer",
+    "ml_dtypes",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "scipy",
+    "tensorflow",
+)
 
 
 def test_every_public_name_exists() -> None:

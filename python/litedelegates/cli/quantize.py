@@ -52,6 +52,12 @@ def add_command(commands: Any) -> None:
     _add_calibration(parser.add_argument_group("calibration, for int8 and int16x8"))
     parser.add_argument("--format", choices=("qdq", "qoperator"), help="for .onnx in int8: how it is written")
     parser.add_argument(
+        "--shape",
+        action="append",
+        metavar="INPUT=SIZES",
+        help="for .onnx: sizes of an input that leaves some open, as x=1,3,224,224; may be repeated",
+    )
+    parser.add_argument(
         "--allow-float32-ops", action="store_true", help="accept that ops which cannot be quantized stay float32"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads for calibration (default: all CPUs)")
@@ -69,6 +75,7 @@ def call(options: argparse.Namespace) -> int:
         "method": options.method,
         "percentile": options.percentile,
         "format": options.format,
+        "shapes": _shapes(options.shape),
         "num_threads": options.threads,
     }
     extra = {name: value for name, value in given.items() if value is not None}
@@ -88,6 +95,17 @@ def call(options: argparse.Namespace) -> int:
             print(f"litedelegates quantize: warning: {warning.message}", file=sys.stderr)
     _report(options, record)
     return 0
+
+
+def _shapes(given: list[str] | None) -> dict[str, tuple[int, ...]] | None:
+    shapes = {}
+    for entry in given or ():
+        name, _, sizes = entry.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            raise OptionError(f"--shape {entry!r} is not INPUT=SIZES, such as x=1,3,224,224") from None
+    return shapes or None
 
 
 def _add_plan(group: Any) -> None:

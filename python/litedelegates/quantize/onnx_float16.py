@@ -1,0 +1,100 @@
+"""Ops in float16, by onnxruntime's converter, which copes with weights that float32 ops share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from litedelegates.errors import QuantizationError
+from litedelegates.quantize.onnx_graph import GraphIndex
+from litedelegates.quantize.onnx_model import name_nodes
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST = float(np.finfo(np.float16).max)
+
+
+def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
+    """Return ``model`` with the ops called ``names`` in float16 and a Cast wherever they meet others or the border.
+
+    Raises:
+        QuantizationError: A weight is too large for float16.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    _check_range(model, names)
+    # It takes any op that is not blocked, among them the Quantize and Dequantize ops of other passes, which then fail.
+    others = [node.name for node in model.graph.node if node.name not in names]
+    result: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
+    name_nodes(result)
+    _drop_detours(result, {*names, *others})
+    return result
+
+
+def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:
+    """Let float32 ops read each other's float32 values: the converter sends all values through float16 and back.
+
+    That would cost precision, and would stand between the ops and roundings that the runtime fuses.
+
+    Args:
+        model: Changed in place.
+        own: The ops that were there before, whose casts are meant.
+    """
+    index = GraphIndex(model)
+    renamed: dict[str, str] = {}
+    dropped: set[str] = set()
+    for narrow in (node for node in model.graph.node if node.name not in own and _casts_to(node, "FLOAT16")):
+        source, half = narrow.input[0], narrow.output[0]
+        readers = index.consumers[half]
+        for back in (node for node in readers if node.name not in own and _casts_to(node, "FLOAT")):
+            end = back.output[0]
+            if end not in index.outputs:
+                renamed[end] = source
+            elif source in index.producer and source not in index.outputs and source not in renamed:
+                renamed[source] = end
+            else:  # an input of the model, or one tensor, that is several outputs
+                continue
+            dropped.add(back.name)
+        if half not in index.outputs and all(node.name in dropped for node in readers):
+            dropped.add(narrow.name)
+            if source in index.producer and source not in renamed and source not in index.outputs:
+                renamed[source] = half  # the name that the tensor had
+    kept = [node for node in model.graph.node if node.name not in dropped]
+    for node in kept:
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                while name in renamed:
+                    name = renamed[name]
+                names[position] = name
+    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _casts_to(node: Any, type_name: str) -> bool:
+    import onnx
+
+    wanted = onnx.TensorProto.DataType.Value(type_name)
+    return node.op_type == "Cast" and any(entry.name == "to" and entry.i == wanted for entry in node.attribute)
+
+
+def _check_range(model: onnx.ModelProto, names: set[str]) -> None:
+    import onnx
+
+    index = GraphIndex(model)
+    for node in model.graph.node:
+        for name in node.input if node.name in names else ():
+            tensor = index.constants.get(name)
+            if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT:
+                continue
+            values = onnx.numpy_helper.to_array(tensor)
+            bad = int(np.count_nonzero(~(np.abs(values) <= LARGEST)))
+            # Exporters write infinities, and the largest float32, where there is no limit.
+            limits = np.isinf(values) | (np.abs(values) == np.finfo(np.float32).max)
+            if bad > np.count_nonzero(limits):
+                raise QuantizationError(
+                    f"constant {name!r} of {node.op_type} {node.name!r} holds {bad} values that are not finite in "
+                    f"float16, whose largest number is {LARGEST:g}: leave the op out, plan={{{node.name!r}: 'float32'}}"
+                )
