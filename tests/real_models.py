@@ -82,6 +82,8 @@ ONNX_WHEELS = (
         {
             "voice": "silero_vad/data/silero_vad.onnx",
             "voice_16k": "silero_vad/data/silero_vad_openvino_16k.onnx",
+            "voice_16k_opset15": "silero_vad/data/silero_vad_16k_op15.onnx",
+            "voice_half": "silero_vad/data/silero_vad_half.onnx",
             "voice_sequence": "silero_vad/data/silero_vad_16k_sequence.onnx",
         },
     ),
