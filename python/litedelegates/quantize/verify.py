@@ -48,7 +48,7 @@ PASS_THROUGH = {
     "TRANSPOSE",
     "UNPACK",
 }
-BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "int16": "INT16"}
+BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16"}
 
 
 def check_float32(tree: Tree) -> None:
@@ -115,8 +115,8 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not "
-            "quantize them here; allow_float32_ops=True accepts a model of mixed precision"
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not do "
+            "them here; allow_float32_ops=True accepts a model of mixed precision"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
 
@@ -136,6 +136,12 @@ def precision_of(tree: Tree, op: PlacedOp) -> str | None:
     if "INT16" in quantized:
         return "int16x8"
     return "int8" if "INT8" in quantized else None
+
+
+def count_weights(tree: Tree, op: PlacedOp) -> int:
+    """Return how many weights ``op`` stores, 0 where it stores none."""
+    weights = _weights_of(tree, op)
+    return 0 if weights is None else int(np.prod(weights.shape))
 
 
 def check_values(tree: Tree) -> None:
