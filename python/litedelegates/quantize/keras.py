@@ -114,9 +114,7 @@ def quantize_keras(model: Any, request: Request) -> Quantized:
         check_border(tree, request.border)
     recipe = {"learned_ranges": source.learned, "not_kept": lost} if source.learned else {}
     libraries = ("tensorflow", "tensorflow-cpu", "keras", "tf_keras", "qkeras-v3", "tensorflow-model-optimization")
-    return Quantized(
-        partial(_seal, tree), describe(wanted), libraries, samples, {"converter": "tensorflow", **recipe}
-    )
+    return Quantized(partial(_seal, tree), describe(wanted), libraries, samples, {"converter": "tensorflow", **recipe})
 
 
 def _open(model: Any) -> Source:
@@ -200,4 +198,3 @@ def _check_border_option(request: Request) -> None:
 
 def _is_mixed(request: Request) -> bool:
     return bool(request.plan) or request.only is not None or bool(request.exclude)
-

@@ -22,7 +22,9 @@ def import_tensorflow() -> Any:
     try:
         import tensorflow
     except ImportError as error:
-        raise MissingExtraError(f"converting Keras models and SavedModels needs TensorFlow ({error}): {EXTRA}") from error
+        raise MissingExtraError(
+            f"converting Keras models and SavedModels needs TensorFlow ({error}): {EXTRA}"
+        ) from error
     return tensorflow
 
 

@@ -124,14 +124,17 @@ def load(path: Path) -> ObjectSource | SavedModelSource:
         keras = _import(
             "keras" if version.startswith("3") else "tf_keras", f"{path} was written by Keras {version}", "keras"
         )
-        objects = _custom_objects(config, path)
-        try:
-            with keras.utils.custom_object_scope(objects):
+        with contextlib.ExitStack() as known:
+            for scope in _scopes(config, path, keras):
+                known.enter_context(scope)
+            try:
                 model = keras.models.load_model(str(path), compile=False)
-        except Exception as error:  # ValueError, TypeError, OSError, KeyError: whatever the damage leads to
-            raise InvalidModelError(
-                f"{path}: Keras {keras.__version__} cannot load it: {type(error).__name__}: {shorten(error)}"
-            ) from error
+            except Exception as error:  # ValueError, TypeError, OSError, KeyError: whatever the damage leads to
+                # Its layers make other variables when loaded from this format than they had.
+                fault = f". {TFMOT} cannot load its own layers from .keras: save as .h5" if '"QuantizeLayer"' in config else ""
+                raise InvalidModelError(
+                    f"{path}: Keras {keras.__version__} cannot load it: {type(error).__name__}: {shorten(error)}{fault}"
+                ) from error
     return ObjectSource(model)
 
 
@@ -167,18 +170,16 @@ def _describe(path: Path) -> tuple[str, str]:
         ) from error
 
 
-def _custom_objects(config: str, path: Path) -> dict[str, Any]:
-    objects: dict[str, Any] = {}
-    if "qkeras" in config or '"QActivation"' in config or '"QDense"' in config or '"QConv2D"' in config:
+def _scopes(config: str, path: Path, keras: Any) -> Iterator[Any]:
+    """Yield the contexts in which the classes are known that the model's configuration names."""
+    if "qkeras" in config or any(f'"{name}"' in config for name in ("QActivation", "QDense", "QConv2D")):
         qkeras = _import("qkeras.utils", f"{path} holds layers of QKeras", "qkeras")
+        objects: dict[str, Any] = {}
         qkeras._add_supported_quantized_objects(objects)
-    if "QuantizeWrapper" in config or "QuantizeLayer" in config or "QuantizeAnnotate" in config:
+        yield keras.utils.custom_object_scope(objects)
+    if any(name in config for name in ("QuantizeWrapper", "QuantizeLayer", "QuantizeAnnotate")):
         tfmot = _import("tensorflow_model_optimization", f"{path} holds layers of {TFMOT}", "tfmot")
-        with tfmot.quantization.keras.quantize_scope():
-            import tf_keras
-
-            objects.update(tf_keras.utils.get_custom_objects())
-    return objects
+        yield tfmot.quantization.keras.quantize_scope()
 
 
 def _import(name: str, reason: str, extra: str) -> Any:

@@ -141,9 +141,8 @@ class WorkerSource:
             ended = f"was killed by {signal.Signals(-code).name}"
             ended += " (out of memory, perhaps)" if -code == signal.SIGKILL else ""
         words = (Path(self._folder.name) / "stderr").read_bytes()[-LAST_WORDS:].decode(errors="replace").strip()
-        return (
-            f"{self._path}: the process with TensorFlow that was to convert it {ended}"
-            + (f". Its last words:\n{words}" if words else "")
+        return f"{self._path}: the process with TensorFlow that was to convert it {ended}" + (
+            f". Its last words:\n{words}" if words else ""
         )
 
 

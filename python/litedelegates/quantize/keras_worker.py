@@ -56,9 +56,7 @@ def _describe(source: ObjectSource | SavedModelSource) -> dict[str, Any]:
 def _read_samples(path: Path, count: int) -> list[dict[str, NDArray[Any]]]:
     with np.load(path) as arrays:
         names = [str(name) for name in arrays["names"]]
-        return [
-            {name: arrays[f"{index}_{position}"] for position, name in enumerate(names)} for index in range(count)
-        ]
+        return [{name: arrays[f"{index}_{position}"] for position, name in enumerate(names)} for index in range(count)]
 
 
 if __name__ == "__main__":

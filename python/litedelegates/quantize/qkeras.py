@@ -72,7 +72,9 @@ class Rewriter:
 
         ranges = _find_ranges(self._model, self.unlearned, samples)
         lost: list[str] = []
-        inputs: dict[str, Any] = {}
+        # The copy of an input layer is called after its tensor and not after the layer.
+        inputs = {tensor.name: tensor._keras_history.operation.name for tensor in self._model.inputs}
+        given: dict[str, Any] = {}
 
         def clone(layer: Any) -> Any:
             grid = self._grids[layer.name]
@@ -86,12 +88,12 @@ class Rewriter:
             if isinstance(value, list | tuple):
                 return type(value)(give(entry) for entry in value)
             history = getattr(value, "_keras_history", None)
-            name = history.operation.name if history and type(history.operation).__name__ == "InputLayer" else None
-            if name not in ranges:
+            if history is None or type(history.operation).__name__ != "InputLayer":
                 return value
-            if name not in inputs:
-                inputs[name] = _function_layer(f"{name}_range", in_range(*ranges[name]))(value)
-            return inputs[name]
+            name = inputs[value.name]
+            if name in ranges and name not in given:
+                given[name] = _function_layer(f"{name}_range", in_range(*ranges[name]))(value)
+            return given.get(name, value)
 
         def call(layer: Any, *arguments: Any, **keywords: Any) -> Any:
             result = layer(*map(give, arguments), **keywords)

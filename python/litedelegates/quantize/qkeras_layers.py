@@ -64,10 +64,7 @@ def weighted(layer: Any, grid: ActivationGrid | None, lost: list[str]) -> Functi
             largest = np.full_like(largest, largest.max())
         steps = (np.where(largest > 0, largest, 1) / MOST_STEPS).astype(np.float32)
     bias = _quantized(layer.bias_quantizer_internal, layer.bias) if layer.use_bias else None
-    if grid is not None:
-        activation = on_grid(grid)
-    else:
-        activation = layer.activation or (lambda x: x)
+    activation = on_grid(grid) if grid is not None else layer.activation or (lambda x: x)
 
     def add_bias(x: Any) -> Any:
         return x if bias is None else tf.nn.bias_add(x, bias)
@@ -89,7 +86,10 @@ def weighted(layer: Any, grid: ActivationGrid | None, lost: list[str]) -> Functi
 
     def multiply(x: Any) -> Any:
         if len(set(steps.tolist())) == 1:
-            return add_bias(tf.matmul(x, kernel()))
+            kernel_on_grid = tf.quantization.fake_quant_with_min_max_vars(
+                values, -MOST_STEPS * steps[0], MOST_STEPS * steps[0], num_bits=8, narrow_range=True
+            )
+            return add_bias(tf.matmul(x, kernel_on_grid))
         # TensorFlow's converter cannot turn the weights of a matrix product with a step for each channel, but those of
         # a convolution of 1 x 1.
         inputs, outputs = values.shape
@@ -105,11 +105,7 @@ def _fake_quant(values: NDArray[np.float32], steps: NDArray[np.float32]) -> Any:
     import tensorflow as tf
 
     ends = steps * MOST_STEPS
-    if len(set(steps.tolist())) == 1:
-        return tf.quantization.fake_quant_with_min_max_vars(values, -ends[0], ends[0], num_bits=8, narrow_range=True)
-    return tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        values, -ends, ends, num_bits=8, narrow_range=True
-    )
+    return tf.quantization.fake_quant_with_min_max_vars_per_channel(values, -ends, ends, num_bits=8, narrow_range=True)
 
 
 def _quantized(quantizer: Any, variable: Any) -> NDArray[np.float32]:
