@@ -42,7 +42,7 @@ test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
 # CompiledModel leaks the same), which 2.3 does not have.
 NOT_ON_OLDEST := quantize or renamed or python_of_the_readme or cycles_on_the_gpu
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
-	$(OLDEST)/bin/python -m pytest --ignore=tests/test_quantize.py -k "not ($(NOT_ON_OLDEST))" $(ARGS)
+	$(OLDEST)/bin/python -m pytest --ignore-glob='tests/test_quantize*' -k "not ($(NOT_ON_OLDEST))" $(ARGS)
 
 interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and compare (installs TensorFlow, 2 GB).
 	tools/setup_environment.sh $(INTEROP) $(PYTHON)

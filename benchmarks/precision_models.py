@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from harness import MODELS, hash_bytes
 from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
-from litedelegates.quantize import PRECISIONS, fold_float16_weights, quantize, random_calibration
+from litedelegates.quantize import fold_float16_weights, quantize, random_calibration
 
 Inputs: TypeAlias = tuple[Any, ...]  # one array for each input of the model
 
+COMPARED = ("float16", "dynamic", "int8")
 CALIBRATION_COUNT = 64
 RANDOM_COUNT = 16
 DIGITS_PIXEL_MAX = 16  # models/train_digits.py
@@ -84,7 +85,7 @@ def make_variants(content: bytes, data: Data, folder: Path) -> list[Variant]:
     folder.mkdir(parents=True, exist_ok=True)
     base = make_base(content)
     variants = [base]
-    for precision in PRECISIONS:
+    for precision in COMPARED:
         path = folder / f"{precision}.tflite"
         try:
             made = quantize(content, precision, data.calibration if precision == "int8" else None)
@@ -108,7 +109,7 @@ def make_base(content: bytes) -> Variant:
 
     try:
         widened = fold_float16_weights(content)
-        check_float32(parse(widened), "int8")
+        check_float32(parse(widened))
     except (InvalidModelError, QuantizationError) as error:
         return Variant("as given", content, f"run as it is, because {error}")
     if widened != content:

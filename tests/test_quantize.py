@@ -6,8 +6,6 @@ import contextlib
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,88 +14,28 @@ from numpy.typing import NDArray
 
 pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from digits_model import DIGITS, MODELS, digits_data, edit, op_codes, run, types_of, without_record
 from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, QuantizationError
 from litedelegates.quantize import (
     PRECISIONS,
-    CalibrationError,
     fold_float16_weights,
     quantize,
-    random_calibration,
 )
 
-MODELS = Path(__file__).parent.parent / "models"
-DIGITS = MODELS / "digits.tflite"
 STATIC = ("int8", "int16x8")  # those that need calibration
 FLOAT32_ACCURACY = 0.99  # measured 0.9967 on 600 images; one image is 0.0017
 
 
 @pytest.fixture(scope="module")
 def digits() -> dict[str, NDArray[Any]]:
-    with np.load(MODELS / "digits_test.npz") as data:
-        return {
-            "images": (data["test_images"] / 16).astype(np.float32),
-            "labels": data["test_labels"],
-            "calibration": (data["calibration_images"] / 16).astype(np.float32)[:, np.newaxis],
-        }
+    return digits_data()
 
 
 @pytest.fixture(scope="module")
 def quantized(digits: dict[str, NDArray[Any]]) -> dict[str, bytes]:
     return {name: quantize(DIGITS, name, digits["calibration"] if name in STATIC else None) for name in PRECISIONS}
-
-
-def run(model: bytes, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits (N, 10) of ``images`` (N, 8, 8, 1), scaled to and from integers where the border has them."""
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
-    rows = []
-    for image in images:
-        value = image[np.newaxis]
-        if source["dtype"] != np.float32:
-            scale, zero = source["quantization"]
-            limits = np.iinfo(source["dtype"])
-            value = np.clip(np.round(value / scale) + zero, limits.min, limits.max).astype(source["dtype"])
-        interpreter.set_tensor(source["index"], value)
-        interpreter.invoke()
-        row = interpreter.get_tensor(sink["index"])
-        if sink["dtype"] != np.float32:
-            scale, zero = sink["quantization"]
-            row = (row.astype(np.float32) - zero) * scale
-        rows.append(row)
-    return np.concatenate(rows)
-
-
-def edit(model: bytes, change: Callable[[Any], None]) -> bytes:
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    change(tree)
-    builder = flatbuffers.Builder(len(model))
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def without_record(model: bytes) -> bytes:
-    """Return ``model`` without the record of its source, whose digest differs for files of the same content."""
-
-    def drop(tree: Any) -> None:
-        entry = next(entry for entry in tree.metadata if entry.name == b"litedelegates.recipe")
-        tree.metadata.remove(entry)
-        tree.buffers[entry.buffer].data = None
-
-    return edit(model, drop)
-
-
-def types_of(model: bytes) -> set[int]:
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    return {tensor.type for tensor in tree.subgraphs[0].tensors}
-
-
-def op_codes(model: bytes) -> list[int]:
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    return [tree.operatorCodes[op.opcodeIndex].builtinCode for op in tree.subgraphs[0].operators]
 
 
 # What comes out
@@ -146,28 +84,6 @@ def test_int8_border_takes_and_gives_int8_and_computes_the_same(
     np.testing.assert_allclose(run(inner, images), run(quantized["int8"], images), atol=1e-5)
 
 
-def test_more_calibration_samples_lower_the_error(digits: dict[str, NDArray[Any]]) -> None:
-    """litert-quantizer's moving average fails this: there the first sample decides the ranges."""
-    expected = run(DIGITS.read_bytes(), digits["images"])
-
-    def error(samples: int) -> float:
-        model = quantize(DIGITS, "int8", digits["calibration"][:samples])
-        return float(np.abs(run(model, digits["images"]) - expected).mean())
-
-    assert error(64) < 0.5 * error(1)
-
-
-def test_calibration_by_array_tuple_dict_and_generator_give_the_same_model(digits: dict[str, NDArray[Any]]) -> None:
-    arrays = list(digits["calibration"][:4])
-    models = {
-        quantize(DIGITS, "int8", arrays),
-        quantize(DIGITS, "int8", [(array,) for array in arrays]),
-        quantize(DIGITS, "int8", [{"image": array} for array in arrays]),
-        quantize(DIGITS, "int8", (array for array in arrays)),
-    }
-    assert len(models) == 1
-
-
 def test_path_string_and_bytes_give_the_same_model() -> None:
     assert quantize(str(DIGITS), "dynamic") == quantize(DIGITS, "dynamic") == quantize(DIGITS.read_bytes(), "dynamic")
 
@@ -176,14 +92,6 @@ def test_nothing_is_printed(digits: dict[str, NDArray[Any]], capsys: pytest.Capt
     quantize(DIGITS, "int8", digits["calibration"], num_threads=1)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
-
-
-def test_random_calibration_is_repeatable_and_makes_an_int8_model() -> None:
-    samples = random_calibration(DIGITS, samples=3, seed=5)
-    again = random_calibration(DIGITS, samples=3, seed=5)
-    assert [set(sample) for sample in samples] == [{"image"}] * 3
-    assert all(np.array_equal(a["image"], b["image"]) for a, b in zip(samples, again, strict=True))
-    assert schema.TensorType.INT8 in types_of(quantize(DIGITS, "int8", samples))
 
 
 # Files that litert-quantizer would misread
@@ -280,72 +188,6 @@ def test_unknown_border_and_zero_threads_are_refused(digits: dict[str, NDArray[A
 def test_options_a_precision_does_not_use_are_refused(digits: dict[str, NDArray[Any]]) -> None:
     with pytest.raises(OptionError, match="'float16' uses neither calibration nor border"):
         quantize(DIGITS, "float16", digits["calibration"])
-
-
-def image(value: float = 0.5, shape: tuple[int, ...] = (1, 8, 8, 1), dtype: Any = np.float32) -> NDArray[Any]:
-    varied = np.full(shape, value, dtype)
-    varied.flat[0] = 0.25
-    return varied
-
-
-@pytest.mark.parametrize(
-    ("calibration", "message"),
-    [
-        (None, r"'int8' needs calibration: .*'image' \(1, 8, 8, 1\) float32"),
-        ([], "calibration is empty"),
-        ((x for x in ()), "calibration is empty"),
-        ({"image": image()}, "calibration is one dict, .*put it in a list"),
-        ([image(), image(np.nan)], "sample 1 holds NaN: 63 of 64 values"),
-        ([image(np.inf)], "sample 0 holds infinity"),
-        ([image(shape=(8, 8, 1))], r"shape \(8, 8, 1\); input 'image' takes \(1, 8, 8, 1\): add the batch axis"),
-        ([image(shape=(1, 16, 16, 1))], r"shape \(1, 16, 16, 1\); input 'image' takes \(1, 8, 8, 1\)$"),
-        ([image(dtype=np.float64)], "float64; input 'image' takes float32"),
-        ([image(8, dtype=np.uint8)], "uint8; input 'image' takes float32"),
-        ([np.zeros((1, 8, 8, 1), np.float32)] * 3, "every value of input 'image' is 0 in all 3 calibration samples"),
-        ([(image(), image())], "sample 0 has 2 arrays; the model has 1 inputs"),
-        ([{"picture": image()}], r"keys \['picture'\]; the inputs are called \['image'\]"),
-        ([{"image": [[0.0]]}], "a list; it takes a numpy array"),
-    ],
-)
-def test_unusable_calibration_says_what_was_found(calibration: Any, message: str) -> None:
-    with pytest.raises(CalibrationError, match=message):
-        quantize(DIGITS, "int8", calibration)
-
-
-def two_input_model() -> bytes:
-    """Return left - right, both (1, 4) float32: no weights, and the order of the inputs matters."""
-
-    def reduce_to_subtraction(tree: Any) -> None:
-        graph = tree.subgraphs[0]
-        graph.tensors = [schema.TensorT() for _ in range(3)]
-        for tensor, name in zip(graph.tensors, ("left", "right", "difference"), strict=True):
-            tensor.shape, tensor.type, tensor.name, tensor.buffer = [1, 4], schema.TensorType.FLOAT32, name, 0
-        op = schema.OperatorT()
-        op.opcodeIndex, op.inputs, op.outputs = 0, [0, 1], [2]
-        op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SubOptions, schema.SubOptionsT()
-        graph.operators, graph.inputs, graph.outputs = [op], [0, 1], [2]
-        code = tree.operatorCodes[0]
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SUB
-        tree.signatureDefs, tree.metadata = None, None
-
-    return edit(DIGITS.read_bytes(), reduce_to_subtraction)
-
-
-def test_several_inputs_are_calibrated_by_order_and_by_name() -> None:
-    random = np.random.default_rng(0)
-    left, right = random.uniform(0, 1, (2, 1, 4)).astype(np.float32) * np.float32([[[1]], [[100]]])
-    by_order = quantize(two_input_model(), "int8", [(left, right)], border="int8")
-    assert by_order == quantize(two_input_model(), "int8", [{"right": right, "left": left}], border="int8")
-    details = Interpreter(model_content=by_order).get_input_details()
-    scales = {detail["name"]: detail["quantization"][0] for detail in details}
-    assert scales["right"] == pytest.approx(right.max() / 255, rel=1e-3)
-    assert scales["left"] == pytest.approx(left.max() / 255, rel=1e-3)
-
-
-def test_one_dead_input_among_several_is_named() -> None:
-    dead, alive = np.zeros((1, 4), np.float32), np.float32([[1, 2, 3, 4]])
-    with pytest.raises(CalibrationError, match="every value of input 'right' is 0 in all 2"):
-        quantize(two_input_model(), "int8", [(alive, dead)] * 2)
 
 
 @pytest.mark.parametrize("first", ["dynamic", "int8", "int16x8", "weight_only"])

@@ -79,7 +79,7 @@ def read_samples(
             "calibration='random': the ranges come from noise. Speed and placement can be measured with the result, "
             "but its outputs on real data can be far off; do not ship it",
             CalibrationWarning,
-            stacklevel=2,
+            stacklevel=5,  # the caller of quantize(), through dispatch and backend
         )
         given = random_samples(specs, RANDOM_SAMPLES)
     elif isinstance(calibration, str | os.PathLike):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Iterable, Mapping
@@ -115,6 +116,8 @@ def quantize_file(
         OSError: ``output`` cannot be written.
     """
     target = Path(output)
+    if not target.resolve().parent.is_dir():  # known before the hour of work, not after it
+        raise FileNotFoundError(errno.ENOENT, "the folder to write to does not exist", str(target.parent))
     request = make_request(precision, calibration, output=target, **keywords)
     done = run_backend(model, request)
     record = make_record(model, request, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from functools import partial
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from litedelegates.errors import OptionError, QuantizationError
 from litedelegates.quantize.calibration import CalibrationError, InputSpec, read_samples
 from litedelegates.quantize.litert_names import list_ops
+from litedelegates.quantize.litert_precision import OpReader
 from litedelegates.quantize.litert_record import put_record
-from litedelegates.quantize.model_file import Tree, parse, serialize
+from litedelegates.quantize.model_file import Tree, parse, serialize, shape_of
 from litedelegates.quantize.plan import describe
 from litedelegates.quantize.provenance import Quantized, Record, digest_source
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
-from litedelegates.quantize.verify import check_border, check_ops, check_something_to_do, check_values, count_weights
+from litedelegates.quantize.verify import check_border, check_ops, check_something_to_do, check_values
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -106,7 +108,9 @@ def quantize_keras(model: Any, request: Request) -> Quantized:
     judged = [op for op in list_ops(tree) if op.type not in ("QUANTIZE", "DEQUANTIZE")]
     wanted = {op.index: request.precision for op in judged}
     if request.precision == "dynamic":
-        wanted |= {op.index: FLOAT32 for op in judged if 0 < count_weights(tree, op) < FEWEST_DYNAMIC}
+        reader = OpReader(tree)
+        small = [op for op in judged if 0 < _count(reader.weights_of(op)) < FEWEST_DYNAMIC]
+        wanted |= {op.index: FLOAT32 for op in small}
     check_something_to_do(tree, judged, wanted)
     check_ops(tree, judged, wanted, set(), request)
     check_values(tree)
@@ -194,6 +198,10 @@ def _check_border_option(request: Request) -> None:
             f"border {request.border!r} does not go with precision {request.precision!r} in TensorFlow's converter: it "
             f"has {', '.join(borders)}"
         )
+
+
+def _count(weights: Any | None) -> int:
+    return 0 if weights is None else math.prod(shape_of(weights))
 
 
 def _is_mixed(request: Request) -> bool:

@@ -131,7 +131,11 @@ def load(path: Path) -> ObjectSource | SavedModelSource:
                 model = keras.models.load_model(str(path), compile=False)
             except Exception as error:  # ValueError, TypeError, OSError, KeyError: whatever the damage leads to
                 # Its layers make other variables when loaded from this format than they had.
-                fault = f". {TFMOT} cannot load its own layers from .keras: save as .h5" if '"QuantizeLayer"' in config else ""
+                fault = (
+                    f". {TFMOT} cannot load its own layers from .keras: save as .h5"
+                    if '"QuantizeLayer"' in config
+                    else ""
+                )
                 raise InvalidModelError(
                     f"{path}: Keras {keras.__version__} cannot load it: {type(error).__name__}: {shorten(error)}{fault}"
                 ) from error

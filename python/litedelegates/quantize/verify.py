@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from litedelegates.errors import OptionError, QuantizationError
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.model_file import Tree, is_quantized, name_some, op_name, tensor_data, text, type_name
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
+from litedelegates.quantize.model_file import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.plan import match
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 
-# Where each op that computes with stored weights keeps them.
-WEIGHT_INPUT = {
-    "BATCH_MATMUL": 1,
-    "CONV_2D": 1,
-    "CONV_3D": 1,
-    "CONV_3D_TRANSPOSE": 1,
-    "DEPTHWISE_CONV_2D": 1,
-    "EMBEDDING_LOOKUP": 1,
-    "FULLY_CONNECTED": 1,
-    "TRANSPOSE_CONV": 1,
-}
 # Ops that hand their values on unchanged, and so may take the type of their neighbours.
 PASS_THROUGH = {
     "BROADCAST_TO",
@@ -78,31 +67,32 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
     Raises:
         QuantizationError: There is nothing to quantize.
     """
+    reader = OpReader(tree)
     asked = [op for op in ops if wanted[op.index] != FLOAT32]
-    if not any(wanted[op.index] in STATIC_PRECISIONS or _weights_of(tree, op) for op in asked):
+    if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        raise QuantizationError(
-            f"{which} nothing to quantize: none of its ops stores weights for one of {', '.join(WEIGHT_INPUT)}"
-        )
+        raise QuantizationError(f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}")
 
 
 def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
     """Raise unless each op of ``tree`` has the precision that ``wanted`` says.
 
     An op with weights is judged by its weights and its activations, one without by its activations; an op that only
-    hands values on may have the type of its neighbours, unless the plan names it one by one (``named``).
+    hands values on may have the type of its neighbours, unless the plan names it one by one (``named``) or it is
+    float32 where integers were asked for.
 
     Raises:
         QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
             passes, as long as one is not.
         OptionError: A key of the plan means only ops for which its precision says nothing.
     """
+    reader = OpReader(tree)
     left, different, done = [], [], set()
     for op in ops:
-        asked, found = wanted[op.index], precision_of(tree, op)
+        asked, found = wanted[op.index], reader.precision_of(op)
         if asked == found != FLOAT32:
             done.add(op.index)
-        if _is_as_asked(tree, op, asked, found, op.index in named):
+        if _is_as_asked(reader, op, asked, found, op.index in named):
             continue
         if found == FLOAT32:
             left.append(op)
@@ -115,33 +105,11 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not do "
-            "them here; allow_float32_ops=True accepts a model of mixed precision"
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not "
+            f"do them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
+            "or accept it with allow_float32_ops=True"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
-
-
-def precision_of(tree: Tree, op: PlacedOp) -> str | None:
-    """Return the precision that ``op`` computes in, by its tensors; None where it computes with integers alone."""
-    touched = [op.graph.tensors[index] for index in [*op.operator.inputs, *op.operator.outputs] if index >= 0]
-    weights = _weights_of(tree, op)
-    direct = weights is not None and any(tensor is weights for tensor in touched)
-    computed = {type_name(tensor) for tensor in touched if tensor is not weights}
-    quantized = {type_name(tensor) for tensor in touched if is_quantized(tensor) and tensor is not weights}
-    if "FLOAT32" in computed:
-        stored = FLOAT32 if weights is None else type_name(weights)
-        if stored == "INT8":
-            return "dynamic" if direct else "weight_only"
-        return "float16" if stored == "FLOAT16" else FLOAT32
-    if "INT16" in quantized:
-        return "int16x8"
-    return "int8" if "INT8" in quantized else None
-
-
-def count_weights(tree: Tree, op: PlacedOp) -> int:
-    """Return how many weights ``op`` stores, 0 where it stores none."""
-    weights = _weights_of(tree, op)
-    return 0 if weights is None else int(np.prod(weights.shape))
 
 
 def check_values(tree: Tree) -> None:
@@ -184,13 +152,13 @@ def check_border(tree: Tree, border: str) -> None:
                 raise QuantizationError(f"asked for border={border!r}, but {role} {text(tensor.name)!r} is {found}")
 
 
-def _is_as_asked(tree: Tree, op: PlacedOp, asked: str, found: str | None, named: bool) -> bool:
+def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, named: bool) -> bool:
     if found is None or found == asked:
         return True
     if op.type in PASS_THROUGH and not named:
-        return True
+        return not (found == FLOAT32 and asked in STATIC_PRECISIONS)
     # Precisions of weights say nothing of an op that stores none: it computes in float32, as it should.
-    return found == FLOAT32 and asked not in STATIC_PRECISIONS and _weights_of(tree, op) is None
+    return found == FLOAT32 and asked not in STATIC_PRECISIONS and reader.weights_of(op) is None
 
 
 def _check_keys(
@@ -205,18 +173,3 @@ def _check_keys(
                 f"plan key {key!r} asks for {precision}, which changes nothing here: {shown} "
                 + ("computes no real numbers" if precision in STATIC_PRECISIONS else "stores no weights")
             )
-
-
-def _weights_of(tree: Tree, op: PlacedOp) -> Any | None:
-    """Return the tensor that stores the weights of ``op``, seen through a DEQUANTIZE; None where it stores none."""
-    position = WEIGHT_INPUT.get(op.type)
-    inputs = op.operator.inputs
-    if position is None or position >= len(inputs) or inputs[position] < 0:
-        return None
-    index = inputs[position]
-    for producer in op.graph.operators:
-        if index in producer.outputs and op_name(tree, producer) == "DEQUANTIZE":
-            index = producer.inputs[0]
-            break
-    tensor = op.graph.tensors[index]
-    return None if tensor_data(tree, tensor) is None else tensor
