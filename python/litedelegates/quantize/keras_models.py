@@ -193,8 +193,8 @@ def _import(name: str, reason: str, extra: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError(
-            f"{reason}, and {name.split('.')[0]} cannot be imported ({error}): pip install 'litedelegates[{extra}]', or "
-            "set LITEDELEGATES_TENSORFLOW_PYTHON to the Python of an environment that has it"
+            f"{reason}, and {name.split('.')[0]} cannot be imported ({error}): pip install 'litedelegates[{extra}]', "
+            "or set LITEDELEGATES_TENSORFLOW_PYTHON to the Python of an environment that has it"
         ) from error
 
 
