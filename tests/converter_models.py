@@ -21,9 +21,7 @@ def train(network: Any, epochs: int) -> Any:
     """Return ``network`` trained ``epochs`` times over the first images."""
     library = keras if isinstance(network, keras.Model) else tf_keras
     data = digits_data()
-    network.compile(
-        library.optimizers.Adam(3e-3), library.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    network.compile(library.optimizers.Adam(3e-3), library.losses.SparseCategoricalCrossentropy(from_logits=True))
     network.fit(data["images"][:TRAINING], data["labels"][:TRAINING], epochs=epochs, batch_size=32, verbose=0)
     return network
 

@@ -25,7 +25,17 @@ from litedelegates.quantize import CalibrationError, quantize, quantize_file, re
 
 PRECISIONS = ("float16", "dynamic", "int8", "int16x8", "weight_only")
 STATIC = ("int8", "int16x8")
-FORMS = ("object", "keras", "h5", "export", "saved", "tf_keras object", "tf_keras keras", "tf_keras h5", "tf_keras saved")
+FORMS = (
+    "object",
+    "keras",
+    "h5",
+    "export",
+    "saved",
+    "tf_keras object",
+    "tf_keras keras",
+    "tf_keras h5",
+    "tf_keras saved",
+)
 
 
 @pytest.fixture(scope="module")

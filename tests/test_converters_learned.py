@@ -56,7 +56,7 @@ def weights_of(model: bytes, shape: tuple[int, ...]) -> tuple[NDArray[np.float32
 def activations_of(model: bytes) -> set[tuple[float, int]]:
     """Return scale and zero point of everything in ``model`` that is computed as int8."""
     return {
-        (round(float(t.quantization.scale[0]), 7), int(t.quantization.zeroPoint[0]))
+        (round(float(t.quantization.scale[0]), 9), int(t.quantization.zeroPoint[0]))
         for t in tensors_of(model)
         if t.type == schema.TensorType.INT8 and t.data is None
     }
@@ -149,7 +149,7 @@ def test_weights_before_a_batch_normalization_keep_their_few_integers(qkeras_net
 def test_activations_in_the_file_have_the_learned_step_and_end(qkeras_network: Any, calibration: Any) -> None:
     found = activations_of(quantize(qkeras_network, "int8", calibration))
     for step, high in ((1 / 256, 255 / 256), (0.25, 3.75), (0.125, 3.875), (0.0625, 3.9375)):
-        assert (step, round(127 - high / step)) in {(scale, zero) for scale, zero in found}
+        assert (step, round(127 - high / step)) in found
 
 
 def test_qkeras_model_runs_as_it_trained(qkeras_network: Any, calibration: Any) -> None:
@@ -208,7 +208,11 @@ def test_quantizers_that_8_bits_cannot_say_are_named() -> None:
     from qkeras import QActivation
 
     image = keras.Input((8,))
-    for quantizer in ("quantized_tanh(4)", "quantized_relu(4, 0, negative_slope=0.25)", "quantized_bits(12, 2, alpha=1)"):
+    for quantizer in (
+        "quantized_tanh(4)",
+        "quantized_relu(4, 0, negative_slope=0.25)",
+        "quantized_bits(12, 2, alpha=1)",
+    ):
         network = keras.Model(image, QActivation(quantizer, name="odd")(image))
         with pytest.raises(UnsupportedError, match="'odd'"):
             quantize(network, "int8")
@@ -222,13 +226,13 @@ def test_steps_are_found_whatever_made_them() -> None:
     assert find_step(np.random.default_rng(0).normal(size=50)) is None
     channels = np.array([[0.5, 0.3], [1.0, 0.7]])
     np.testing.assert_allclose(find_steps(channels), [0.1, 0.1], rtol=1e-6)
-    np.testing.assert_allclose(find_steps(np.array([[1.0, 0.0317], [100.0, 3.13]])), [1.0, 0.0317], rtol=0.02)
+    np.testing.assert_allclose(find_steps(np.array([[1.0, 0.03], [100.0, 3.0]])), [1.0, 0.03])
 
 
 def test_grids_are_those_that_the_quantizers_make() -> None:
     from qkeras import quantized_bits, quantized_relu
 
-    values = np.linspace(-20, 20, 4001, dtype=np.float32)
+    values = np.arange(-20, 20, 1 / 512, dtype=np.float32)
     for quantizer in (quantized_relu(4, 2), quantized_relu(8), quantized_bits(5, 1, alpha=1), quantized_bits(8, 3, 0)):
         grid = activation_grid(quantizer)
         assert grid is not None
