@@ -8,6 +8,7 @@ BENCH := .cache/venv/bench
 TEST := .cache/venv/test
 OLDEST := .cache/venv/oldest
 INTEROP := .cache/venv/interop
+CONVERTERS := .cache/venv/converters
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
 export PIP_NO_INPUT := 1
@@ -27,7 +28,7 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop lint format stub wheel sanitize clean tidy
+.PHONY: help bench test oldest interop converters lint format stub wheel sanitize clean tidy
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -49,6 +50,9 @@ interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and co
 	tools/setup_environment.sh $(INTEROP) $(PYTHON)
 	$(INTEROP)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'tensorflow-cpu==2.21.*'
 	$(INTEROP)/bin/python tools/check_other_interpreters.py tensorflow
+
+converters: $(CONVERTERS)/installed ## Quantize Keras, SavedModel, QKeras and tfmot models (installs TensorFlow, 2 GB).
+	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py $(ARGS)
 
 lint: $(TEST)/installed ## Check style, types, imports and the stub.
 	$(TEST)/bin/ruff check .
@@ -98,6 +102,22 @@ $(OLDEST)/installed: $(TEST)/installed
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
 	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
 	  pytest ml_dtypes flatbuffers
+	@touch $@
+
+# qkeras-v3 and tf_keras ask for tensorflow by that name, which would bring a second copy: they come without what they
+# ask for, and what of it they really import is named here.
+CONVERTERS_REQUIRES := 'tensorflow-cpu==2.21.*' 'tensorflow-model-optimization==0.8.*' networkx pyparsing scikit-learn
+$(CONVERTERS)/tools: Makefile tools/setup_environment.sh
+	tools/setup_environment.sh $(CONVERTERS) $(PYTHON)
+	$(CONVERTERS)/bin/python -m pip install --quiet $(CONVERTERS_REQUIRES) 'litert-quantizer==0.11.*' pytest
+	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps 'tf_keras==2.21.*' 'qkeras-v3==1.2.*'
+	@touch $@
+
+$(CONVERTERS)/installed: $(TEST)/installed $(CONVERTERS)/tools
+	rm -rf build/converters
+	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
+	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/converters .
+	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps --force-reinstall build/converters/*.whl
 	@touch $@
 
 $(TEST)/tools: pyproject.toml tools/setup_environment.sh

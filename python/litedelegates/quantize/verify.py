@@ -37,7 +37,7 @@ PASS_THROUGH = {
     "TRANSPOSE",
     "UNPACK",
 }
-BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "int16": "INT16"}
+BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16"}
 
 
 def check_float32(tree: Tree) -> None:
@@ -105,8 +105,8 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not "
-            f"quantize them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not "
+            f"do them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
             "or accept it with allow_float32_ops=True"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
