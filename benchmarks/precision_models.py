@@ -104,7 +104,7 @@ def make_variants(content: bytes, data: Data, folder: Path) -> list[Variant]:
 
 def make_base(content: bytes) -> Variant:
     """Return the model to compare with: float32, or as given where it is quantized already."""
-    from litedelegates.quantize.model_file import parse
+    from litedelegates.graph.tflite.tree import parse
     from litedelegates.quantize.verify import check_float32
 
     try:

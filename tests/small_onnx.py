@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from litedelegates.quantize.model_file import op_name, parse, read_bytes, tensor_data, text
+from litedelegates.graph.tflite.tree import op_name, parse, read_bytes, tensor_data, text
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 

@@ -123,7 +123,9 @@ def scores_by_pixel() -> bytes:
     weights = graph.constant("weights", np.ones((3, 1, 1, 2), np.float32))
     bias = graph.constant("bias", np.zeros(3, np.float32))
     inputs = [graph.input("image", (1, 2, 2, 2)), weights, bias]
-    graph.op(Op.CONV_2D, inputs, [graph.output("scores", (1, 2, 2, 3))], schema.Conv2DOptionsT())
+    options = schema.Conv2DOptionsT()
+    options.strideH = options.strideW = 1
+    graph.op(Op.CONV_2D, inputs, [graph.output("scores", (1, 2, 2, 3))], options)
     return model.to_bytes()
 
 

@@ -37,7 +37,7 @@ def find_model(real_models: dict[str, Path]) -> Callable[[str], bytes]:
     return find
 
 
-MODELS = [*downloads.NAMES, *(f"digits_{precision}" for precision in ("float32", *PRECISIONS))]
+MODELS = [*downloads.FACES.models, *(f"digits_{precision}" for precision in ("float32", *PRECISIONS))]
 
 
 @pytest.mark.parametrize("name", MODELS)

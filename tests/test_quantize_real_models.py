@@ -12,9 +12,9 @@ pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'li
 
 from ai_edge_litert.interpreter import Interpreter
 from litedelegates.errors import QuantizationError
+from litedelegates.graph.tflite.tree import parse
 from litedelegates.quantize import PRECISIONS, fold_float16_weights, quantize, random_calibration, read_record
 from litedelegates.quantize.litert_names import list_ops
-from litedelegates.quantize.model_file import parse
 from litedelegates.quantize.request import PLAN_PRECISIONS
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D")

@@ -47,8 +47,6 @@ FLOORS = (
     "cli",
     "__main__",
 )
-# Quantizing works on files alone, so that it can be done where no runtime is.
-FORBIDDEN = {("quantize", "_core"): "quantize works without the native core"}
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,6 @@ def check(file: Path) -> Iterator[str]:
         elif FLOORS.index(target) > FLOORS.index(floor):
             shown_target = "the package itself" if target == FACE else target
             yield f"{where}: {floor} imports {shown_target}, which is above it"
-        elif (floor, target) in FORBIDDEN:
-            yield f"{where}: {floor} imports {target}, but {FORBIDDEN[floor, target]}"
 
 
 def floor_of(file: Path) -> str:

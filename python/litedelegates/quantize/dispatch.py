@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
 from litedelegates.files import write_whole
+from litedelegates.graph.tflite.tree import IDENTIFIER
 from litedelegates.quantize.calibration import Calibration
-from litedelegates.quantize.model_file import IDENTIFIER
 from litedelegates.quantize.provenance import Quantized, Record, digest_samples, digest_source, versions_of
 from litedelegates.quantize.request import FLOAT32, Key, Request, make_request
 

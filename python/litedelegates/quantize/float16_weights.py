@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.quantize.model_file import ModelSource, Tree, op_name, parse, read_bytes, serialize, tensor_data
+from litedelegates.graph.tflite.tree import ModelSource, Tree, op_name, parse, read_bytes, serialize, tensor_data
 
 
 def fold_float16_weights(model: ModelSource) -> bytes:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.graph.tflite.tree import Tree, parse, serialize, shape_of
 from litedelegates.quantize.calibration import CalibrationError, InputSpec, read_samples
 from litedelegates.quantize.litert_names import list_ops
 from litedelegates.quantize.litert_precision import OpReader
 from litedelegates.quantize.litert_record import put_record
-from litedelegates.quantize.model_file import Tree, parse, serialize, shape_of
 from litedelegates.quantize.plan import describe
 from litedelegates.quantize.provenance import Quantized, Record, digest_source
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request

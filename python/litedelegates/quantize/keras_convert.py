@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from litedelegates.errors import MissingExtraError, QuantizationError
-from litedelegates.quantize.model_file import op_name, parse
+from litedelegates.graph.tflite.tree import op_name, parse
 
 EXTRA = "pip install 'litedelegates[keras]'"
 VARIABLE_OPS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, serialize, text
 from litedelegates.quantize.calibration import read_samples
 from litedelegates.quantize.float16_weights import fold_in_tree
 from litedelegates.quantize.litert_inputs import read_input_specs
 from litedelegates.quantize.litert_names import list_ops, rename_safely, restore_names
 from litedelegates.quantize.litert_recipe import run_quantizer
 from litedelegates.quantize.litert_record import put_record
-from litedelegates.quantize.model_file import ModelSource, Tree, parse, read_bytes, repair, serialize, text
 from litedelegates.quantize.plan import describe, named_ops, resolve
 from litedelegates.quantize.provenance import Quantized, Record
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request

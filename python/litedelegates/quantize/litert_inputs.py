@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
+from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, shape_of, text, type_name
 from litedelegates.quantize.calibration import InputSpec, random_samples
-from litedelegates.quantize.model_file import ModelSource, Tree, parse, read_bytes, repair, shape_of, text, type_name
 
 
 def read_input_specs(tree: Tree) -> list[InputSpec]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from litedelegates.quantize.model_file import Tree, op_name, text
+from litedelegates.graph.tflite.tree import Tree, op_name, text
 from litedelegates.quantize.plan import Op
 
 _SAFE_NAME = re.compile(r"\w+/(\d+)/(.*)", re.DOTALL)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from litedelegates.graph.tflite.tree import Tree, is_quantized, op_name, tensor_data, type_name
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.model_file import Tree, is_quantized, op_name, tensor_data, type_name
 from litedelegates.quantize.request import FLOAT32
 
 # Where each op that computes with stored weights keeps them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from litedelegates.quantize.model_file import ModelSource, Tree, parse, read_bytes, serialize, text
+from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, serialize, text
 from litedelegates.quantize.provenance import RECORD_NAME, Record
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
-from litedelegates.quantize.model_file import name_some
+from litedelegates.graph.tflite.tree import name_some
 
 if TYPE_CHECKING:
     import onnx

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.errors import OptionError, QuantizationError
-from litedelegates.quantize.model_file import name_some
+from litedelegates.graph.tflite.tree import name_some
 from litedelegates.quantize.onnx_dynamic import MATMUL_SUFFIX
 from litedelegates.quantize.onnx_graph import GraphIndex
 from litedelegates.quantize.plan import Op

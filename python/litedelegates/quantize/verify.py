@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.graph.tflite.tree import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
 from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
-from litedelegates.quantize.model_file import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.plan import match
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 

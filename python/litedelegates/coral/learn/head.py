@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.errors import MissingExtraError, UnsupportedError
-from litedelegates.quantize.model_file import op_name, parse, read_bytes, serialize, shape_of, tensor_data, type_name
+from litedelegates.graph.tflite.tree import op_name, parse, read_bytes, serialize, shape_of, tensor_data, type_name
 
 if TYPE_CHECKING:
-    from litedelegates.quantize.model_file import ModelSource
+    from litedelegates.graph.tflite.tree import ModelSource
 
 Array = np.ndarray[Any, Any]
 

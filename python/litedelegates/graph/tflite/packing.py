@@ -7,6 +7,7 @@ from where they are. So a model is written without being in memory twice, and th
 
 from __future__ import annotations
 
+import copy
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ def pack(model: Any, contents: Sequence[memoryview]) -> Iterator[bytes | memoryv
     """Yield the content of a ``.tflite``.
 
     Args:
-        model: The schema's ModelT; its buffers are made here.
+        model: The schema's ModelT; its buffers are made here from ``contents``.
         contents: The bytes of each buffer, by index; the first is empty, which is what the format asks for.
 
     Raises:
@@ -34,6 +35,7 @@ def pack(model: Any, contents: Sequence[memoryview]) -> Iterator[bytes | memoryv
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
+    model = copy.copy(model)
     model.buffers = []
     for content in contents:
         buffer = schema.BufferT()

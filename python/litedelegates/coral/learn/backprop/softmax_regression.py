@@ -10,7 +10,7 @@ import numpy as np
 from litedelegates.coral.learn.head import EditedModel
 
 if TYPE_CHECKING:
-    from litedelegates.quantize.model_file import ModelSource
+    from litedelegates.graph.tflite.tree import ModelSource
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ from litedelegates.coral.learn.head import EditedModel
 from litedelegates.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from litedelegates.quantize.model_file import ModelSource
+    from litedelegates.graph.tflite.tree import ModelSource
 
 Array = np.ndarray[Any, Any]
 

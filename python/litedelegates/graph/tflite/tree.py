@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import InvalidModelError
+from litedelegates.graph.tflite.packing import pack
+from litedelegates.model import Model
 
 ModelSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 Tree: TypeAlias = Any  # schema_py_generated.ModelT; the generated module carries no types
@@ -43,10 +45,11 @@ def parse(content: bytes) -> Tree:
     Data behind the flatbuffer (how litert-quantizer writes models over 256 kB) is taken in.
 
     Raises:
-        InvalidModelError: The flatbuffer is cut off or damaged.
+        InvalidModelError: The model is cut off or damaged, or is none that can be run.
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    Model.load(content)  # the schema's Python classes believe every length and offset that they read
     try:
         tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         _take_in_outside_data(tree, content)
@@ -55,7 +58,7 @@ def parse(content: bytes) -> Tree:
             tensor_data(tree, tensor)
     except InvalidModelError:
         raise
-    except Exception as error:  # flatbuffers has no verifier in Python: damage surfaces as whatever reads past the end
+    except Exception as error:  # what the verification lets through surfaces as whatever reads past the end
         raise InvalidModelError(
             f"the TFLite model is cut off or damaged: reading its {len(content)} bytes failed with {error!r}"
         ) from error
@@ -66,23 +69,11 @@ def serialize(tree: Tree) -> bytes:
     """Return ``tree`` as the bytes of a ``.tflite`` file.
 
     Raises:
-        InvalidModelError: It would be larger than the 2 GB a flatbuffer can hold.
+        InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
     """
-    import flatbuffers
-
-    class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
-        # The schema asks for constants at multiples of 16 bytes (force_align); the Python generator leaves that out.
-        def CreateNumpyVector(self, x: NDArray[Any]) -> int:
-            if x.dtype == np.uint8:
-                self.Prep(16, x.size)
-            return int(super().CreateNumpyVector(x))
-
-    builder = AlignedBuilder(1 << 20)
-    try:
-        builder.Finish(tree.Pack(builder), IDENTIFIER)
-    except flatbuffers.builder.BuilderSizeError as error:
-        raise InvalidModelError("the model is larger than the 2 GB a flatbuffer can hold") from error
-    return bytes(builder.Output())
+    empty = np.zeros(0, np.uint8)
+    stored = [empty if buffer.data is None else np.asarray(buffer.data, np.uint8) for buffer in tree.buffers]
+    return b"".join(pack(tree, [data.data for data in stored]))
 
 
 def repair(tree: Tree) -> None:
