@@ -176,7 +176,7 @@ def make_table(costs: list[Cost]) -> str:
         ]
         for cost in costs
     ]
-    return format_table(["from", "to", "s", "peak MB", "MB", ""], rows, left=(0, 1, 5))
+    return format_table(["from", "to", "s", "peak MB", "MB", "note"], rows, left=(0, 1, 5))
 
 
 def main() -> int:
