@@ -278,7 +278,7 @@ def test_tensor_whose_bytes_do_not_fill_its_shape_is_refused() -> None:
         weights = next(t for t in tree.subgraphs[0].tensors if t.name == b"logits/weights")
         tree.buffers[weights.buffer].data = tree.buffers[weights.buffer].data[:-4]
 
-    with pytest.raises(InvalidModelError, match=r"needs 1280 bytes for its shape \[10, 32\] of FLOAT32, but .* has 1276"):
+    with pytest.raises(InvalidModelError, match=r"needs 1280 bytes for its shape .* but its buffer .* has 1276"):
         quantize(edit(DIGITS.read_bytes(), shrink), "dynamic")
 
 
