@@ -13,6 +13,7 @@ pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'li
 from ai_edge_litert import schema_py_generated as schema
 from digits_model import DIGITS, accuracy, digits_data, edit, run
 from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.graph import cut
 from litedelegates.quantize import PRECISIONS, quantize, read_record
 from litedelegates.quantize.plan import Op, resolve
 from litedelegates.quantize.request import PLAN_PRECISIONS, make_request
@@ -277,3 +278,8 @@ def test_plan_without_ranges_needs_no_calibration_and_one_with_them_does(calibra
     assert asked(quantize(DIGITS, plan={"CONV_2D": "dynamic", "FULLY_CONNECTED": "float16"}))["float16"] == [13, 14]
     with pytest.raises(QuantizationError, match="precision 'int16x8' needs calibration"):
         quantize(DIGITS, "dynamic", plan={"logits": "int16x8"})
+
+
+def test_a_part_of_a_model_is_quantized_like_any_model() -> None:
+    part = cut(DIGITS, at=9)[1]
+    assert quantize(part, "dynamic") == quantize(part.to_bytes(), "dynamic")

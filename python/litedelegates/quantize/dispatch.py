@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
 from litedelegates.files import write_whole
+from litedelegates.graph import Graph
 from litedelegates.graph.tflite.tree import IDENTIFIER
 from litedelegates.quantize.calibration import Calibration
 from litedelegates.quantize.provenance import Quantized, Record, digest_samples, digest_source, versions_of
@@ -51,7 +52,7 @@ def quantize(
 
     Args:
         model: Path of a ``.tflite``, ``.onnx``, ``.keras``, ``.h5`` or SavedModel folder; bytes of a ``.tflite`` or
-            ``.onnx``; a Keras model; an ``onnx.ModelProto``.
+            ``.onnx``; a Keras model; an ``onnx.ModelProto``; a `Graph`, such as a part of a model.
         precision: One of ``PRECISIONS``; may be left out where ``plan`` says it for some ops.
         calibration: For ``int8`` and ``int16x8``: an iterable of samples, each an array (one input), a tuple or list
             in input order, or a dict by input name, batch axis included; one array stacked along its first axis; the
@@ -81,6 +82,7 @@ def quantize(
         MissingExtraError: The library for this kind of model is not installed.
         OSError: The path cannot be read.
     """
+    model = _written(model)
     request = make_request(
         precision,
         calibration,
@@ -115,7 +117,7 @@ def quantize_file(
     Raises:
         OSError: ``output`` cannot be written.
     """
-    target = Path(output)
+    model, target = _written(model), Path(output)
     if not target.resolve().parent.is_dir():  # known before the hour of work, not after it
         raise FileNotFoundError(errno.ENOENT, "the folder to write to does not exist", str(target.parent))
     request = make_request(precision, calibration, output=target, **keywords)
@@ -202,6 +204,10 @@ def make_record(model: Any, request: Request, done: Quantized) -> Record:
         len(done.samples),
         versions_of(("litedelegates", *done.libraries, "numpy")),
     )
+
+
+def _written(model: Any) -> Any:
+    return model.to_bytes() if isinstance(model, Graph) else model
 
 
 def _kind_of_bytes(start: bytes, suffix: str) -> Kind:
