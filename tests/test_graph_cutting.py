@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-from litedelegates import Interpreter
-from litedelegates.graph import CutError, Graph, cut, expose, extract, layers, load
+from litedelegates import Interpreter, InvalidModelError
+from litedelegates.graph import CutError, Graph, cut, expose, extract, join, layers, load
 from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 from small_models_case import Case
 from test_graph import DIGITS, skipping
@@ -305,3 +305,24 @@ def test_a_part_may_take_the_place_of_the_file_that_it_comes_from(tmp_path: Path
     first, second = cut(graph, at=7)
     first.save(target)
     assert_same(run(DIGITS.read_bytes(), feed), run_parts([load(target), second], feed))
+
+
+@pytest.mark.parametrize("name", ["digits", "converting", "counter", "while_loop", "int4_weights"])
+def test_a_damaged_model_is_refused_or_cut_and_never_anything_else(name: str):
+    content = {"digits": DIGITS.read_bytes(), "converting": converting()}.get(name) or small_models.CASES[name].build()
+    rng = np.random.default_rng(0)
+    tables = max(0, len(content) - 6000)  # the constants are in front and say nothing of the structure
+    outcomes = set()
+    for _ in range(60):
+        damaged = bytearray(content)
+        for place in rng.integers(tables, len(content), rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        try:
+            graph = load(bytes(damaged))
+            for place in graph.cuts[:3]:
+                if place.refusal is None:
+                    load(join(cut(graph, at=place.position)).to_bytes())
+            outcomes.add("cut")
+        except (InvalidModelError, CutError):
+            outcomes.add("refused")
+    assert outcomes == {"cut", "refused"}
