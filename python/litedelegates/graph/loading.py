@@ -47,5 +47,5 @@ def _is_onnx(model: Any) -> bool:
         # The first field of a ModelProto is its ir_version.
         return bytes(model[4:8]) != b"TFL3" and bytes(model[:1]) == b"\x08"
     if isinstance(model, str | os.PathLike):
-        return os.fspath(model).lower().endswith(".onnx")
+        return os.fspath(model).lower().endswith((".onnx", ".ort"))  # which is told apart when it is read
     return type(model).__name__ == "ModelProto"
