@@ -1,5 +1,12 @@
 // Every run that was kept: the shape of the times, and their course over the rounds.
 
+let relativeTimes = true;
+
+function timesSwitch() {
+  return el("div", { class: "switch", role: "group", "aria-label": "Scale of the distributions" }, [[true, "Against its own median"], [false, "In time"]].map(([value, text]) =>
+    el("button", { type: "button", class: "chip", "data-times": value, "aria-pressed": String(value === relativeTimes), onclick: () => { relativeTimes = value; render(`[data-times="${value}"]`); } }, text)));
+}
+
 function distributions(model, cells) {
   const ordered = cells.filter((cell) => measured(cell) && cell.histogram).sort((a, b) => a.median_us - b.median_us);
   if (!ordered.length) return null;
@@ -13,12 +20,12 @@ function distributions(model, cells) {
 
 function drawDistributions(width, cells) {
   const layout = rowLayout(width, cells, 40, 84), top = 8, bottom = top + cells.length * layout.row;
-  const ends = cells.flatMap(({ histogram: h }) => [h.edges_us[0], h.edges_us[h.edges_us.length - 1]]);
-  const x = logScale(...spread(ends, 0.02), layout.left, layout.right);
-  const unit = unitFor(Math.min(...ends)), svg = sv("svg");
-  xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((layout.right - layout.left) / 62)), text: (value) => digits(value / unit.size, 2), title: `latency of a run in ${unit.name} (logarithmic): upload, run and read-back`, from: layout.left, to: layout.right });
+  const per = (cell) => (relativeTimes ? cell.median_us : 1);
+  const ends = cells.flatMap((cell) => { const { edges_us: edges } = cell.histogram; return [edges[0] / per(cell), edges[edges.length - 1] / per(cell)]; });
+  const scale = logScale(...spread(ends, 0.02), layout.left, layout.right), unit = axisUnit(ends), svg = sv("svg");
+  xAxis(svg, scale, { top, bottom, most: Math.max(3, Math.floor((layout.right - layout.left) / 62)), text: (value) => (relativeTimes ? `${tick(value)}×` : tick(value / unit.size)), title: relativeTimes ? "latency of a run over the median (logarithmic)" : `latency of a run in ${unit.name} (logarithmic)`, from: layout.left, to: layout.right });
   cells.forEach((cell, i) => {
-    const y = top + i * layout.row, floor = y + layout.row - 7, hue = colour(cell.delegate), { edges_us: edges, counts } = cell.histogram;
+    const x = (us) => scale(us / per(cell)), y = top + i * layout.row, floor = y + layout.row - 7, hue = colour(cell.delegate), { edges_us: edges, counts } = cell.histogram;
     const high = Math.max(...counts), tall = 30, points = counts.map((count, k) => `L${x(edges[k])},${floor - (count / high) * tall}L${x(edges[k + 1])},${floor - (count / high) * tall}`).join("");
     const span = cell.interval_us && sv("line", { class: `s${hue}`, "stroke-width": 4, x1: x(cell.interval_us[0]), x2: Math.max(x(cell.interval_us[1]), x(cell.interval_us[0]) + 1), y1: floor + 2, y2: floor + 2 });
     svg.append(mark(cell, {}, layout.hit(y), layout.name(cell, y),

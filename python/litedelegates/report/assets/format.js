@@ -16,6 +16,10 @@ function unitFor(us) {
   return { size: size || 1e-3, name };
 }
 
+// The ends of an axis may be far apart: its unit is that of the middle.
+const axisUnit = (values) => unitFor(Math.sqrt(Math.min(...values) * Math.max(...values)));
+const tick = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
+
 function time(us) {
   if (us === null || us === undefined) return "–";
   const unit = unitFor(Math.abs(us));

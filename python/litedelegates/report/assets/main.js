@@ -3,7 +3,7 @@
 const CHARTS = [
   { id: "speed", title: "Speed-up", about: "How many times as fast as the reference, over rounds in which both ran. The whisker is the 95 % interval; a pale, dashed bar shows no difference.", draw: speedUps },
   { id: "trade", title: "Latency against quality", about: "Nothing on the dashed line is beaten by another configuration in both respects.", draw: tradeOff, before: measureSwitch, shapes: true, pair: true },
-  { id: "times", title: "Distributions", about: "Every run that was kept. The line is the median, the bar below it its 95 % interval.", draw: distributions },
+  { id: "times", title: "Distributions", about: "Every run that was kept. The line is the median, the bar below it its 95 % interval.", draw: distributions, before: timesSwitch },
   { id: "placement", title: "Placement", about: "Who ran which op, read from the execution plan.", draw: placements, ownLegend: true },
 ];
 
@@ -23,7 +23,7 @@ function render(focus) {
   clear();
   const cells = shownCells();
   body.replaceChildren(...CHARTS.map((chart) => chartSection(chart, cells)).filter(Boolean),
-    el("section", { id: "results", "aria-labelledby": "results-title" }, el("h2", { id: "results-title" }, "All results"),
+    el("section", { id: "results", "aria-labelledby": "results-title" }, el("h2", { id: "results-title" }, "Results"),
       el("p", { class: "about" }, "Choose a name for everything that is known about it, a heading to sort."),
       cells.length ? resultsTable(cells) : el("p", { class: "empty" }, "No configuration fits these filters.")));
   for (const node of body.querySelectorAll("figure")) node.start();
@@ -36,14 +36,22 @@ function chips([name, title]) {
   const values = [...new Set(study.cells.map((cell) => cell[name]))];
   if (values.length < 2) return null;
   return el("fieldset", {}, el("legend", {}, title), values.map((value) => el("button", {
-    type: "button", class: "chip", "aria-pressed": "false", "data-filter": name, title: String(value), onclick: (event) => {
+    type: "button", class: "chip", "aria-pressed": "false", "data-filter": name, title: String(value), onclick: () => {
       const set = filters[name], on = !set.has(value);
+      if (name === "model") set.clear();  // one model at a time: charts of several are long
       if (on) set.add(value);
       else set.delete(value);
-      event.currentTarget.setAttribute("aria-pressed", String(on));
-      render();
+      applyFilters();
     },
   }, value)));
+}
+
+function applyFilters() {
+  for (const chip of document.querySelectorAll(".chip[data-filter]")) {
+    const pressed = [...filters[chip.dataset.filter]].some((value) => String(value) === chip.title);
+    chip.setAttribute("aria-pressed", String(pressed));
+  }
+  render();
 }
 
 function toolbar() {
@@ -51,8 +59,7 @@ function toolbar() {
   const reset = el("button", { type: "button", class: "quiet", onclick: () => {
     search.value = filters.text = "";
     FIELDS.forEach(([name]) => filters[name].clear());
-    for (const chip of document.querySelectorAll(".chip[data-filter]")) chip.setAttribute("aria-pressed", "false");
-    render();
+    applyFilters();
   } }, "Show all");
   return el("div", { class: "toolbar", role: "search", "aria-label": "Filters" }, search, FIELDS.map(chips), reset, el("span", { class: "count", "aria-hidden": "true" }));
 }
@@ -81,4 +88,5 @@ document.getElementById("main").append(overview(), toolbar(), body, provenance()
 startTheme();
 listenToMarks();
 listenToDialog();
-render();
+if (study.models.length > 1) filters.model.add(study.models[0].name);
+applyFilters();

@@ -20,7 +20,14 @@ function card(model) {
   return el("article", { class: "card", "data-key": best.key }, el("h3", {}, model.name),
     el("p", { class: "choice" }, el("button", { type: "button", class: "link", onclick: () => openDetail(best) }, best.label)),
     el("dl", { class: "figures" }, figures.map(([name, text, more]) => el("div", {}, el("dt", {}, name), el("dd", {}, text, more && el("small", {}, more))))),
-    el("p", { class: "why" }, model.why));
+    el("p", { class: "why" }, model.why),
+    study.models.length > 1 ? el("p", { class: "more" }, el("button", { type: "button", class: "link", "data-show": model.key, onclick: () => showModel(model) }, "See its charts")) : null);
+}
+
+function showModel(model) {
+  filters.model = new Set([model.name]);
+  applyFilters();
+  document.querySelector(".toolbar").scrollIntoView();
 }
 
 function warnings() {

@@ -1,7 +1,7 @@
 // Latency against what it costs: a point is on the front when nothing is both faster and better.
 
 const MEASURES = {
-  accuracy: { name: "Accuracy", axis: "accuracy on the labelled inputs", of: (cell) => cell.accuracy, text: (value) => `${digits(value * 100, 4)} %`, better: 1 },
+  accuracy: { name: "Accuracy", axis: "accuracy on the labelled inputs", of: (cell) => cell.accuracy, text: (value) => `${Number((value * 100).toFixed(2))} %`, better: 1 },
   relative: { name: "Relative error", axis: "relative error (rmse over the reference's deviation)", of: (cell) => (cell.error ? cell.error.relative : null), text: (value) => digits(value, 2), better: -1 },
   max_abs: { name: "Largest error", axis: "largest difference of an output value", of: (cell) => (cell.error ? cell.error.max_abs : null), text: (value) => digits(value, 2), better: -1 },
 };
@@ -53,9 +53,9 @@ function drawTradeOff(width, points, front, measure) {
   const height = Math.round(Math.max(270, Math.min(400, width * 0.62))), left = 62, right = width - 16, top = 16, bottom = height - 46;
   const x = logScale(...spread(points.map((cell) => cell.median_us), 0.09), left, right);
   const y = valueScale(points.map(measure.of), measure, bottom, top);
-  const unit = unitFor(Math.min(...points.map((cell) => cell.median_us)));
+  const unit = axisUnit(points.map((cell) => cell.median_us));
   const svg = sv("svg");
-  xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((right - left) / 70)), text: (value) => digits(value / unit.size, 2), title: `median latency in ${unit.name} (logarithmic); left is faster`, from: left, to: right });
+  xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((right - left) / 70)), text: (value) => tick(value / unit.size), title: `median latency in ${unit.name} (logarithmic); left is faster`, from: left, to: right });
   for (const value of y.ticks(5)) {
     const at = Math.round(y(value)) + 0.5;
     svg.append(sv("line", { class: "rule", x1: left, x2: right, y1: at, y2: at }), sv("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, value === 0 && measure.better < 0 ? "none" : measure.text(value)));

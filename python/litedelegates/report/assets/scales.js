@@ -4,6 +4,7 @@ function logScale(low, high, from, to) {
   const a = Math.log(low), b = Math.log(high);
   const scale = (value) => from + ((Math.log(value) - a) / (b - a || 1)) * (to - from);
   scale.ticks = (most) => {
+    if (high / low < 3) return linearScale(low, high, from, to).ticks(Math.min(most, 8));
     for (const steps of [[1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
       const found = [];
       for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)

@@ -17,7 +17,7 @@ function drawSpeedUps(width, cells) {
   const [low, high] = spread([1, ...ends], 0.03);
   const x = logScale(low, high, layout.left, layout.right);
   const svg = sv("svg");
-  xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((layout.right - layout.left) / 64)), text: (value) => `${digits(value, 2)}×`, title: "times as fast as the reference (logarithmic)", from: layout.left, to: layout.right });
+  xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((layout.right - layout.left) / 64)), text: (value) => `${tick(value)}×`, title: "times as fast as the reference (logarithmic)", from: layout.left, to: layout.right });
   cells.forEach((cell, i) => {
     const y = top + i * layout.row, middle = layout.middle(y), s = cell.speed_up, unsure = !cell.is_base && s.verdict === "no difference shown";
     const from = Math.min(x(1), x(s.ratio)), hue = colour(cell.delegate);
