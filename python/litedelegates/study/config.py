@@ -34,6 +34,8 @@ class StudyConfig:
         block_seconds: Time of a block of back-to-back runs.
         warmup_seconds: Time that each cell is warmed up for.
         num_runs: Runs at least of each cell; None for what the time allows.
+        max_seconds: Stop here even if there are not so many runs or rounds; per cell.
+        warmup_runs: Runs at least to warm each cell up.
         max_loaded: Cells that are loaded and interleaved at a time; the base is one of them.
         time_limit: Seconds after which a step (loading, a first run, a block) counts as hanging.
         memory_limit_mb: Resident memory, in units of 10^6 bytes, at which a cell is ended; None for 80 % of what is
@@ -54,6 +56,8 @@ class StudyConfig:
     block_seconds: float = 0.05
     warmup_seconds: float = 0.2
     num_runs: int | None = None
+    max_seconds: float | None = None
+    warmup_runs: int = 1
     max_loaded: int = 8
     time_limit: float = 60.0
     memory_limit_mb: int | None = None
@@ -75,10 +79,23 @@ class StudyConfig:
         for count in self.threads:
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise OptionError(f"threads={count!r}: it must be an integer of at least 1")
-        for name, least in (("seconds", 0), ("block_seconds", 0), ("warmup_seconds", 0), ("time_limit", 0)):
-            if not getattr(self, name) >= least:
+        for name, least in (
+            ("seconds", 0),
+            ("block_seconds", 0),
+            ("warmup_seconds", 0),
+            ("time_limit", 0),
+            ("max_seconds", 0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
                 raise OptionError(f"{name}={getattr(self, name)!r}: it must not be negative")
-        for name, least in (("rounds", 1), ("max_loaded", 2), ("num_runs", 1), ("memory_limit_mb", 1)):
+        for name, least in (
+            ("rounds", 1),
+            ("max_loaded", 2),
+            ("num_runs", 1),
+            ("warmup_runs", 0),
+            ("memory_limit_mb", 1),
+        ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise OptionError(f"{name}={value!r}: it must be an integer of at least {least}")

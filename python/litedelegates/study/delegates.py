@@ -36,7 +36,8 @@ def parse_delegate(text: str) -> tuple[str, dict[str, Any]]:
             key, equals, value = option.partition("=")
             if not equals:
                 raise OptionError(f"{text}: {option!r} must be NAME=VALUE, such as precision_loss_allowed=True")
-            options[f"{kind.lower()}.{key}" if is_library else key] = value if is_library else parse_value(value)
+            is_text = is_library and kind.lower() == "external"  # such libraries read text
+            options[f"{kind.lower()}.{key}" if is_library else key] = value if is_text else parse_value(value)
     named = [name for name in names if name != NONE]
     if "auto" in named:
         raise OptionError("a study measures every delegate that it is given: 'auto' is none of them")
@@ -70,7 +71,7 @@ def make_chain(text: str, options: Mapping[str, Any]) -> tuple[Delegate, ...]:
             parts.append(name)
             continue
         own = {key.partition(".")[2]: value for key, value in of_libraries.items() if key.startswith(f"{kind}.")}
-        parts.append(External(path, options=own or None) if kind == "external" else Stable(path, settings=own or None))
+        parts.append(External(path, options=own or None) if kind == "external" else Stable(path, **own))
     return chain(parts, {name: value for name, value in options.items() if name not in of_libraries})
 
 

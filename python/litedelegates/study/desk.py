@@ -29,7 +29,16 @@ class Desk:
         self._seed = 0
         self._orders: dict[str, Callable[..., dict[str, Any]]] = {
             order.__name__: order
-            for order in (self.load, self.first_run, self.warm_up, self.run, self.outputs, self.accuracy, self.quantize)
+            for order in (
+                self.load,
+                self.first_run,
+                self.warm_up,
+                self.run,
+                self.outputs,
+                self.accuracy,
+                self.profile,
+                self.quantize,
+            )
         }
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,17 +76,17 @@ class Desk:
         samples = self._loaded.time_runs(max_runs=1)
         return {"first_run_ns": int(samples.sum()), "memory": {"first_run": read_memory("VmRSS")}}
 
-    def warm_up(self, seconds: float, block_seconds: float) -> dict[str, Any]:
+    def warm_up(self, seconds: float, runs: int, block_seconds: float) -> dict[str, Any]:
         """Run until the time is over, each time twice as often, and size the blocks by the last stretch."""
         begin, count = time.perf_counter(), 1
-        stretches = [self._loaded.time_runs(max_runs=1)]
+        stretches = [self._loaded.time_runs(max_runs=max(1, runs))]
         while time.perf_counter() - begin < seconds:
             stretches.append(self._loaded.time_runs(max_runs=count))
             count = min(count * 2, 4096)
         per_run_ns = max(1.0, float(np.median(stretches[-1].sum(axis=1))))
-        runs = min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK)
+        fitting = min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK)
         warmup = np.concatenate(stretches).sum(axis=1)
-        return {"warmup_ns": warmup[:1000].tolist(), "runs_per_block": runs, "per_run_ns": per_run_ns}
+        return {"warmup_ns": warmup[:1000].tolist(), "runs_per_block": fitting, "per_run_ns": per_run_ns}
 
     def run(self, runs: int, discard: int) -> dict[str, Any]:
         """Time a block."""
@@ -109,6 +118,12 @@ class Desk:
         if len(found) != len(wanted):
             raise ValueError(f"{inputs} holds {len(found)} samples and {labels} {len(wanted)} labels")
         return {"accuracy": math.fsum(a == b for a, b in zip(found, wanted.tolist(), strict=True)) / len(found)}
+
+    def profile(self, runs: int) -> dict[str, Any]:
+        """Return the times of each op, in the order they ran."""
+        found = self._loaded.profile(runs)
+        ops = [{"name": op.name, "ran": op.ran, "op_index": op.op_index, "us": op.samples_us} for op in found.ops]
+        return {"ops": ops, "runs": found.runs, "note": found.note}
 
     def quantize(
         self, model: str, target: str, precision: str, calibration: str | None, allow_float32_ops: bool

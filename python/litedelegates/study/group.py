@@ -141,7 +141,11 @@ class Group:
         self._report("warming up", cell)
         config = self._config
         warm = worker.ask(
-            "warm_up", limit + config.warmup_seconds, seconds=config.warmup_seconds, block_seconds=config.block_seconds
+            "warm_up",
+            limit + config.warmup_seconds,
+            seconds=config.warmup_seconds,
+            runs=config.warmup_runs,
+            block_seconds=config.block_seconds,
         )
         self._promised[cell.key] = warm.pop("per_run_ns") * warm["runs_per_block"]
         warm["warmup_ns"] = tuple(warm["warmup_ns"])
@@ -206,10 +210,13 @@ class Group:
         measured = [spent[cell.key] for cell in self._loaded() if cell.key in self._pending]
         if not measured:
             return True
+        total = sum(seconds for *_, seconds in measured)
+        if config.max_seconds is not None and total >= config.max_seconds * len(measured):
+            return True
         has_rounds = all(rounds >= config.rounds for rounds, _, _ in measured)
         has_runs = all(count >= (config.num_runs or 0) for _, count, _ in measured)
         # Together: a cell whose block is one long run takes more than its share.
-        return has_rounds and has_runs and sum(seconds for *_, seconds in measured) >= config.seconds * len(measured)
+        return has_rounds and has_runs and total >= config.seconds * len(measured)
 
     def _finish(self, cell: Cell, outcome: Outcome) -> None:
         if cell.key in self._pending:
