@@ -182,7 +182,7 @@ def interleave(
     if not timers:
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
-    orders = _Orders(list(timers), plan.seed)
+    orders = Orders(list(timers), plan.seed)
     begin = time.perf_counter()
     rounds = 0
     while True:
@@ -204,7 +204,7 @@ def interleave(
 _NONE: Samples = np.empty(0, np.int64)
 
 
-class _Orders:
+class Orders:
     """Draws the order of each round; the second round of a pair of two configurations is the reverse of the first."""
 
     def __init__(self, names: list[str], seed: int) -> None:

@@ -18,6 +18,7 @@ from litedelegates.errors import LiteDelegatesError, nearest
 Samples: TypeAlias = NDArray[np.int64]
 Status: TypeAlias = Literal["unfinished", "ok", "failed", "crashed", "timeout", "out of memory", "skipped"]
 
+FINAL = tuple(status for status in get_args(Status) if status != "unfinished")
 KEY_LENGTH = 16
 
 
@@ -34,9 +35,10 @@ class Cell:
         model_sha256: Digest of that file's content.
         precision: What the model is made into, such as "int8"; "float32" and the file's own precision are the file
             itself.
-        delegate: Chain of delegates as written, such as "gpu,xnnpack"; "none" for the built-in kernels.
+        delegate: Chain of delegates, such as "gpu+xnnpack"; "none" for the built-in kernels; "external:" or "stable:"
+            and a path for a library.
         threads: Threads of the CPU kernels.
-        options: Options of the delegates by name.
+        options: Options of the delegates by name; those of a library as "external.NAME" or "stable.NAME".
     """
 
     model: str
@@ -62,7 +64,8 @@ class Cell:
     def label(self) -> str:
         """What people call it, such as "digits int8 xnnpack 2t"."""
         options = "".join(f" {name}={value}" for name, value in sorted(self.options.items()))
-        return f"{self.model_name} {self.precision} {self.delegate} {self.threads}t{options}"
+        delegate = "+".join(_short(part) for part in self.delegate.split("+"))
+        return f"{self.model_name} {self.precision} {delegate} {self.threads}t{options}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values."""
@@ -100,11 +103,13 @@ class Outcome:
         placement: Number of ops by who ran them.
         ops: Where each op ran, in order: ``[subgraph, op_index, op_name, ran]``.
         options_in_effect: The options as the runtime holds them.
+        libraries: SHA-256 of each delegate library by its path.
         memory: Bytes of the worker process: ``before`` loading, ``loaded``, ``first_run``, ``peak`` (resident set).
-        cpu_ns: CPU time of the worker in the blocks.
+        cpu_ns: CPU time of the worker in the blocks of the last session.
         energy: What the energy meter says, or ``{"unavailable": why}``.
         error: Difference to the reference cell's outputs on the same inputs: ``max_abs``, ``rmse``, ``relative`` (rmse
-            over the reference's standard deviation), ``reference`` (its key), ``inputs`` ("random" or "given").
+            over the reference's standard deviation), ``reference`` (what that is), ``inputs`` ("random" or "given") and
+            ``samples`` (how many).
         accuracy: Share of the labelled inputs whose largest output is the label.
         conditions: What may have disturbed it: ``{"kind", "severity", "text"}`` each.
     """
@@ -126,6 +131,7 @@ class Outcome:
     placement: Mapping[str, int] | None = field(default=None, hash=False)
     ops: tuple[tuple[int, int, str, str], ...] = ()
     options_in_effect: Mapping[str, Any] | None = field(default=None, hash=False)
+    libraries: Mapping[str, str] | None = field(default=None, hash=False)
     memory: Mapping[str, int] | None = field(default=None, hash=False)
     cpu_ns: int | None = None
     energy: Mapping[str, Any] | None = field(default=None, hash=False)
@@ -140,7 +146,7 @@ class Outcome:
     @property
     def is_final(self) -> bool:
         """Whether a rerun leaves the cell as it is."""
-        return self.status != "unfinished"
+        return self.status in FINAL
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values, fields that say nothing left out."""
@@ -263,6 +269,11 @@ class Event:
     kind: str
     text: str
     cell_key: str | None = None
+
+
+def _short(delegate: str) -> str:
+    kind, colon, path = delegate.partition(":")
+    return f"{kind}:{Path(path).name}" if colon else kind
 
 
 def _shallow(record: Any) -> dict[str, Any]:

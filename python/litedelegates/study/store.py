@@ -188,7 +188,10 @@ class Store:
             "WHERE cell_key = ? AND (? IS NULL OR grouping = ?) ORDER BY number",
             (_key(cell), group, group),
         )
-        return [BlockRecord(*row[:4], _samples(row[4]), _samples(row[5]), *row[6:]) for row in rows]
+        return [
+            BlockRecord(row[0], row[1], row[2], row[3], _samples(row[4]), _samples(row[5]), row[6], row[7], row[8])
+            for row in rows
+        ]
 
     def rounds(self, group: str) -> int:
         """Return how many rounds of a group were begun."""

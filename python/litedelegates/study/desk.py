@@ -1,0 +1,160 @@
+"""What a worker can be told to do."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litedelegates.interpreter import Interpreter
+from litedelegates.study.delegates import make_chain
+from litedelegates.study.inputs import output_arrays, save_arrays, stacks_of
+from litedelegates.study.words import pack
+
+MAX_RUNS_PER_BLOCK = 100_000
+
+
+class Desk:
+    """Holds the model of a cell and answers orders about it; each method is an order."""
+
+    def __init__(self) -> None:
+        """Start with no model."""
+        self._interpreter: Interpreter | None = None
+        self._inputs: str | None = None
+        self._seed = 0
+        self._orders: dict[str, Callable[..., dict[str, Any]]] = {
+            order.__name__: order
+            for order in (
+                self.load,
+                self.first_run,
+                self.warm_up,
+                self.run,
+                self.outputs,
+                self.accuracy,
+                self.profile,
+                self.quantize,
+            )
+        }
+
+    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what a message says and return the answer."""
+        arguments = dict(message)
+        return self._orders[arguments.pop("do")](**arguments)
+
+    def load(
+        self, model: str, delegate: str, threads: int, options: dict[str, Any], inputs: str | None, seed: int
+    ) -> dict[str, Any]:
+        """Load a model and set the first sample."""
+        before = read_memory("VmRSS")
+        self._interpreter = Interpreter(model, make_chain(delegate, options), num_threads=threads)
+        interpreter = self._interpreter
+        interpreter.allocate_tensors()
+        loaded = read_memory("VmRSS")
+        self._inputs, self._seed = inputs, seed
+        self._set_first_sample()
+        placement = interpreter.placement
+        counts: dict[str, int] = {}
+        for record in placement:
+            counts[record.ran] = counts.get(record.ran, 0) + 1
+        return {
+            "load_ns": interpreter.load_ns,
+            "route": interpreter.route.name,
+            "device": interpreter.device or None,
+            "placement": counts,
+            "ops": [[record.subgraph, record.op_index, record.op_name, record.ran] for record in placement],
+            "options_in_effect": interpreter.options_in_effect,
+            "memory": {"before": before, "loaded": loaded},
+        }
+
+    def first_run(self) -> dict[str, Any]:
+        """Time one run."""
+        samples = self._loaded.time_runs(max_runs=1)
+        return {"first_run_ns": int(samples.sum()), "memory": {"first_run": read_memory("VmRSS")}}
+
+    def warm_up(self, seconds: float, runs: int, block_seconds: float) -> dict[str, Any]:
+        """Run until the time is over, each time twice as often, and size the blocks by the last stretch."""
+        begin, count = time.perf_counter(), 1
+        stretches = [self._loaded.time_runs(max_runs=max(1, runs))]
+        while time.perf_counter() - begin < seconds:
+            stretches.append(self._loaded.time_runs(max_runs=count))
+            count = min(count * 2, 4096)
+        per_run_ns = max(1.0, float(np.median(stretches[-1].sum(axis=1))))
+        fitting = min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK)
+        warmup = np.concatenate(stretches).sum(axis=1)
+        return {"warmup_ns": warmup[:1000].tolist(), "runs_per_block": fitting, "per_run_ns": per_run_ns}
+
+    def run(self, runs: int, discard: int) -> dict[str, Any]:
+        """Time a block."""
+        cpu = time.process_time_ns()
+        samples = np.asarray(self._loaded.time_runs(max_runs=discard + runs))
+        cpu = time.process_time_ns() - cpu
+        return {
+            "samples": pack(samples[discard:]),
+            "discarded": pack(samples[:discard]),
+            "cpu_ns": cpu,
+            "memory": {"peak": read_memory("VmHWM")},
+        }
+
+    def outputs(self, inputs: str | None, seed: int, count: int, target: str) -> dict[str, Any]:
+        """Run samples and write the outputs, real values, to a file."""
+        rows = [output_arrays(self._loaded, sample) for sample in stacks_of(self._loaded, inputs, seed, count)]
+        self._set_first_sample()
+        save_arrays(target, [np.stack(column) for column in zip(*rows, strict=True)])
+        return {"samples": len(rows)}
+
+    def accuracy(self, inputs: str, labels: str) -> dict[str, Any]:
+        """Return the share of samples whose largest output is their label."""
+        wanted = np.load(labels, allow_pickle=False).ravel()
+        found = [
+            int(np.argmax(output_arrays(self._loaded, sample)[0]))
+            for sample in stacks_of(self._loaded, inputs, 0, None)
+        ]
+        self._set_first_sample()
+        if len(found) != len(wanted):
+            raise ValueError(f"{inputs} holds {len(found)} samples and {labels} {len(wanted)} labels")
+        return {"accuracy": math.fsum(a == b for a, b in zip(found, wanted.tolist(), strict=True)) / len(found)}
+
+    def profile(self, runs: int) -> dict[str, Any]:
+        """Return the times of each op, in the order they ran."""
+        found = self._loaded.profile(runs)
+        ops = [{"name": op.name, "ran": op.ran, "op_index": op.op_index, "us": op.samples_us} for op in found.ops]
+        return {"ops": ops, "runs": found.runs, "note": found.note}
+
+    def quantize(
+        self, model: str, target: str, precision: str, calibration: str | None, allow_float32_ops: bool
+    ) -> dict[str, Any]:
+        """Write a quantized copy of a model."""
+        from litedelegates.quantize import quantize_file
+
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        record = quantize_file(
+            model, target, precision, calibration, allow_float32_ops=allow_float32_ops, progress=False
+        )
+        return {"record": asdict(record)}
+
+    def _set_first_sample(self) -> None:
+        """Set what is timed: the same for every cell of a model."""
+        (sample,) = stacks_of(self._loaded, self._inputs, self._seed, 1)
+        for info, value in zip(self._loaded.inputs, sample, strict=True):
+            self._loaded.set_tensor(info.index, value)
+
+    @property
+    def _loaded(self) -> Interpreter:
+        if self._interpreter is None:
+            raise ValueError("no model is loaded")
+        return self._interpreter
+
+
+def read_memory(name: str, process: int | str = "self") -> int:
+    """Return a line of the system's account of a process' memory in bytes; 0 where the system keeps none."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(found[0]) * 1024 if found else 0
