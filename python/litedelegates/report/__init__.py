@@ -3,5 +3,7 @@
 from litedelegates.report.choice import Choice, choose
 from litedelegates.report.document import build_document
 from litedelegates.report.page import render_page
+from litedelegates.report.summary import render_summary
+from litedelegates.report.write import REPORT_FORMATS, write_report
 
-__all__ = ["Choice", "build_document", "choose", "render_page"]
+__all__ = ["REPORT_FORMATS", "Choice", "build_document", "choose", "render_page", "render_summary", "write_report"]

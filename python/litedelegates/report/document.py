@@ -20,10 +20,11 @@ METHOD = (
     "Each round runs a block of every configuration, in an order drawn anew, so that a drift of the machine meets all "
     "of them. The median is the median over the blocks; its 95 % interval assumes no distribution and takes blocks, "
     "not runs, for independent.",
-    "A speed-up is the ratio to the reference in the same rounds, with a 95 % bootstrap interval over the rounds. While "
-    "the interval reaches 1, or comes closer to it than a difference has to be to count, no difference is shown.",
-    "A percentile is given only from as many runs as it takes to claim it at 99 % confidence: 64 for p90, 130 for p95, "
-    "662 for p99. Outliers are runs further from the median than 14.826 times the median absolute deviation.",
+    "A speed-up is the ratio to the reference in the same rounds, with a 95 % bootstrap interval over the rounds. "
+    "While the interval reaches 1, or comes closer to it than a difference has to be to count, none is shown.",
+    "A percentile is given only from as many runs as it takes to claim it at 99 % confidence: 64 for p90, "
+    "130 for p95, 662 for p99. Outliers are runs further from the median than 14.826 times the median "
+    "absolute deviation.",
     "The relative error is the root mean square of the difference to the reference's outputs over their standard "
     "deviation. With random inputs it says little about accuracy.",
 )

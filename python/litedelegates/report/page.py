@@ -24,7 +24,7 @@ SCRIPTS = tuple(
 )
 
 
-def render_page(document: Mapping[str, Any], version: str) -> str:
+def render_page(document: Mapping[str, Any]) -> str:
     """Return the page of a document that `build_document` made.
 
     Names from models reach it as text only: inside the data every ``<``, ``>`` and ``&`` is written as an escape, the
@@ -38,7 +38,7 @@ def render_page(document: Mapping[str, Any], version: str) -> str:
     )
     values = {
         "title": html.escape(str(document["title"])),
-        "generator": html.escape(f"litedelegates {version}"),
+        "generator": "litedelegates",
         "policy": html.escape(policy, quote=True),
         "style": style,
         "script": script,

@@ -26,6 +26,7 @@ class Figures:
         median_interval_ns: The 95 % interval of it; None with too few blocks.
         summary: The figures over all runs.
         ratio: Time of the cell over that of ``base``, over the rounds that have both; None without such rounds.
+        round_ratios: The same of each of these rounds, from the medians of the two blocks.
     """
 
     cell: Cell
@@ -38,6 +39,7 @@ class Figures:
     median_interval_ns: Interval | None
     summary: Summary | None
     ratio: RatioInterval | None
+    round_ratios: tuple[float, ...] = ()
 
     @property
     def status(self) -> str:
@@ -90,4 +92,10 @@ def _figures(store: Store, cell: Cell) -> Figures:
         median_interval_ns=median_interval(medians),
         summary=summarize(np.concatenate(latencies)),
         ratio=None if base is None else store.ratio(cell, base),
+        round_ratios=() if base is None else _round_ratios(store, cell, base),
     )
+
+
+def _round_ratios(store: Store, cell: Cell, base: Cell) -> tuple[float, ...]:
+    medians = [(np.median(own), np.median(other)) for own, other in store.pairs(cell, base) if len(own) and len(other)]
+    return tuple(float(own / other) for own, other in medians if other > 0)
