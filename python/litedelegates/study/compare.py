@@ -179,7 +179,8 @@ def unpaired_ratio(
 def _change(old: Figures, new: Figures, too_fast: float) -> Change:
     ratio = against = None
     if old.is_measured and new.is_measured:
-        ratio = unpaired_ratio(*([float(np.median(block)) for block in side.blocks_ns] for side in (new, old)))
+        now, before = ([float(np.median(block)) for block in side.blocks_ns] for side in (new, old))
+        ratio = unpaired_ratio(now, before)
         if old.round_ratios and new.round_ratios and not new.is_base:
             against = unpaired_ratio(new.round_ratios, old.round_ratios)
     return Change(old, new, ratio, against, tuple(_notes(old, new)), too_fast)
