@@ -151,7 +151,7 @@ def test_every_chart_can_be_read_by_a_screen_reader(desk: Any) -> None:
 def test_a_crashed_configuration_shows_its_reason_where_its_number_would_be(desk: Any) -> None:
     missing = desk.find_element("css selector", "#speed .unmeasured")
     assert "killed by signal 11" in missing.text
-    missing.find_element("css selector", "button").click()
+    press(desk, "#speed .unmeasured button")
     assert "crashed: the worker was killed" in desk.find_element("css selector", "#detail .reason").text
 
 
@@ -191,7 +191,7 @@ def test_charts_follow_the_width_of_the_window(desk: Any) -> None:
 
     metrics = {"width": 700, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     desk.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    drawn = "return Number(document.querySelector('#speed svg').getAttribute('viewBox').split(' ')[2])"
+    drawn = "return Number(document.querySelector('#speed .canvas svg').getAttribute('viewBox').split(' ')[2])"
     canvas = "return document.querySelector('#speed .canvas').clientWidth"
     WebDriverWait(desk, 10).until(lambda driver: abs(driver.execute_script(drawn) - driver.execute_script(canvas)) < 1)
     assert desk.execute_script(drawn) < 700

@@ -32,7 +32,8 @@ function xAxis(svg, scale, { top, bottom, most, text, title, from, to }) {
     svg.append(sv("line", { class: "rule", x1: x, x2: x, y1: top, y2: bottom }),
       sv("text", { x, y: bottom + 17, "text-anchor": "middle" }, text(value)));
   }
-  if (title) svg.append(sv("text", { class: "title", x: (from + to) / 2, y: bottom + 37, "text-anchor": "middle" }, title));
+  const fits = title && title.length * 6.2 < to - from;  // on a phone the part before the bracket has to do
+  if (title) svg.append(sv("text", { class: "title", x: (from + to) / 2, y: bottom + 37, "text-anchor": "middle" }, fits ? title : title.split(" (")[0]));
 }
 
 // Names stand beside the plot where there is room, above each row on a phone.
