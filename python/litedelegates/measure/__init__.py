@@ -2,33 +2,40 @@
 
 from litedelegates.measure.interleave import Block, Interleaved, Plan, Timed, Timer, interleave
 from litedelegates.measure.machine import Machine, read_machine, read_temperature_c
+from litedelegates.measure.ratios import LEAST_EFFECT, RatioInterval, Verdict, ratio_interval
 from litedelegates.measure.statistics import (
     Interval,
-    RatioInterval,
     SampleError,
     Summary,
-    Verdict,
+    find_dependence,
     median_interval,
-    ratio_interval,
+    series_interval,
     summarize,
 )
+from litedelegates.measure.stopping import StopReason, StopRule, is_steady
 
 __all__ = [
     "Block",
     "Interleaved",
     "Interval",
+    "LEAST_EFFECT",
     "Machine",
     "Plan",
     "RatioInterval",
     "SampleError",
+    "StopReason",
+    "StopRule",
     "Summary",
     "Timed",
     "Timer",
     "Verdict",
+    "find_dependence",
     "interleave",
+    "is_steady",
     "median_interval",
     "ratio_interval",
     "read_machine",
     "read_temperature_c",
+    "series_interval",
     "summarize",
 ]
