@@ -1,6 +1,7 @@
 """Measure: interleaved timing, honest statistics, and what they were made on."""
 
 from litedelegates.measure.interleave import Block, Interleaved, Plan, Timed, Timer, interleave
+from litedelegates.measure.loads import Loader, interleave_loads
 from litedelegates.measure.machine import Machine, read_machine, read_temperature_c
 from litedelegates.measure.ratios import LEAST_EFFECT, RatioInterval, Verdict, ratio_interval
 from litedelegates.measure.statistics import (
@@ -19,6 +20,7 @@ __all__ = [
     "Interleaved",
     "Interval",
     "LEAST_EFFECT",
+    "Loader",
     "Machine",
     "Plan",
     "RatioInterval",
@@ -31,6 +33,7 @@ __all__ = [
     "Verdict",
     "find_dependence",
     "interleave",
+    "interleave_loads",
     "is_steady",
     "median_interval",
     "ratio_interval",

@@ -52,7 +52,8 @@ class Timed:
         warmup_ns: Time of each warm-up run in nanoseconds, the first run first.
         blocks: One block a round.
         failure: What ended it early; None if nothing did.
-        is_steady: Whether the warm-up ended because the times had settled, and not because its time was over.
+        is_steady: False when the warm-up should have gone on until the times settled, and its time was over before.
+        load_ns: Time of each load, where this loaded it (`interleave_loads`).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Timed:
     blocks: tuple[Block, ...] = ()
     failure: str | None = None
     is_steady: bool = True
+    load_ns: tuple[int, ...] = ()
 
     @property
     def first_run_ns(self) -> int | None:
