@@ -221,13 +221,15 @@ def held_blocks(path: Path) -> set[tuple[str, int]]:
 def kill_until_it_is_done(store: Path, chance: random.Random) -> int:
     """Kill a study at random moments until one run of it comes to its end; return the number of kills."""
     written: set[tuple[str, int]] = set()
-    for kills in range(1000):
+    kills = 0
+    while True:
         code, lines = kill_at(chance.uniform(0.0, 4.0), [sys.executable, str(PARENT), str(store), "1.5", str(DIGITS)])
         written |= {(key, int(index)) for key, index in (line.split() for line in lines)}
         assert written <= held_blocks(store)
         assert wait_for_workers(False, 5), "workers outlived the study"
         if code == 0:
             break
+        kills += 1
     assert written
     assert all(outcome.status == "ok" for outcome in outcomes(store).values())
     with Store.open(store) as study:
