@@ -44,15 +44,29 @@ def outcomes(path: Path) -> dict[str, Outcome]:
         return found
 
 
+@pytest.fixture(autouse=True)
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell the workers of this test from those of others on the machine."""
+    monkeypatch.setenv("STUDY_TEST_MARK", str(tmp_path))
+
+
 def worker_pids() -> set[int]:
-    """Return the process ids of all workers on this machine that are not zombies."""
-    found = set()
+    """Return the process ids of the workers of this test."""
+    found, mark = set(), f"STUDY_TEST_MARK={os.environ['STUDY_TEST_MARK']}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"litedelegates.study.worker" in words and words[0] == os.fsencode(sys.executable):
+            is_worker = b"litedelegates.study.worker" in (folder / "cmdline").read_bytes().split(b"\0")
+            if is_worker and mark in (folder / "environ").read_bytes().split(b"\0"):
                 found.add(int(folder.name))
     return found
+
+
+def wait_for_workers(present: bool, seconds: float) -> bool:
+    """Wait until there are workers, or none any more, and return whether that came to be."""
+    deadline = time.monotonic() + seconds
+    while bool(worker_pids()) != present and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(worker_pids()) == present
 
 
 def test_cells_are_measured_interleaved_and_compared_with_their_base(store: Path) -> None:
@@ -108,7 +122,7 @@ def test_outputs_are_held_against_the_file_as_it_is(store: Path, tmp_path: Path)
     assert int8.error["relative"] > 0.001
     assert int8.note is not None and "random" in int8.note
     assert plain.accuracy is not None and plain.accuracy > 0.98
-    assert int8.accuracy is not None and int8.accuracy != plain.accuracy or int8.accuracy > 0.9
+    assert (int8.accuracy is not None and int8.accuracy != plain.accuracy) or int8.accuracy > 0.9
 
 
 @pytest.mark.parametrize("where", ["create", "prepare", "invoke"])
@@ -118,7 +132,6 @@ def test_cells_that_crash_hang_or_eat_memory_are_outcomes_and_the_rest_completes
     kinds = {"crash": "crashed", "hang": "timeout", "eat": "out of memory"}
     delegates = ["none", *(f"external:{troubled};{kind}={where}" for kind in kinds), f"external:{troubled}", "xnnpack"]
     config = StudyConfig((str(DIGITS),), delegates=tuple(delegates), time_limit=3, memory_limit_mb=400, **QUICK)
-    before = worker_pids()
     run_study(config, store)
     found = outcomes(store)
     for kind, status in kinds.items():
@@ -129,8 +142,8 @@ def test_cells_that_crash_hang_or_eat_memory_are_outcomes_and_the_rest_completes
     assert "400 MB" in (found[f"external.eat={where}"].reason or "")
     assert all(found[name].status == "ok" for name in ("none", "xnnpack", f"external:{troubled}"))
     assert found[f"external:{troubled}"].placement == {"TroubledDelegate": 2, "builtin": 13}
-    assert list((found[f"external:{troubled}"].libraries or {})) == [troubled]
-    assert worker_pids() <= before
+    assert list(found[f"external:{troubled}"].libraries or {}) == [troubled]
+    assert not worker_pids()
 
 
 def test_a_crash_in_the_middle_keeps_the_blocks_before_it(store: Path, troubled: str) -> None:
@@ -193,41 +206,45 @@ def kill_at(moment: float, command: list[str]) -> tuple[int, list[str]]:
     return process.returncode, output.decode().rpartition("\n")[0].splitlines()
 
 
-def kill_again_and_again(store: Path, kills: int) -> None:
-    """Kill a study at random moments, check each time that nothing is lost, and let it complete."""
-    chance, before = random.Random(0), worker_pids()
-    # Every round of killing has little to do, so that the study lasts as long as the killing.
+def held_blocks(path: Path) -> set[tuple[str, int]]:
+    """Return the cell and round of every block of a store, which may not have come into being yet."""
+    if not path.is_file() or not path.stat().st_size:
+        return set()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if not connection.execute("SELECT name FROM sqlite_master WHERE name = 'block'").fetchall():
+            return set()
+    with Store.open(path) as study:
+        return {(block.cell_key, block.round_index) for cell in study.cells() for block in study.blocks(cell)}
+
+
+def kill_until_it_is_done(store: Path, chance: random.Random) -> int:
+    """Kill a study at random moments until one run of it comes to its end; return the number of kills."""
     written: set[tuple[str, int]] = set()
-    for kill in range(kills):
-        command = [sys.executable, str(PARENT), str(store), str(0.02 * (kill + 1)), str(DIGITS)]
-        _, lines = kill_at(chance.uniform(0.0, 4.0), command)
+    kills = 0
+    while True:
+        code, lines = kill_at(chance.uniform(0.0, 4.0), [sys.executable, str(PARENT), str(store), "1.5", str(DIGITS)])
         written |= {(key, int(index)) for key, index in (line.split() for line in lines)}
-        if store.is_file() and store.stat().st_size:
-            with contextlib.closing(sqlite3.connect(store)) as connection:
-                assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-                tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'block'").fetchall()
-            if tables:
-                with Store.open(store) as study:
-                    held = {
-                        (block.cell_key, block.round_index) for cell in study.cells() for block in study.blocks(cell)
-                    }
-                    assert written <= held
-        deadline = time.monotonic() + 5
-        while worker_pids() - before and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert worker_pids() <= before, "workers outlived the study"
-    subprocess.run([sys.executable, str(PARENT), str(store), "0.05", str(DIGITS)], check=True, capture_output=True)
+        assert written <= held_blocks(store)
+        assert wait_for_workers(False, 5), "workers outlived the study"
+        if code == 0:
+            break
+        kills += 1
+    assert written
     assert all(outcome.status == "ok" for outcome in outcomes(store).values())
     with Store.open(store) as study:
         assert len(study.cells()) == 8
         assert all(study.ratio(cell, study.base_of(cell) or cell) is not None for cell in study.cells())
-        assert study.sessions()[-1].how == "finished"
-        held = {(block.cell_key, block.round_index) for cell in study.cells() for block in study.blocks(cell)}
-        assert written <= held and written
+        assert [session.how for session in study.sessions()][-1] == "finished"
+    return kills
 
 
-def test_a_study_that_is_killed_loses_nothing_and_leaves_no_process(store: Path) -> None:
-    kill_again_and_again(store, int(os.environ.get("LITEDELEGATES_KILLS", "8")))
+def test_a_study_that_is_killed_loses_nothing_and_leaves_no_process(tmp_path: Path) -> None:
+    wanted, kills, studies, chance = int(os.environ.get("LITEDELEGATES_KILLS", "8")), 0, 0, random.Random(0)
+    while kills < wanted:
+        kills += kill_until_it_is_done(tmp_path / f"study{studies}.sqlite", chance)
+        studies += 1
+    print(f"{kills} kills, {studies} studies")
 
 
 def test_workers_end_when_their_study_is_killed_while_one_hangs(store: Path, troubled: str, tmp_path: Path) -> None:
@@ -237,20 +254,14 @@ def test_workers_end_when_their_study_is_killed_while_one_hangs(store: Path, tro
         "from litedelegates.study import StudyConfig, run_study\n"
         "run_study(StudyConfig((sys.argv[2],), delegates=(sys.argv[3],), time_limit=600), sys.argv[1])\n"
     )
-    before = worker_pids()
     command = [sys.executable, str(program), str(store), str(DIGITS), f"external:{troubled};hang=prepare"]
     process = subprocess.Popen(command)
-    deadline = time.monotonic() + 20
-    while not worker_pids() - before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.7)  # until it hangs
-    assert worker_pids() - before
+    assert wait_for_workers(True, 20)
+    time.sleep(1)  # until it hangs
+    assert worker_pids() and process.poll() is None
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 5
-    while worker_pids() - before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert worker_pids() <= before
+    assert wait_for_workers(False, 5)
 
 
 def test_a_second_study_and_another_machine_are_refused(store: Path) -> None:

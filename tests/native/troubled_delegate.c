@@ -7,8 +7,9 @@
 
 #include "tflite.h"
 
+enum { kRelu = 1 };
 typedef struct { char trouble[3][16]; long after; } Options;
-typedef struct { Options* options; int count; int (*triples)[3]; } Kernel;
+typedef struct { Options* options; int count; int (*operations)[4]; } Kernel;
 
 static const char* const kinds[3] = {"crash", "hang", "eat"};
 
@@ -32,20 +33,22 @@ static void* kernel_init(Context* context, const char* buffer, size_t length) {
   Kernel* kernel = malloc(sizeof *kernel);
   kernel->options = params->delegate->data;
   kernel->count = params->nodes->size;
-  kernel->triples = malloc(sizeof(int[3]) * (size_t)kernel->count);
+  kernel->operations = malloc(sizeof(int[4]) * (size_t)kernel->count);
   for (int i = 0; i < kernel->count; ++i) {
     Node* node;
     Registration* registration;
     context->GetNodeAndRegistration(context, params->nodes->data[i], &node, &registration);
-    const int triple[3] = {node->inputs->data[0], node->inputs->data[1], node->outputs->data[0]};
-    memcpy(kernel->triples[i], triple, sizeof triple);
+    // The options of ADD begin with the activation that is fused to it.
+    const int operation[4] = {node->inputs->data[0], node->inputs->data[1], node->outputs->data[0],
+                              *(const int32_t*)node->builtin_data};
+    memcpy(kernel->operations[i], operation, sizeof operation);
   }
   return kernel;
 }
 
 static void kernel_free(Context* context, void* data) {
   (void)context;
-  free(((Kernel*)data)->triples);
+  free(((Kernel*)data)->operations);
   free(data);
 }
 
@@ -53,10 +56,14 @@ static int kernel_invoke(Context* context, Node* node) {
   const Kernel* kernel = node->user_data;
   if (kernel->options->after-- <= 0) get_into_trouble(kernel->options, "invoke");
   for (int i = 0; i < kernel->count; ++i) {
-    const Tensor* a = &context->tensors[kernel->triples[i][0]];
-    const Tensor* b = &context->tensors[kernel->triples[i][1]];
-    const Tensor* sum = &context->tensors[kernel->triples[i][2]];
-    for (size_t k = 0; k < sum->bytes / sizeof(float); ++k) sum->data[k] = a->data[k] + b->data[k];
+    const Tensor* a = &context->tensors[kernel->operations[i][0]];
+    const Tensor* b = &context->tensors[kernel->operations[i][1]];
+    const Tensor* sum = &context->tensors[kernel->operations[i][2]];
+    const bool is_relu = kernel->operations[i][3] == kRelu;
+    for (size_t k = 0; k < sum->bytes / sizeof(float); ++k) {
+      const float value = a->data[k] + b->data[k];
+      sum->data[k] = is_relu && value < 0 ? 0 : value;
+    }
   }
   return kOk;
 }
@@ -65,8 +72,8 @@ static bool wants(const Context* context, const Node* node, const Registration* 
   if (registration->builtin_code != kAdd || node->inputs->size != 2) return false;
   const Tensor* a = &context->tensors[node->inputs->data[0]];
   const Tensor* b = &context->tensors[node->inputs->data[1]];
-  const bool is_plain = node->builtin_data != NULL && *(const int32_t*)node->builtin_data == 0;
-  return is_plain && a->type == kFloat32 && b->type == kFloat32 && a->bytes == b->bytes;
+  const bool can_activate = node->builtin_data != NULL && *(const int32_t*)node->builtin_data <= kRelu;
+  return can_activate && a->type == kFloat32 && b->type == kFloat32 && a->bytes == b->bytes;
 }
 
 static int prepare(Context* context, Delegate* delegate) {

@@ -35,6 +35,7 @@ _PLAIN = (
     ("rounds", int, "N", "rounds at least (default: 10; 6 is the least for an interval at 95 %%)"),
     ("warmup_seconds", float, "S", "warm-up of each cell (default: 0.2)"),
     ("block_seconds", float, "S", "time of a block of back-to-back runs (default: 0.05)"),
+    ("loads", int, "N", "load the cells anew so often, each time for a share of the rounds (default: 1)"),
     ("max_loaded", int, "N", "cells that are loaded and interleaved at a time (default: 8)"),
     ("time_limit", float, "S", "a step that takes longer counts as hanging (default: 60)"),
     ("memory_limit_mb", int, "MB", "a cell that takes more is ended (default: 80 %% of what is free)"),
@@ -148,7 +149,7 @@ class _ProgressLine:
         line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s  {what}"
         if self._terminal:
             print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
-        elif progress.round_index is None and progress.doing not in ("loading", "warming up", "quantizing"):
+        elif progress.round_index is None and progress.doing not in ("loading", "quantizing and loading", "warming up"):
             print(line, file=sys.stderr, flush=True)
 
     def __enter__(self) -> _ProgressLine:

@@ -160,7 +160,8 @@ def _print(model: str, outcome: Outcome, samples_us: Any, flags: dict[str, Any])
     print(f"Ops by who ran them: {outcome.placement}")
     print(
         f"count={count} first={samples_us[0]:.3f} curr={samples_us[-1]:.3f} min={samples_us.min():.3f} "
-        f"max={samples_us.max():.3f} avg={mean:.3f} std={std:.3f} p5={tails[5]} median={np.median(samples_us):.3f} p95={tails[95]}"
+        f"max={samples_us.max():.3f} avg={mean:.3f} std={std:.3f} p5={tails[5]} "
+        f"median={np.median(samples_us):.3f} p95={tails[95]}"
     )
     print(
         f"Inference timings in us: Init: {init:.0f}, First inference: {first:.0f}, Warmup (avg): {warmup:.6g}, "

@@ -15,14 +15,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.measure.statistics import (
-    Interval,
-    RatioInterval,
-    Summary,
-    median_interval,
-    ratio_interval,
-    summarize,
-)
+from litedelegates.measure.ratios import LEAST_EFFECT, RatioInterval, ratio_interval
+from litedelegates.measure.statistics import Interval, Summary, series_interval, summarize
+from litedelegates.measure.stopping import StopReason, StopRule, is_steady
 
 Samples: TypeAlias = NDArray[np.int64]
 Timer: TypeAlias = Callable[[int], Samples]
@@ -37,12 +32,14 @@ class Block:
         position: Its place in the order of that round, from 0.
         samples_ns: Time of each run in nanoseconds, shape (runs,), the discarded ones taken off.
         discarded_ns: Time of the runs before them, which still felt the pause.
+        parts_ns: Upload, run and read-back of each sample, shape (runs, 3); None where the timer gives totals only.
     """
 
     round_index: int
     position: int
     samples_ns: Samples
     discarded_ns: Samples
+    parts_ns: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class Timed:
         warmup_ns: Time of each warm-up run in nanoseconds, the first run first.
         blocks: One block a round.
         failure: What ended it early; None if nothing did.
+        is_steady: False when the warm-up should have gone on until the times settled, and its time was over before.
+        load_ns: Time of each load, where this loaded it (`interleave_loads`).
     """
 
     name: str
@@ -62,6 +61,19 @@ class Timed:
     warmup_ns: Samples
     blocks: tuple[Block, ...] = ()
     failure: str | None = None
+    is_steady: bool = True
+    load_ns: tuple[int, ...] = ()
+
+    @property
+    def first_run_ns(self) -> int | None:
+        """The very first run, which often compiles or allocates; it is in no other figure."""
+        return int(self.warmup_ns[0]) if len(self.warmup_ns) else None
+
+    @property
+    def parts_ns(self) -> Samples | None:
+        """Upload, run and read-back of all samples, shape (samples, 3); None where the timer gives totals only."""
+        parts = [block.parts_ns for block in self.blocks if block.parts_ns is not None]
+        return np.concatenate(parts) if parts and len(parts) == len(self.blocks) else None
 
     @property
     def blocks_ns(self) -> list[Samples]:
@@ -79,8 +91,8 @@ class Timed:
         return float(np.median([np.median(block) for block in self.blocks_ns]))
 
     def median_interval_ns(self, confidence: float = 0.95) -> Interval | None:
-        """Return the interval of the median from the medians of the blocks; None with too few rounds."""
-        return median_interval([np.median(block) for block in self.blocks_ns], confidence)
+        """Return the interval of `median_ns` from the medians of the blocks; None with too few rounds."""
+        return series_interval([np.median(block) for block in self.blocks_ns], confidence) if self.blocks else None
 
     def summary(self) -> Summary:
         """Return the figures over all samples."""
@@ -97,6 +109,7 @@ class Interleaved:
         seconds: Time since the first round began.
         seed: What the orders were drawn from.
         finished: False in what the progress callback sees before the last round.
+        stopped_by: Why it ended; None before, and where every configuration has failed.
     """
 
     timed: tuple[Timed, ...]
@@ -104,6 +117,7 @@ class Interleaved:
     seconds: float
     seed: int
     finished: bool
+    stopped_by: StopReason | None = None
 
     def __getitem__(self, name: str) -> Timed:
         """Return the configuration called ``name``."""
@@ -112,11 +126,15 @@ class Interleaved:
                 return timed
         raise KeyError(f"{name!r} was not timed; these were: {[timed.name for timed in self.timed]}")
 
-    def ratio(self, name: str, base: str, confidence: float = 0.95) -> RatioInterval:
+    def ratio(
+        self, name: str, base: str, confidence: float = 0.95, least_effect: float = LEAST_EFFECT
+    ) -> RatioInterval:
         """Return the time of ``name`` over that of ``base`` in the rounds that both finished."""
         blocks, base_blocks = self[name].blocks_ns, self[base].blocks_ns
         common = min(len(blocks), len(base_blocks))
-        return ratio_interval(blocks[:common], base_blocks[:common], confidence=confidence, seed=self.seed)
+        return ratio_interval(
+            blocks[:common], base_blocks[:common], confidence=confidence, least_effect=least_effect, seed=self.seed
+        )
 
 
 @dataclass(frozen=True)
@@ -131,8 +149,13 @@ class Plan:
         runs_per_block: Runs kept of each block.
         discard_runs: Runs at the start of each block that do not count; None takes a quarter of a block more, at least
             one. After a pause of 30 ms a network of a few milliseconds takes twice its time at first.
-        warmup_seconds: Time for warming each configuration up before the first round.
+        warmup_seconds: Time for warming each configuration up before the first round, at least.
+        warmup_runs: Runs for that, at least.
+        warmup_max_seconds: How long to go on until the times have settled (`is_steady`); None does not look.
         seed: The same seed gives the same orders.
+        min_seconds: Time in any case, unless ``max_rounds`` come first.
+        precision: Stop when every median is known to this share of it (see `StopRule`).
+        ratio_precision: Stop when every ratio to the first configuration is.
     """
 
     max_seconds: float = 10.0
@@ -142,19 +165,35 @@ class Plan:
     runs_per_block: int | None = None
     discard_runs: int | None = None
     warmup_seconds: float = 0.2
+    warmup_runs: int = 1
+    warmup_max_seconds: float | None = None
     seed: int = 0
+    min_seconds: float = 0.0
+    precision: float | None = None
+    ratio_precision: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("min_rounds", "max_rounds", "runs_per_block"):
+        for name in ("runs_per_block", "warmup_runs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        for name in ("max_seconds", "block_seconds", "warmup_seconds", "discard_runs"):
+        for name in ("block_seconds", "warmup_seconds", "warmup_max_seconds", "discard_runs"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"{name}={value} must be finite and not negative")
-        if self.min_rounds > self.max_rounds:
-            raise ValueError(f"min_rounds={self.min_rounds} is above max_rounds={self.max_rounds}")
+        _ = self.stop_rule  # refuses the rest
+
+    @property
+    def stop_rule(self) -> StopRule:
+        """What ends the measurement."""
+        return StopRule(
+            self.min_rounds,
+            self.max_rounds,
+            self.min_seconds,
+            self.max_seconds,
+            self.precision,
+            self.ratio_precision,
+        )
 
 
 def interleave(
@@ -170,7 +209,8 @@ def interleave(
 
     Args:
         timers: By name, what runs a configuration ``n`` times and returns ``n`` times in nanoseconds, for instance
-            ``lambda n: interpreter.time_runs(max_runs=n).sum(axis=1)``.
+            ``lambda n: interpreter.time_runs(max_runs=n)``: shape (n, 3) for upload, run and read-back, whose sum
+            counts, or (n,).
         plan: How long to measure, and in which pieces.
         keep_going: Record what a configuration raises as its ``failure`` and go on with the others.
         progress: Called after each round with everything found so far.
@@ -183,7 +223,7 @@ def interleave(
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
     orders = Orders(list(timers), plan.seed)
-    begin = time.perf_counter()
+    rule, begin = plan.stop_rule, time.perf_counter()
     rounds = 0
     while True:
         for position, name in enumerate(orders.draw()):
@@ -191,10 +231,12 @@ def interleave(
                 timed[name] = _attempt(keep_going, timed[name], _add_block, timers[name], plan, rounds, position)
         rounds += 1
         seconds = time.perf_counter() - begin
-        all_failed = all(entry.failure is not None for entry in timed.values())
-        time_over = rounds >= plan.min_rounds and seconds >= plan.max_seconds and not orders.half_way
-        finished = all_failed or time_over or rounds >= plan.max_rounds
-        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished)
+        alive = [entry.blocks_ns for entry in timed.values() if entry.failure is None]
+        reason = rule.judge(rounds, seconds, alive)
+        if reason != "enough runs" and orders.half_way:
+            reason = None
+        finished = reason is not None or not alive
+        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason if alive else None)
         if progress is not None:
             progress(found)
         if finished:
@@ -235,28 +277,42 @@ def _attempt(keep_going: bool, timed: Timed, step: Callable[..., Timed], timer: 
 
 
 def _warm_up(timed: Timed, timer: Timer, plan: Plan) -> Timed:
-    """Run until the warm-up time is over, each time twice as often, and size the blocks by the last stretch."""
+    """Run until the warm-up is over, each time twice as often, and size the blocks by the last stretch."""
     begin = time.perf_counter()
-    stretches, count = [_call(timer, 1)], 1
-    while time.perf_counter() - begin < plan.warmup_seconds:
-        stretches.append(_call(timer, count))
+    stretches, count, made = [_total(_call(timer, 1))], 1, 1
+    steady = plan.warmup_max_seconds is None
+    while True:
+        seconds = time.perf_counter() - begin
+        if seconds >= plan.warmup_seconds and made >= plan.warmup_runs:
+            # A stretch of one run says little, and the first run of all nothing.
+            steady = steady or (len(stretches) > 3 and is_steady(stretches))
+            if steady or seconds >= (plan.warmup_max_seconds or 0):
+                break
+        stretches.append(_total(_call(timer, count)))
+        made += count
         count = min(count * 2, 4096)
     per_run_ns = max(1.0, float(np.median(stretches[-1])))
     fitting = int(plan.block_seconds * 1e9 / per_run_ns)
     runs = plan.runs_per_block or min(max(1, fitting), 100_000)
-    return replace(timed, runs_per_block=runs, warmup_ns=np.concatenate(stretches))
+    return replace(timed, runs_per_block=runs, warmup_ns=np.concatenate(stretches), is_steady=steady)
 
 
 def _add_block(timed: Timed, timer: Timer, plan: Plan, round_index: int, position: int) -> Timed:
     runs = timed.runs_per_block
     discard = math.ceil(runs / 4) if plan.discard_runs is None else plan.discard_runs
     samples = _call(timer, discard + runs)
-    block = Block(round_index, position, samples[discard:], samples[:discard])
+    parts = samples[discard:] if samples.ndim == 2 else None
+    total = _total(samples)
+    block = Block(round_index, position, total[discard:], total[:discard], parts)
     return replace(timed, blocks=(*timed.blocks, block))
 
 
 def _call(timer: Timer, runs: int) -> Samples:
     samples: Samples = np.asarray(timer(runs), dtype=np.int64)
-    if samples.shape != (runs,):
+    if samples.shape not in ((runs,), (runs, 3)):
         raise ValueError(f"the timer was asked for {runs} runs and returned an array of shape {samples.shape}")
     return samples
+
+
+def _total(samples: Samples) -> Samples:
+    return samples.sum(axis=1) if samples.ndim == 2 else samples

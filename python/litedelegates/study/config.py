@@ -36,6 +36,8 @@ class StudyConfig:
         num_runs: Runs at least of each cell; None for what the time allows.
         max_seconds: Stop here even if there are not so many runs or rounds; per cell.
         warmup_runs: Runs at least to warm each cell up.
+        loads: How often the cells are loaded anew, each time for a share of the rounds: two copies of one model differ
+            by up to 1.5 % for as long as they live, and only this shows it.
         max_loaded: Cells that are loaded and interleaved at a time; the base is one of them.
         time_limit: Seconds after which a step (loading, a first run, a block) counts as hanging.
         memory_limit_mb: Resident memory, in units of 10^6 bytes, at which a cell is ended; None for 80 % of what is
@@ -58,6 +60,7 @@ class StudyConfig:
     num_runs: int | None = None
     max_seconds: float | None = None
     warmup_runs: int = 1
+    loads: int = 1
     max_loaded: int = 8
     time_limit: float = 60.0
     memory_limit_mb: int | None = None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.interpreter import Interpreter
+from litedelegates.measure import is_steady, read_memory
 from litedelegates.study.delegates import make_chain
 from litedelegates.study.inputs import output_arrays, save_arrays, stacks_of
 from litedelegates.study.words import pack
@@ -50,11 +51,11 @@ class Desk:
         self, model: str, delegate: str, threads: int, options: dict[str, Any], inputs: str | None, seed: int
     ) -> dict[str, Any]:
         """Load a model and set the first sample."""
-        before = read_memory("VmRSS")
+        before = _resident()
         self._interpreter = Interpreter(model, make_chain(delegate, options), num_threads=threads)
         interpreter = self._interpreter
         interpreter.allocate_tensors()
-        loaded = read_memory("VmRSS")
+        loaded = _resident()
         self._inputs, self._seed = inputs, seed
         self._set_first_sample()
         placement = interpreter.placement
@@ -74,7 +75,7 @@ class Desk:
     def first_run(self) -> dict[str, Any]:
         """Time one run."""
         samples = self._loaded.time_runs(max_runs=1)
-        return {"first_run_ns": int(samples.sum()), "memory": {"first_run": read_memory("VmRSS")}}
+        return {"first_run_ns": int(samples.sum()), "memory": {"first_run": _resident()}}
 
     def warm_up(self, seconds: float, runs: int, block_seconds: float) -> dict[str, Any]:
         """Run until the time is over, each time twice as often, and size the blocks by the last stretch."""
@@ -86,7 +87,13 @@ class Desk:
         per_run_ns = max(1.0, float(np.median(stretches[-1].sum(axis=1))))
         fitting = min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK)
         warmup = np.concatenate(stretches).sum(axis=1)
-        return {"warmup_ns": warmup[:1000].tolist(), "runs_per_block": fitting, "per_run_ns": per_run_ns}
+        steady = len(stretches) < 4 or is_steady([stretch.sum(axis=1) for stretch in stretches])
+        return {
+            "is_steady": steady,
+            "warmup_ns": warmup[:1000].tolist(),
+            "runs_per_block": fitting,
+            "per_run_ns": per_run_ns,
+        }
 
     def run(self, runs: int, discard: int) -> dict[str, Any]:
         """Time a block."""
@@ -97,7 +104,7 @@ class Desk:
             "samples": pack(samples[discard:]),
             "discarded": pack(samples[:discard]),
             "cpu_ns": cpu,
-            "memory": {"peak": read_memory("VmHWM")},
+            "memory": {"peak": _peak()},
         }
 
     def outputs(self, inputs: str | None, seed: int, count: int, target: str) -> dict[str, Any]:
@@ -150,11 +157,11 @@ class Desk:
         return self._interpreter
 
 
-def read_memory(name: str, process: int | str = "self") -> int:
-    """Return a line of the system's account of a process' memory in bytes; 0 where the system keeps none."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return int(found[0]) * 1024 if found else 0
+def _resident() -> int:
+    found = read_memory()
+    return 0 if found is None else found.resident_bytes
+
+
+def _peak() -> int:
+    found = read_memory()
+    return 0 if found is None else found.peak_bytes

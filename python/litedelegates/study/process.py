@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
-from litedelegates.study.desk import read_memory
+from litedelegates.measure import read_memory
 from litedelegates.study.records import Status
 from litedelegates.study.words import decode, encode
 
@@ -110,7 +110,8 @@ class Worker:
     def _watch_memory(self, step: str) -> None:
         if self._memory_limit is None:
             return
-        resident = read_memory("VmRSS", self.pid)
+        found = read_memory(self.pid)
+        resident = 0 if found is None else found.resident_bytes
         if resident > self._memory_limit:
             self.end()
             raise CellFailed(

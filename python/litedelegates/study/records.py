@@ -184,6 +184,8 @@ class BlockRecord:
         started: Unix time in seconds when the block was begun.
         monotonic_ns: Monotonic time then, to order the blocks of a session.
         session: The run of the study that it comes from.
+        load: Which loading of the group's cells it was measured on, from 0. Two copies of one model can differ by 1 %
+            for as long as they live.
     """
 
     cell_key: str
@@ -195,6 +197,7 @@ class BlockRecord:
     started: float
     monotonic_ns: int
     session: int
+    load: int = 0
 
     def __post_init__(self) -> None:
         for name in ("samples_ns", "discarded_ns"):

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from litedelegates.measure import read_machine
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_file
-from litedelegates.study.group import Group, group_cells
+from litedelegates.study.group import Group
+from litedelegates.study.grouping import group_cells
 from litedelegates.study.models import ModelFiles
 from litedelegates.study.process import free_memory
 from litedelegates.study.records import FINAL, Cell
@@ -116,7 +117,7 @@ def _run(
     files = ModelFiles(Path(store.path), config, memory_limit)
     references = References(files.folder, config, memory_limit)
     for name, cells in group_cells(pairs, config.max_loaded):
-        pending = [cell for cell in cells if cell.key in to_do]
+        pending = {cell.key for cell in cells} & to_do
         if pending:
             Group(name, cells, pending, config, store, session, files, references, memory_limit, report).measure()
     report("done")

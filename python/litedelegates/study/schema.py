@@ -14,7 +14,7 @@ TABLES = (
     """CREATE TABLE block (number INTEGER PRIMARY KEY, cell_key TEXT NOT NULL REFERENCES cell (key),
         grouping TEXT NOT NULL, round INTEGER NOT NULL, position INTEGER NOT NULL, samples BLOB NOT NULL,
         discarded BLOB NOT NULL, started REAL NOT NULL, monotonic_ns INTEGER NOT NULL, session INTEGER NOT NULL,
-        UNIQUE (cell_key, grouping, round))""",
+        load INTEGER NOT NULL, UNIQUE (cell_key, grouping, round))""",
     """CREATE TABLE outcome (cell_key TEXT PRIMARY KEY REFERENCES cell (key), status TEXT NOT NULL,
         record TEXT NOT NULL)""",
     """CREATE TABLE event (number INTEGER PRIMARY KEY, session INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,

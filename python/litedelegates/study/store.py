@@ -114,7 +114,7 @@ class Store:
         with self._connection as connection:
             connection.execute(
                 "INSERT INTO block (cell_key, grouping, round, position, samples, discarded, started, monotonic_ns, "
-                "session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "session, load) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     block.cell_key,
                     block.group,
@@ -125,6 +125,7 @@ class Store:
                     block.started,
                     block.monotonic_ns,
                     block.session,
+                    block.load,
                 ),
             )
 
@@ -184,14 +185,21 @@ class Store:
     def blocks(self, cell: Cell | str, group: str | None = None) -> list[BlockRecord]:
         """Return the blocks of a cell in the order of their rounds; of one group where it is given."""
         rows = self._connection.execute(
-            "SELECT cell_key, grouping, round, position, samples, discarded, started, monotonic_ns, session FROM block "
-            "WHERE cell_key = ? AND (? IS NULL OR grouping = ?) ORDER BY number",
+            "SELECT cell_key, grouping, round, position, samples, discarded, started, monotonic_ns, session, "
+            "load FROM block WHERE cell_key = ? AND (? IS NULL OR grouping = ?) ORDER BY number",
             (_key(cell), group, group),
         )
         return [
-            BlockRecord(row[0], row[1], row[2], row[3], _samples(row[4]), _samples(row[5]), row[6], row[7], row[8])
+            BlockRecord(
+                row[0], row[1], row[2], row[3], _samples(row[4]), _samples(row[5]), row[6], row[7], row[8], row[9]
+            )
             for row in rows
         ]
+
+    def loads(self, group: str) -> int:
+        """Return how many times the cells of a group were loaded and timed."""
+        row = self._connection.execute("SELECT max(load) FROM block WHERE grouping = ?", (group,)).fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
 
     def rounds(self, group: str) -> int:
         """Return how many rounds of a group were begun."""
