@@ -53,8 +53,8 @@ def add_command(commands: Any) -> None:
         default=[],
         type=_gate,
         metavar="CONDITION",
-        help="METRIC>NUMBER, such as 'median_ratio>1.05'; may be repeated; a configuration that worked in the old study "
-        "and does not in the new one fails too",
+        help="METRIC>NUMBER, such as 'median_ratio>1.05'; may be repeated; a configuration that worked in the old "
+        "study and does not in the new one fails too",
     )
     parser.add_argument(
         "--allow",

@@ -67,7 +67,7 @@ def _cells(cell: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     accuracy = "–" if cell["accuracy"] is None else f"{cell['accuracy'] * 100:.1f} %"
     relative = "–" if error.get("relative") is None else f"{error['relative']:.2g}"
     placed = ", ".join(f"{host} {count}" for host, count in cell["placement"])
-    flag = " ⚠" if cell["conditions"] else ""
+    flag = " ⚠" if any(condition.get("severity") != "note" for condition in cell["conditions"]) else ""
     return [name + flag, text(say_time(cell)), text(faster), accuracy, relative, text(placed)]
 
 

@@ -19,17 +19,24 @@ def warnings(store: Store, figures: Sequence[Figures]) -> list[dict[str, str]]:
 
 
 def _conditions(figures: Sequence[Figures]) -> list[dict[str, str]]:
-    by_kind: dict[str, tuple[list[str], list[Figures]]] = {}
+    by_kind: dict[tuple[bool, str], tuple[list[str], list[Figures]]] = {}
     for entry in figures:
         for condition in entry.outcome.conditions if entry.outcome is not None else ():
-            texts, where = by_kind.setdefault(str(condition.get("kind", "")), ([], []))
+            texts, where = by_kind.setdefault(
+                (condition.get("severity") == "note", str(condition.get("kind", ""))), ([], [])
+            )
             texts.append(str(condition.get("text", "")))
             if entry not in where:
                 where.append(entry)
     return [
-        {"text": texts[0] + (" (and similar)" if len(set(texts)) > 1 else ""), "reach": _reach(where, figures)}
-        for texts, where in by_kind.values()
+        {"text": _sentence(texts), "reach": _reach(where, figures)}
+        for _, (texts, where) in sorted(by_kind.items(), key=lambda item: item[0][0])
     ]
+
+
+def _sentence(texts: Sequence[str]) -> str:
+    text = texts[0].strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}{' (and similar)' if len(set(texts)) > 1 else ''}."
 
 
 def _states(figures: Sequence[Figures]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from litedelegates.measure import Interval, RatioInterval, Summary, median_interval, summarize
+from litedelegates.measure import Interval, RatioInterval, Summary, series_interval, summarize
 from litedelegates.study.records import Cell, Outcome, Samples
 from litedelegates.study.store import Store
 
@@ -89,7 +89,7 @@ def _figures(store: Store, cell: Cell) -> Figures:
         rounds=rounds,
         split_ns=(float(upload), float(run), float(read_back)),
         median_ns=float(np.median(medians)),
-        median_interval_ns=median_interval(medians),
+        median_interval_ns=series_interval(medians),
         summary=summarize(np.concatenate(latencies)),
         ratio=None if base is None else store.ratio(cell, base),
         round_ratios=() if base is None else _round_ratios(store, cell, base),

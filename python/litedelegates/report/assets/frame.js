@@ -38,14 +38,14 @@ function xAxis(svg, scale, { top, bottom, most, text, title, from, to }) {
 
 // Names stand beside the plot where there is room, above each row on a phone.
 function rowLayout(width, cells, rowHeight, valueWidth) {
-  const longest = Math.max(...cells.map((cell) => cell.label.length + (cell.conditions.length ? 2 : 0)));
+  const longest = Math.max(...cells.map((cell) => cell.label.length + (warned(cell) ? 2 : 0)));
   const stacked = width < 560;
   const names = stacked ? 0 : Math.min(longest * 7.1 + 12, width * 0.36);
   const most = Math.floor((stacked ? width - valueWidth : names) / 6.9);
   return {
     stacked, left: names + (stacked ? 4 : 8), right: width - (stacked ? 6 : valueWidth), row: stacked ? rowHeight + 20 : rowHeight,
     name: (cell, y) => sv("text", { class: "name", x: stacked ? 2 : names, y: stacked ? y + 13 : y + rowHeight / 2 + 4.5, "text-anchor": stacked ? "start" : "end" },
-      short(cell.label, most), cell.conditions.length ? sv("tspan", { class: "flag" }, " ⚠") : null),
+      short(cell.label, most), warned(cell) ? sv("tspan", { class: "flag" }, " ⚠") : null),
     middle: (y) => (stacked ? y + 20 + (rowHeight - 4) / 2 : y + rowHeight / 2),
     value: (y, text, kind) => sv("text", { class: kind || "value", x: width - 2, y: stacked ? y + 13 : y + rowHeight / 2 + 4.5, "text-anchor": "end" }, text),
     hit: (y) => sv("rect", { class: "hit", x: 1, y: y + 1, width: width - 2, height: (stacked ? rowHeight + 20 : rowHeight) - 2, rx: 5 }),

@@ -17,7 +17,7 @@ function summaryOf(cell) {
   if (cell.accuracy !== null) lines.push(`Accuracy ${percent(cell.accuracy)}`);
   else if (cell.error && cell.error.relative !== undefined) lines.push(`Relative error ${digits(cell.error.relative)}`);
   lines.push(`Ran on ${placed(cell)}`);
-  if (cell.conditions.length) lines.push(...cell.conditions.map((condition) => `⚠ ${condition.text}`));
+  lines.push(...cell.conditions.filter((condition) => condition.severity !== "note").map((condition) => `⚠ ${condition.text}`));
   return lines;
 }
 

@@ -18,7 +18,7 @@ const order = { column: -1, up: true };
 
 function nameCell(cell) {
   return el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: () => openDetail(cell) }, cell.label),
-    cell.conditions.length ? el("span", { class: "flag", title: cell.conditions.map((condition) => condition.text).join("\n") }, " ⚠", el("span", { class: "unseen" }, ` ${plural(cell.conditions.length, "warning")}`)) : null,
+    warned(cell) ? el("span", { class: "flag", title: cell.conditions.map((condition) => condition.text).join("\n") }, " ⚠", el("span", { class: "unseen" }, " has warnings")) : null,
     study.models.length > 1 ? [el("br"), el("small", {}, cell.model)] : null);
 }
 

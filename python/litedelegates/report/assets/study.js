@@ -5,6 +5,7 @@ const byKey = new Map(study.cells.map((cell) => [cell.key, cell]));
 const FIELDS = [["model", "Model"], ["precision", "Precision"], ["delegate", "Delegate"], ["threads", "Threads"]];
 const filters = { text: "", model: new Set(), precision: new Set(), delegate: new Set(), threads: new Set() };
 
+const warned = (cell) => cell.conditions.some((condition) => condition.severity !== "note");
 const measured = (cell) => cell.status === "ok" && cell.median_us !== null;
 
 function isShown(cell) {
