@@ -124,17 +124,20 @@ def _cell(entry: Figures, model: str) -> dict[str, Any]:
     return document
 
 
-def _histogram(entry: Figures) -> dict[str, list[float]] | None:
-    """Count the runs in bins of equal ratio; the few slowest, which would squeeze the rest, are in the last bin."""
+def _histogram(entry: Figures) -> dict[str, Any] | None:
+    """Count the runs in bins of equal ratio, but for those beyond eight quartile distances, which would squeeze them."""
     samples = entry.samples_ns / 1000
     if not len(samples) or samples.min() <= 0:
         return None
-    low, high = float(samples.min()), float(np.quantile(samples, 0.995))
-    high = max(high, low * 1.02)
+    lower, median, upper = np.quantile(samples, [0.25, 0.5, 0.75])
+    reach = max(8 * (upper - lower), 0.02 * median)
+    low, high = max(float(samples.min()), median - reach), min(float(samples.max()), median + reach)
+    high = max(high, low * 1.01)
+    inside = samples[(samples >= low) & (samples <= high)]
     bins = int(min(BINS, max(8, len(samples) ** 0.5)))
-    edges = np.geomspace(low, high, bins + 1)
-    counts, _ = np.histogram(np.clip(samples, low, high), edges)
-    return {"edges_us": [float(f"{edge:.5g}") for edge in edges], "counts": counts.tolist()}
+    counts, edges = np.histogram(np.log(inside), bins, (np.log(low), np.log(high)))
+    edges_us = [float(f"{edge:.5g}") for edge in np.exp(edges)]
+    return {"edges_us": edges_us, "counts": counts.tolist(), "beyond": _rounded(1 - len(inside) / len(samples))}
 
 
 def _us(value_ns: float | None) -> float | None:

@@ -65,11 +65,17 @@ def _study(store: Store) -> list[list[str]]:
         if session.command:
             facts.append(["Command", shlex.join(session.command)])
     facts += [
-        [name.replace("_", " ").capitalize(), value if isinstance(value, str) else json.dumps(value)]
+        [name.replace("_", " ").capitalize(), _said(value)]
         for name, value in store.config.items()
         if name != "title" and value not in (None, [], {}, "")
     ]
     return facts
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and all(isinstance(entry, (str, int, float)) for entry in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _models(figures: Sequence[Figures]) -> list[list[str]]:

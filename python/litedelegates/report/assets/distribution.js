@@ -21,7 +21,7 @@ function distributions(model, cells) {
 function drawDistributions(width, cells) {
   const layout = rowLayout(width, cells, 40, 84), top = 8, bottom = top + cells.length * layout.row;
   const per = (cell) => (relativeTimes ? cell.median_us : 1);
-  const ends = cells.flatMap((cell) => { const { edges_us: edges } = cell.histogram; return [edges[0] / per(cell), edges[edges.length - 1] / per(cell)]; });
+  const ends = cells.flatMap((cell) => { const { edges_us: edges } = cell.histogram; return [edges[0], edges[edges.length - 1], ...(cell.interval_us || [])].map((us) => us / per(cell)); });
   const scale = logScale(...spread(ends, 0.02), layout.left, layout.right), unit = axisUnit(ends), svg = sv("svg");
   xAxis(svg, scale, { top, bottom, most: Math.max(3, Math.floor((layout.right - layout.left) / 62)), text: (value) => (relativeTimes ? `${tick(value)}×` : tick(value / unit.size)), title: relativeTimes ? "latency of a run over the median (logarithmic)" : `latency of a run in ${unit.name} (logarithmic)`, from: layout.left, to: layout.right });
   cells.forEach((cell, i) => {
@@ -31,6 +31,7 @@ function drawDistributions(width, cells) {
     svg.append(mark(cell, {}, layout.hit(y), layout.name(cell, y),
       sv("path", { class: `ridge f${hue} s${hue}`, d: `M${x(edges[0])},${floor}${points}L${x(edges[edges.length - 1])},${floor}z` }),
       sv("line", { class: "whisker anchor", x1: x(cell.median_us), x2: x(cell.median_us), y1: floor - tall, y2: floor + 4 }), span,
+      cell.histogram.beyond > 0.001 && sv("text", { class: "aside", x: layout.right, y: floor - 6, "text-anchor": "end" }, `${percent(cell.histogram.beyond)} further out`),
       layout.value(y, time(cell.median_us))));
   });
   return { svg, height: bottom + 44 };

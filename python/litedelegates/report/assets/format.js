@@ -20,6 +20,16 @@ function unitFor(us) {
 const axisUnit = (values) => unitFor(Math.sqrt(Math.min(...values) * Math.max(...values)));
 const tick = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 
+const raised = (power) => [...String(power)].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
+
+// For axes of errors, which run over many powers of ten.
+function smallTick(value) {
+  if (value === 0) return "none";
+  const power = Math.floor(Math.log10(value) + 1e-9), factor = Number((value / 10 ** power).toPrecision(2));
+  if (power >= -3 && power < 4) return tick(value);
+  return factor === 1 ? `10${raised(power)}` : `${factor}·10${raised(power)}`;
+}
+
 function time(us) {
   if (us === null || us === undefined) return "–";
   const unit = unitFor(Math.abs(us));

@@ -61,9 +61,14 @@ function legend(cells, withShapes) {
     withShapes && precisions.map((name) => el("li", {}, swatch(shape(name, 5), "ink"), name)));
 }
 
+// Where all of a kind fail for one reason, it is said once.
 function unmeasured(cells) {
-  const missing = cells.filter((cell) => !measured(cell));
-  return missing.length ? el("ul", { class: "unmeasured", "aria-label": "Not measured" }, missing.map((cell) => el("li", { "data-key": cell.key },
-    el("button", { type: "button", class: "link", onclick: () => openDetail(cell) }, cell.label), " ",
-    el("span", { class: `status ${cell.status === "skipped" ? "skipped" : ""}` }, cell.status), " ", cell.reason || ""))) : null;
+  const reasons = new Map();
+  for (const cell of cells.filter((one) => !measured(one))) {
+    const reason = JSON.stringify([cell.status, cell.reason]);
+    reasons.set(reason, [...(reasons.get(reason) || []), cell]);
+  }
+  return reasons.size ? el("ul", { class: "unmeasured", "aria-label": "Not measured" }, [...reasons.values()].map((own) => el("li", {},
+    own.map((cell, i) => [i ? ", " : "", el("button", { type: "button", class: "link", "data-key": cell.key, onclick: () => openDetail(cell) }, cell.label)]), " ",
+    el("span", { class: `status ${["skipped", "unfinished"].includes(own[0].status) ? "skipped" : ""}` }, own[0].status), " ", own[0].reason || ""))) : null;
 }

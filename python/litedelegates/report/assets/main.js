@@ -3,7 +3,7 @@
 const CHARTS = [
   { id: "speed", title: "Speed-up", about: "How many times as fast as the reference, over rounds in which both ran. The whisker is the 95 % interval; a pale, dashed bar shows no difference.", draw: speedUps },
   { id: "trade", title: "Latency against quality", about: "Nothing on the dashed line is beaten by another configuration in both respects.", draw: tradeOff, before: measureSwitch, shapes: true, pair: true },
-  { id: "times", title: "Distributions", about: "Every run that was kept. The line is the median, the bar below it its 95 % interval.", draw: distributions, before: timesSwitch },
+  { id: "times", title: "Distributions", about: "Every run that was kept. The line is the median, the bar below it its 95 % interval. What lies further out than is drawn is said at the right.", draw: distributions, before: timesSwitch },
   { id: "placement", title: "Placement", about: "Who ran which op, read from the execution plan.", draw: placements, ownLegend: true },
 ];
 

@@ -2,8 +2,8 @@
 
 const MEASURES = {
   accuracy: { name: "Accuracy", axis: "accuracy on the labelled inputs", of: (cell) => cell.accuracy, text: (value) => `${Number((value * 100).toFixed(2))} %`, better: 1 },
-  relative: { name: "Relative error", axis: "relative error (rmse over the reference's deviation)", of: (cell) => (cell.error ? cell.error.relative : null), text: (value) => digits(value, 2), better: -1 },
-  max_abs: { name: "Largest error", axis: "largest difference of an output value", of: (cell) => (cell.error ? cell.error.max_abs : null), text: (value) => digits(value, 2), better: -1 },
+  relative: { name: "Relative error", axis: "relative error (logarithmic)", of: (cell) => (cell.error ? cell.error.relative : null), text: (value) => digits(value, 2), better: -1 },
+  max_abs: { name: "Largest error", axis: "largest error of an output value (logarithmic)", of: (cell) => (cell.error ? cell.error.max_abs : null), text: (value) => digits(value, 2), better: -1 },
 };
 let chosenMeasure = Object.keys(MEASURES).find((name) => study.cells.some((cell) => MEASURES[name].of(cell) != null));
 
@@ -58,7 +58,7 @@ function drawTradeOff(width, points, front, measure) {
   xAxis(svg, x, { top, bottom, most: Math.max(3, Math.floor((right - left) / 70)), text: (value) => tick(value / unit.size), title: `median latency in ${unit.name} (logarithmic); left is faster`, from: left, to: right });
   for (const value of y.ticks(5)) {
     const at = Math.round(y(value)) + 0.5;
-    svg.append(sv("line", { class: "rule", x1: left, x2: right, y1: at, y2: at }), sv("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, value === 0 && measure.better < 0 ? "none" : measure.text(value)));
+    svg.append(sv("line", { class: "rule", x1: left, x2: right, y1: at, y2: at }), sv("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, measure.better < 0 ? smallTick(value) : measure.text(value)));
   }
   svg.append(sv("text", { class: "title", x: 0, y: 0, transform: `translate(11 ${(top + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, short(measure.axis, Math.floor((bottom - top) / 6))));
   const steps = front.map((cell, i) => `${i ? `H${x(cell.median_us)}V` : `M${x(cell.median_us)},`}${y(measure.of(cell))}`).join("");
