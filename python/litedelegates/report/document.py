@@ -125,7 +125,7 @@ def _cell(entry: Figures, model: str) -> dict[str, Any]:
 
 
 def _histogram(entry: Figures) -> dict[str, Any] | None:
-    """Count the runs in bins of equal ratio, but for those beyond eight quartile distances, which would squeeze them."""
+    """Count the runs in bins of equal ratio, without those beyond eight quartile distances."""
     samples = entry.samples_ns / 1000
     if not len(samples) or samples.min() <= 0:
         return None
