@@ -272,6 +272,8 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA query_only = 1")
         if existed:
             _check(path, connection)
+        if not write and "study" not in _tables(connection):
+            raise StoreError(f"{path} is empty: the study that was to fill it ended before it began")
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
