@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from litedelegates.measure.interleave import Interleaved, Plan, Timed, Timer, interleave
+from litedelegates.measure.interleave import Plan, interleave
+from litedelegates.measure.timed import Interleaved, Timed, Timer
 
 Loader: TypeAlias = Callable[[], AbstractContextManager[Timer]]
 
