@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from litedelegates.measure.machine_state import read_machine_state
 from litedelegates.measure.stopping import StopRule, is_steady
-from litedelegates.measure.timed import Block, Interleaved, Samples, Timed, Timer
+from litedelegates.measure.timed import Block, Interleaved, Samples, Timed, Timer, find_conditions
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def interleave(
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
     orders = _Orders(list(timers), plan.seed)
+    state = read_machine_state()
     rule, begin = plan.stop_rule, time.perf_counter()
     rounds = 0
     while True:
@@ -116,7 +118,9 @@ def interleave(
         if reason != "enough runs" and orders.half_way:
             reason = None
         finished = reason is not None or not alive
-        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason if alive else None)
+        conditions = find_conditions(timed.values(), state, read_machine_state()) if finished else ()
+        reason = reason if alive else None
+        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason, conditions)
         if progress is not None:
             progress(found)
         if finished:
@@ -164,9 +168,11 @@ def _warm_up(timed: Timed, timer: Timer, plan: Plan) -> Timed:
     while True:
         seconds = time.perf_counter() - begin
         if seconds >= plan.warmup_seconds and made >= plan.warmup_runs:
-            # A stretch of one run says little, and the first run of all nothing.
-            steady = steady or (len(stretches) > 3 and is_steady(stretches))
-            if steady or seconds >= (plan.warmup_max_seconds or 0):
+            is_over = seconds >= (plan.warmup_max_seconds or 0)
+            # Times that fall slowly look alike in short stretches.
+            is_long = len(stretches[-1]) >= 32 or stretches[-1].sum() >= 0.2e9
+            steady = steady or ((is_long or is_over) and is_steady(stretches))
+            if steady or is_over:
                 break
         stretches.append(_total(_call(timer, count)))
         made += count

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from litedelegates.measure.conditions import Condition, check_between, find_drift, find_unsteady, find_unwaited
+from litedelegates.measure.machine_state import MachineState
 from litedelegates.measure.ratios import LEAST_EFFECT, RatioInterval, ratio_interval
 from litedelegates.measure.statistics import Interval, Summary, series_interval, summarize
 from litedelegates.measure.stopping import StopReason
@@ -104,6 +106,7 @@ class Interleaved:
         seed: What the orders were drawn from.
         finished: False in what the progress callback sees before the last round.
         stopped_by: Why it ended; None before, and where every configuration has failed.
+        conditions: What was wrong with the machine meanwhile; of the configuration named where it concerns one.
     """
 
     timed: tuple[Timed, ...]
@@ -112,6 +115,7 @@ class Interleaved:
     seed: int
     finished: bool
     stopped_by: StopReason | None = None
+    conditions: tuple[Condition, ...] = ()
 
     def __getitem__(self, name: str) -> Timed:
         """Return the configuration called ``name``."""
@@ -129,3 +133,16 @@ class Interleaved:
         return ratio_interval(
             blocks[:common], base_blocks[:common], confidence=confidence, least_effect=least_effect, seed=self.seed
         )
+
+
+def find_conditions(timed: Iterable[Timed], before: MachineState, after: MachineState) -> tuple[Condition, ...]:
+    """Return what a reader of a measurement has to know, from its blocks and the machine before and after it."""
+    found = check_between(before, after)
+    for entry in timed:
+        own = [find_unsteady(entry.is_steady, entry.warmup_ns)]
+        if entry.blocks:
+            own.append(find_drift([np.median(block) for block in entry.blocks_ns]))
+        if (parts := entry.parts_ns) is not None:
+            own += find_unwaited(parts)
+        found += [replace(condition, text=f"{entry.name}: {condition.text}") for condition in own if condition]
+    return tuple(found)
