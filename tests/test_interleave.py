@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from litedelegates.measure.interleave import Interleaved, Plan, Samples, interleave
+from litedelegates.measure.interleave import Plan, interleave
+from litedelegates.measure.timed import Interleaved, Samples
 
 QUICK = Plan(max_seconds=0, min_rounds=6, max_rounds=6, runs_per_block=3, discard_runs=2, warmup_seconds=0)
 

@@ -11,7 +11,7 @@ from typing import Any
 from litedelegates.cli import benchmark_model
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.errors import OptionError
-from litedelegates.study import Progress, Store, StudyConfig, read_config, run_study
+from litedelegates.study import Progress, Store, StoreError, StudyConfig, read_config, run_study
 
 DEFAULT_STORE = "study.sqlite"
 INTERRUPTED = 130
@@ -89,15 +89,20 @@ def call(options: argparse.Namespace) -> int:
             run_study(config, store, retry=options.retry, progress=line, command=sys.argv)
     except KeyboardInterrupt:
         interrupted = True
-        if not store.is_file():  # before there was anything to measure
-            return INTERRUPTED
-    with Store.open(store) as results:
+    try:
+        results = Store.open(store)
+    except (StoreError, FileNotFoundError):
+        if not interrupted:
+            raise
+        return INTERRUPTED  # before there was anything to tell of
+    with results:
         found = describe_cells(results, cells)
     if options.json:
         print(json.dumps({"store": str(store), "interrupted": interrupted, "cells": found}, indent=2))
     else:
+        width = max(len(record["label"]) for record in found)
         for record in found:
-            print(cell_line(record))
+            print(cell_line(record, width))
         for note in note_lines(found):
             print(note)
         print(f"\nresults in {store}")

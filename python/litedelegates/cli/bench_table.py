@@ -17,9 +17,9 @@ def describe_cells(store: Store, cells: Iterable[Cell]) -> list[dict[str, Any]]:
     return [_describe(store, cell) for cell in cells]
 
 
-def cell_line(record: dict[str, Any]) -> str:
-    """Return a cell as a line of a table."""
-    label = f"{record['label']:<44}"
+def cell_line(record: dict[str, Any], width: int) -> str:
+    """Return a cell as a line of a table whose first column is ``width`` wide."""
+    label = f"{record['label']:<{width}}  "
     if record["status"] != "ok":
         reason = f": {record['reason']}" if record.get("reason") else ""
         return f"{label} {record['status']}{reason}"

@@ -10,7 +10,7 @@ from litedelegates.measure.conditions import (
 )
 from litedelegates.measure.cpu_time import CpuTime, read_cpu_time
 from litedelegates.measure.energy import Energy, EnergyMeter
-from litedelegates.measure.interleave import Block, Interleaved, Plan, Timed, Timer, interleave
+from litedelegates.measure.interleave import Plan, interleave
 from litedelegates.measure.loads import Loader, interleave_loads
 from litedelegates.measure.machine import Machine, read_machine, read_temperature_c
 from litedelegates.measure.machine_state import MachineState, read_machine_state
@@ -26,6 +26,7 @@ from litedelegates.measure.statistics import (
     summarize,
 )
 from litedelegates.measure.stopping import StopReason, StopRule, is_steady
+from litedelegates.measure.timed import Block, Interleaved, Timed, Timer
 
 __all__ = [
     "Block",

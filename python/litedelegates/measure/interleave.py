@@ -10,131 +10,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from litedelegates.measure.ratios import LEAST_EFFECT, RatioInterval, ratio_interval
-from litedelegates.measure.statistics import Interval, Summary, series_interval, summarize
-from litedelegates.measure.stopping import StopReason, StopRule, is_steady
-
-Samples: TypeAlias = NDArray[np.int64]
-Timer: TypeAlias = Callable[[int], Samples]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Runs of one configuration, back to back.
-
-    Attributes:
-        round_index: The round it belongs to, from 0.
-        position: Its place in the order of that round, from 0.
-        samples_ns: Time of each run in nanoseconds, shape (runs,), the discarded ones taken off.
-        discarded_ns: Time of the runs before them, which still felt the pause.
-        parts_ns: Upload, run and read-back of each sample, shape (runs, 3); None where the timer gives totals only.
-    """
-
-    round_index: int
-    position: int
-    samples_ns: Samples
-    discarded_ns: Samples
-    parts_ns: Samples | None = None
-
-
-@dataclass(frozen=True)
-class Timed:
-    """What was measured of one configuration.
-
-    Attributes:
-        name: The configuration.
-        runs_per_block: Runs kept of each block.
-        warmup_ns: Time of each warm-up run in nanoseconds, the first run first.
-        blocks: One block a round.
-        failure: What ended it early; None if nothing did.
-        is_steady: False when the warm-up should have gone on until the times settled, and its time was over before.
-        load_ns: Time of each load, where this loaded it (`interleave_loads`).
-    """
-
-    name: str
-    runs_per_block: int
-    warmup_ns: Samples
-    blocks: tuple[Block, ...] = ()
-    failure: str | None = None
-    is_steady: bool = True
-    load_ns: tuple[int, ...] = ()
-
-    @property
-    def first_run_ns(self) -> int | None:
-        """The very first run, which often compiles or allocates; it is in no other figure."""
-        return int(self.warmup_ns[0]) if len(self.warmup_ns) else None
-
-    @property
-    def parts_ns(self) -> Samples | None:
-        """Upload, run and read-back of all samples, shape (samples, 3); None where the timer gives totals only."""
-        parts = [block.parts_ns for block in self.blocks if block.parts_ns is not None]
-        return np.concatenate(parts) if parts and len(parts) == len(self.blocks) else None
-
-    @property
-    def blocks_ns(self) -> list[Samples]:
-        """The samples of each block in nanoseconds."""
-        return [block.samples_ns for block in self.blocks]
-
-    @property
-    def samples_ns(self) -> Samples:
-        """The samples of all blocks in nanoseconds."""
-        return np.concatenate(self.blocks_ns) if self.blocks else np.empty(0, np.int64)
-
-    @property
-    def median_ns(self) -> float:
-        """The median over the rounds of the median of each block: what `median_interval_ns` is an interval of."""
-        return float(np.median([np.median(block) for block in self.blocks_ns]))
-
-    def median_interval_ns(self, confidence: float = 0.95) -> Interval | None:
-        """Return the interval of `median_ns` from the medians of the blocks; None with too few rounds."""
-        return series_interval([np.median(block) for block in self.blocks_ns], confidence) if self.blocks else None
-
-    def summary(self) -> Summary:
-        """Return the figures over all samples."""
-        return summarize(self.samples_ns)
-
-
-@dataclass(frozen=True)
-class Interleaved:
-    """What an interleaved measurement has found, or has found so far.
-
-    Attributes:
-        timed: One entry a configuration, in the order given.
-        rounds: Rounds that are complete.
-        seconds: Time since the first round began.
-        seed: What the orders were drawn from.
-        finished: False in what the progress callback sees before the last round.
-        stopped_by: Why it ended; None before, and where every configuration has failed.
-    """
-
-    timed: tuple[Timed, ...]
-    rounds: int
-    seconds: float
-    seed: int
-    finished: bool
-    stopped_by: StopReason | None = None
-
-    def __getitem__(self, name: str) -> Timed:
-        """Return the configuration called ``name``."""
-        for timed in self.timed:
-            if timed.name == name:
-                return timed
-        raise KeyError(f"{name!r} was not timed; these were: {[timed.name for timed in self.timed]}")
-
-    def ratio(
-        self, name: str, base: str, confidence: float = 0.95, least_effect: float = LEAST_EFFECT
-    ) -> RatioInterval:
-        """Return the time of ``name`` over that of ``base`` in the rounds that both finished."""
-        blocks, base_blocks = self[name].blocks_ns, self[base].blocks_ns
-        common = min(len(blocks), len(base_blocks))
-        return ratio_interval(
-            blocks[:common], base_blocks[:common], confidence=confidence, least_effect=least_effect, seed=self.seed
-        )
+from litedelegates.measure.machine_state import read_machine_state
+from litedelegates.measure.stopping import StopRule, is_steady
+from litedelegates.measure.timed import Block, Interleaved, Samples, Timed, Timer, find_conditions
 
 
 @dataclass(frozen=True)
@@ -223,6 +104,7 @@ def interleave(
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
     orders = Orders(list(timers), plan.seed)
+    state = read_machine_state()
     rule, begin = plan.stop_rule, time.perf_counter()
     rounds = 0
     while True:
@@ -236,7 +118,9 @@ def interleave(
         if reason != "enough runs" and orders.half_way:
             reason = None
         finished = reason is not None or not alive
-        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason if alive else None)
+        conditions = find_conditions(timed.values(), state, read_machine_state()) if finished else ()
+        reason = reason if alive else None
+        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason, conditions)
         if progress is not None:
             progress(found)
         if finished:
@@ -284,9 +168,11 @@ def _warm_up(timed: Timed, timer: Timer, plan: Plan) -> Timed:
     while True:
         seconds = time.perf_counter() - begin
         if seconds >= plan.warmup_seconds and made >= plan.warmup_runs:
-            # A stretch of one run says little, and the first run of all nothing.
-            steady = steady or (len(stretches) > 3 and is_steady(stretches))
-            if steady or seconds >= (plan.warmup_max_seconds or 0):
+            is_over = seconds >= (plan.warmup_max_seconds or 0)
+            # Times that fall slowly look alike in short stretches.
+            is_long = len(stretches[-1]) >= 32 or stretches[-1].sum() >= 0.2e9
+            steady = steady or ((is_long or is_over) and is_steady(stretches))
+            if steady or is_over:
                 break
         stretches.append(_total(_call(timer, count)))
         made += count

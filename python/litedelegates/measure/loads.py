@@ -17,7 +17,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from litedelegates.measure.interleave import Interleaved, Plan, Timed, Timer, interleave
+from litedelegates.measure.interleave import Plan, interleave
+from litedelegates.measure.machine_state import read_machine_state
+from litedelegates.measure.timed import Interleaved, Timed, Timer, find_conditions
 
 Loader: TypeAlias = Callable[[], AbstractContextManager[Timer]]
 
@@ -54,7 +56,7 @@ def interleave_loads(
         raise ValueError("there is nothing to time")
     plan = plan or Plan()
     random = np.random.default_rng(plan.seed)
-    begin = time.perf_counter()
+    begin, state = time.perf_counter(), read_machine_state()
     found: list[Interleaved] = []
     order = list(loaders)
     for number in range(loads):
@@ -69,7 +71,8 @@ def interleave_loads(
             part = interleave(in_given_order, _share(plan, loads, number), progress=progress)
             timed = tuple(replace(entry, load_ns=(load_ns[entry.name],)) for entry in part.timed)
             found.append(replace(part, timed=timed))
-    return _join(found, time.perf_counter() - begin, plan.seed)
+    joined = _join(found, time.perf_counter() - begin, plan.seed)
+    return replace(joined, conditions=find_conditions(joined.timed, state, read_machine_state()))
 
 
 def _share(plan: Plan, loads: int, number: int) -> Plan:

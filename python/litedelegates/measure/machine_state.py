@@ -50,7 +50,7 @@ class MachineState:
 
 
 def read_machine_state(pids: Iterable[int] | None = None, root: Path = ROOT) -> MachineState:
-    """Return the state of the machine now; costs some hundred microseconds.
+    """Return the state of the machine now; costs about a millisecond.
 
     Args:
         pids: The processes that measure, whose CPU time is not that of others; None is this process alone.

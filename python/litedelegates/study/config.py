@@ -32,7 +32,8 @@ class StudyConfig:
         seconds: Time of runs measured of each cell.
         rounds: Rounds at least; 6 is the least for an interval at 95 %.
         block_seconds: Time of a block of back-to-back runs.
-        warmup_seconds: Time that each cell is warmed up for.
+        warmup_seconds: Time that each cell is warmed up for, at least; up to three times that until its times have
+            settled.
         num_runs: Runs at least of each cell; None for what the time allows.
         max_seconds: Stop here even if there are not so many runs or rounds; per cell.
         warmup_runs: Runs at least to warm each cell up.

@@ -15,9 +15,12 @@ from litedelegates.interpreter import Interpreter
 from litedelegates.measure import is_steady, read_memory
 from litedelegates.study.delegates import make_chain
 from litedelegates.study.inputs import output_arrays, save_arrays, stacks_of
+from litedelegates.study.records import Samples
 from litedelegates.study.words import pack
 
 MAX_RUNS_PER_BLOCK = 100_000
+KEPT_WARMUP_RUNS = 1000
+PATIENCE = 3  # times the warm-up's seconds, for times that do not settle
 
 
 class Desk:
@@ -78,20 +81,21 @@ class Desk:
         return {"first_run_ns": int(samples.sum()), "memory": {"first_run": _resident()}}
 
     def warm_up(self, seconds: float, runs: int, block_seconds: float) -> dict[str, Any]:
-        """Run until the time is over, each time twice as often, and size the blocks by the last stretch."""
+        """Run until the time is over and the times have settled, and size the blocks by the last stretch."""
         begin, count = time.perf_counter(), 1
-        stretches = [self._loaded.time_runs(max_runs=max(1, runs))]
-        while time.perf_counter() - begin < seconds:
-            stretches.append(self._loaded.time_runs(max_runs=count))
+        stretches = [self._total_ns(max(1, runs))]
+        steady = False
+        while (passed := time.perf_counter() - begin) < seconds or (not steady and passed < PATIENCE * seconds):
+            stretches.append(self._total_ns(count))
             count = min(count * 2, 4096)
-        per_run_ns = max(1.0, float(np.median(stretches[-1].sum(axis=1))))
-        fitting = min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK)
-        warmup = np.concatenate(stretches).sum(axis=1)
-        steady = len(stretches) < 4 or is_steady([stretch.sum(axis=1) for stretch in stretches])
+            steady = len(stretches) > 3 and is_steady(stretches)
+        per_run_ns = max(1.0, float(np.median(stretches[-1])))
+        warmup = np.concatenate(stretches)
         return {
-            "is_steady": steady,
-            "warmup_ns": warmup[:1000].tolist(),
-            "runs_per_block": fitting,
+            "is_steady": steady or seconds == 0,
+            "warmup_ns": warmup[:KEPT_WARMUP_RUNS].tolist(),
+            "warmup_runs": len(warmup),
+            "runs_per_block": min(max(1, int(block_seconds * 1e9 / per_run_ns)), MAX_RUNS_PER_BLOCK),
             "per_run_ns": per_run_ns,
         }
 
@@ -143,6 +147,9 @@ class Desk:
             model, target, precision, calibration, allow_float32_ops=allow_float32_ops, progress=False
         )
         return {"record": asdict(record)}
+
+    def _total_ns(self, runs: int) -> Samples:
+        return np.asarray(self._loaded.time_runs(max_runs=runs).sum(axis=1), dtype=np.int64)
 
     def _set_first_sample(self) -> None:
         """Set what is timed: the same for every cell of a model."""

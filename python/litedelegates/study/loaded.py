@@ -7,6 +7,8 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
 from litedelegates.measure import EnergyMeter, find_drift, find_unsteady, find_unwaited
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_libraries
@@ -38,6 +40,7 @@ class LoadedCell:
         self._worker: Worker | None = None
         self._promised_ns = 0.0  # what a block should take
         self._is_steady = True
+        self._warmup_runs = 0
         self._blocks: list[BlockRecord] = []
 
     def load(self, files: ModelFiles) -> None:
@@ -81,6 +84,7 @@ class LoadedCell:
         )
         self._promised_ns = warm["per_run_ns"] * warm["runs_per_block"]
         self._is_steady = self._is_steady and warm["is_steady"]
+        self._warmup_runs = warm["warmup_runs"]
         if self.outcome.runs_per_block is None:
             self._learn(warmup_ns=tuple(warm["warmup_ns"]), runs_per_block=warm["runs_per_block"])
 
@@ -127,9 +131,9 @@ class LoadedCell:
 
     def judge(self, shared: list[dict[str, Any]]) -> None:
         """Write down what may have disturbed it, besides what disturbed all cells."""
-        found = [find_unsteady(self._is_steady, self.outcome.warmup_ns)]
+        found = [find_unsteady(self._is_steady, range(self._warmup_runs))]
         if self._blocks:
-            found.append(find_drift([float(block.latency_ns.mean()) for block in self._blocks]))
+            found.append(find_drift([float(np.median(block.latency_ns)) for block in self._blocks]))
             found += find_unwaited(self._blocks[-1].samples_ns)
         own = [asdict(condition) for condition in found if condition is not None]
         self._learn(conditions=(*shared, *own))

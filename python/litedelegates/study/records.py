@@ -96,7 +96,7 @@ class Outcome:
         note: What is to be known about that file.
         load_ns: Time of loading and compiling.
         first_run_ns: Upload, run and read-back of the first run.
-        warmup_ns: Time of each warm-up run.
+        warmup_ns: Time of each warm-up run, the first thousand of them.
         runs_per_block: Runs kept of each block.
         route: How the model ran: "compiled" or "classic".
         device: Name of the GPU, empty without one.

@@ -265,13 +265,18 @@ def _lock(path: Path) -> int:
 
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     existed = path.is_file() and path.stat().st_size > 0
-    # Not SQLite's read-only mode: a reader has to take part in the write-ahead log's shared memory.
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None if not write else "DEFERRED")
+    # Not SQLite's read-only mode: a reader has to take part in the write-ahead log's shared memory, for which it makes
+    # a file. Where it may not, nobody writes, unless the log is there.
+    alone = not write and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}{'?immutable=1' if alone else ''}"
+    connection = sqlite3.connect(uri, timeout=30, isolation_level=None if not write else "DEFERRED", uri=True)
     try:
         if not write:
             connection.execute("PRAGMA query_only = 1")
         if existed:
             _check(path, connection)
+        if not write and "study" not in _tables(connection):
+            raise StoreError(f"{path} is empty: the study that was to fill it ended before it began")
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
