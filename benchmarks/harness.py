@@ -46,10 +46,11 @@ def existing_file(text: str) -> Path:
     return Path(text)
 
 
-def make_parser(description: str, *, seconds: float, seconds_help: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
+def make_parser(description: str, *, seconds: float | None = None, seconds_help: str = "") -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark has; without ``seconds`` there is no such option."""
     parser = argparse.ArgumentParser(description=description, formatter_class=HelpFormatter)
-    parser.add_argument("--seconds", type=float, default=seconds, help=seconds_help)
+    if seconds is not None:
+        parser.add_argument("--seconds", type=float, default=seconds, help=seconds_help)
     parser.add_argument("--out", type=Path, default=REPOSITORY / "results", help="folder for the results")
     parser.add_argument("--seed", type=int, default=0, help="seed of the orders, the intervals and the random inputs")
     parser.add_argument(

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import real_models as downloads
 import small_models
+from browser import why_no_browser
 from litedelegates import DelegateUnavailableError
 from litedelegates.delegates import openvino_library
 
 REQUIRE_GPU = "LITEDELEGATES_REQUIRE_GPU"
 REQUIRE_OPENVINO = "LITEDELEGATES_REQUIRE_OPENVINO"
+REQUIRE_BROWSER = "LITEDELEGATES_REQUIRE_BROWSER"
 _PROBE_SECONDS = 120
 _PROBE = """
 import sys
@@ -32,10 +34,11 @@ if ran != {"gpu"}:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``gpu`` or ``openvino`` with the reason, or fail it where what it needs is required."""
+    """Skip a test marked ``gpu``, ``openvino`` or ``browser`` with the reason, or fail it where that is required."""
     for marker, why, what, required in (
         ("gpu", why_no_gpu, "usable GPU", REQUIRE_GPU),
         ("openvino", why_no_openvino, "usable OpenVINO", REQUIRE_OPENVINO),
+        ("browser", why_no_browser, "browser", REQUIRE_BROWSER),
     ):
         reason = why() if item.get_closest_marker(marker) is not None else None
         if reason is None:

@@ -5,13 +5,8 @@ import math
 import numpy as np
 import pytest
 from litedelegates.errors import LiteDelegatesError
-from litedelegates.measure.statistics import (
-    SampleError,
-    _student_quantile,
-    median_interval,
-    ratio_interval,
-    summarize,
-)
+from litedelegates.measure.ratios import _student_quantile, ratio_interval
+from litedelegates.measure.statistics import SampleError, median_interval, summarize
 
 
 def skewed_times(random: np.random.Generator, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""``litedelegates devices | run | profile | graph | cut | quantize``."""
+"""``litedelegates devices | run | profile | graph | cut | quantize | bench | compare | report``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import sys
 from collections.abc import Sequence
 
 import litedelegates
-from litedelegates.cli import cut, devices, graph, profile, quantize, run
+from litedelegates.cli import bench, compare, cut, devices, graph, profile, quantize, report, run
 from litedelegates.errors import LiteDelegatesError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 failed with a message, 2 wrong arguments."""
+    """Run the command line and return its exit code: 0 done, 1 failed with a message, 2 wrong arguments.
+
+    ``bench`` returns 130 when it was interrupted, ``compare`` 3 for what cannot be compared.
+    """
     parser = argparse.ArgumentParser(
         prog="litedelegates",
         description="Choose the delegate and the precision of a .tflite model by measurement.",
@@ -21,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, run, profile, graph, cut, quantize):
+    for module in (devices, run, profile, graph, cut, quantize, bench, compare, report):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     try:

@@ -10,113 +10,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from litedelegates.measure.statistics import (
-    Interval,
-    RatioInterval,
-    Summary,
-    median_interval,
-    ratio_interval,
-    summarize,
-)
-
-Samples: TypeAlias = NDArray[np.int64]
-Timer: TypeAlias = Callable[[int], Samples]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Runs of one configuration, back to back.
-
-    Attributes:
-        round_index: The round it belongs to, from 0.
-        position: Its place in the order of that round, from 0.
-        samples_ns: Time of each run in nanoseconds, shape (runs,), the discarded ones taken off.
-        discarded_ns: Time of the runs before them, which still felt the pause.
-    """
-
-    round_index: int
-    position: int
-    samples_ns: Samples
-    discarded_ns: Samples
-
-
-@dataclass(frozen=True)
-class Timed:
-    """What was measured of one configuration.
-
-    Attributes:
-        name: The configuration.
-        runs_per_block: Runs kept of each block.
-        warmup_ns: Time of each warm-up run in nanoseconds, the first run first.
-        blocks: One block a round.
-        failure: What ended it early; None if nothing did.
-    """
-
-    name: str
-    runs_per_block: int
-    warmup_ns: Samples
-    blocks: tuple[Block, ...] = ()
-    failure: str | None = None
-
-    @property
-    def blocks_ns(self) -> list[Samples]:
-        """The samples of each block in nanoseconds."""
-        return [block.samples_ns for block in self.blocks]
-
-    @property
-    def samples_ns(self) -> Samples:
-        """The samples of all blocks in nanoseconds."""
-        return np.concatenate(self.blocks_ns) if self.blocks else np.empty(0, np.int64)
-
-    @property
-    def median_ns(self) -> float:
-        """The median over the rounds of the median of each block: what `median_interval_ns` is an interval of."""
-        return float(np.median([np.median(block) for block in self.blocks_ns]))
-
-    def median_interval_ns(self, confidence: float = 0.95) -> Interval | None:
-        """Return the interval of the median from the medians of the blocks; None with too few rounds."""
-        return median_interval([np.median(block) for block in self.blocks_ns], confidence)
-
-    def summary(self) -> Summary:
-        """Return the figures over all samples."""
-        return summarize(self.samples_ns)
-
-
-@dataclass(frozen=True)
-class Interleaved:
-    """What an interleaved measurement has found, or has found so far.
-
-    Attributes:
-        timed: One entry a configuration, in the order given.
-        rounds: Rounds that are complete.
-        seconds: Time since the first round began.
-        seed: What the orders were drawn from.
-        finished: False in what the progress callback sees before the last round.
-    """
-
-    timed: tuple[Timed, ...]
-    rounds: int
-    seconds: float
-    seed: int
-    finished: bool
-
-    def __getitem__(self, name: str) -> Timed:
-        """Return the configuration called ``name``."""
-        for timed in self.timed:
-            if timed.name == name:
-                return timed
-        raise KeyError(f"{name!r} was not timed; these were: {[timed.name for timed in self.timed]}")
-
-    def ratio(self, name: str, base: str, confidence: float = 0.95) -> RatioInterval:
-        """Return the time of ``name`` over that of ``base`` in the rounds that both finished."""
-        blocks, base_blocks = self[name].blocks_ns, self[base].blocks_ns
-        common = min(len(blocks), len(base_blocks))
-        return ratio_interval(blocks[:common], base_blocks[:common], confidence=confidence, seed=self.seed)
+from litedelegates.measure.machine_state import read_machine_state
+from litedelegates.measure.stopping import StopRule, is_steady
+from litedelegates.measure.timed import Block, Interleaved, Samples, Timed, Timer, find_conditions
 
 
 @dataclass(frozen=True)
@@ -131,8 +30,13 @@ class Plan:
         runs_per_block: Runs kept of each block.
         discard_runs: Runs at the start of each block that do not count; None takes a quarter of a block more, at least
             one. After a pause of 30 ms a network of a few milliseconds takes twice its time at first.
-        warmup_seconds: Time for warming each configuration up before the first round.
+        warmup_seconds: Time for warming each configuration up before the first round, at least.
+        warmup_runs: Runs for that, at least.
+        warmup_max_seconds: How long to go on until the times have settled (`is_steady`); None does not look.
         seed: The same seed gives the same orders.
+        min_seconds: Time in any case, unless ``max_rounds`` come first.
+        precision: Stop when every median is known to this share of it (see `StopRule`).
+        ratio_precision: Stop when every ratio to the first configuration is.
     """
 
     max_seconds: float = 10.0
@@ -142,19 +46,35 @@ class Plan:
     runs_per_block: int | None = None
     discard_runs: int | None = None
     warmup_seconds: float = 0.2
+    warmup_runs: int = 1
+    warmup_max_seconds: float | None = None
     seed: int = 0
+    min_seconds: float = 0.0
+    precision: float | None = None
+    ratio_precision: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("min_rounds", "max_rounds", "runs_per_block"):
+        for name in ("runs_per_block", "warmup_runs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        for name in ("max_seconds", "block_seconds", "warmup_seconds", "discard_runs"):
+        for name in ("block_seconds", "warmup_seconds", "warmup_max_seconds", "discard_runs"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"{name}={value} must be finite and not negative")
-        if self.min_rounds > self.max_rounds:
-            raise ValueError(f"min_rounds={self.min_rounds} is above max_rounds={self.max_rounds}")
+        _ = self.stop_rule  # refuses the rest
+
+    @property
+    def stop_rule(self) -> StopRule:
+        """What ends the measurement."""
+        return StopRule(
+            self.min_rounds,
+            self.max_rounds,
+            self.min_seconds,
+            self.max_seconds,
+            self.precision,
+            self.ratio_precision,
+        )
 
 
 def interleave(
@@ -170,7 +90,8 @@ def interleave(
 
     Args:
         timers: By name, what runs a configuration ``n`` times and returns ``n`` times in nanoseconds, for instance
-            ``lambda n: interpreter.time_runs(max_runs=n).sum(axis=1)``.
+            ``lambda n: interpreter.time_runs(max_runs=n)``: shape (n, 3) for upload, run and read-back, whose sum
+            counts, or (n,).
         plan: How long to measure, and in which pieces.
         keep_going: Record what a configuration raises as its ``failure`` and go on with the others.
         progress: Called after each round with everything found so far.
@@ -182,8 +103,9 @@ def interleave(
     if not timers:
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
-    orders = _Orders(list(timers), plan.seed)
-    begin = time.perf_counter()
+    orders = Orders(list(timers), plan.seed)
+    state = read_machine_state()
+    rule, begin = plan.stop_rule, time.perf_counter()
     rounds = 0
     while True:
         for position, name in enumerate(orders.draw()):
@@ -191,10 +113,14 @@ def interleave(
                 timed[name] = _attempt(keep_going, timed[name], _add_block, timers[name], plan, rounds, position)
         rounds += 1
         seconds = time.perf_counter() - begin
-        all_failed = all(entry.failure is not None for entry in timed.values())
-        time_over = rounds >= plan.min_rounds and seconds >= plan.max_seconds and not orders.half_way
-        finished = all_failed or time_over or rounds >= plan.max_rounds
-        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished)
+        alive = [entry.blocks_ns for entry in timed.values() if entry.failure is None]
+        reason = rule.judge(rounds, seconds, alive)
+        if reason != "enough runs" and orders.half_way:
+            reason = None
+        finished = reason is not None or not alive
+        conditions = find_conditions(timed.values(), state, read_machine_state()) if finished else ()
+        reason = reason if alive else None
+        found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason, conditions)
         if progress is not None:
             progress(found)
         if finished:
@@ -204,7 +130,7 @@ def interleave(
 _NONE: Samples = np.empty(0, np.int64)
 
 
-class _Orders:
+class Orders:
     """Draws the order of each round; the second round of a pair of two configurations is the reverse of the first."""
 
     def __init__(self, names: list[str], seed: int) -> None:
@@ -235,28 +161,44 @@ def _attempt(keep_going: bool, timed: Timed, step: Callable[..., Timed], timer: 
 
 
 def _warm_up(timed: Timed, timer: Timer, plan: Plan) -> Timed:
-    """Run until the warm-up time is over, each time twice as often, and size the blocks by the last stretch."""
+    """Run until the warm-up is over, each time twice as often, and size the blocks by the last stretch."""
     begin = time.perf_counter()
-    stretches, count = [_call(timer, 1)], 1
-    while time.perf_counter() - begin < plan.warmup_seconds:
-        stretches.append(_call(timer, count))
+    stretches, count, made = [_total(_call(timer, 1))], 1, 1
+    steady = plan.warmup_max_seconds is None
+    while True:
+        seconds = time.perf_counter() - begin
+        if seconds >= plan.warmup_seconds and made >= plan.warmup_runs:
+            is_over = seconds >= (plan.warmup_max_seconds or 0)
+            # Times that fall slowly look alike in short stretches.
+            is_long = len(stretches[-1]) >= 32 or stretches[-1].sum() >= 0.2e9
+            steady = steady or ((is_long or is_over) and is_steady(stretches))
+            if steady or is_over:
+                break
+        stretches.append(_total(_call(timer, count)))
+        made += count
         count = min(count * 2, 4096)
     per_run_ns = max(1.0, float(np.median(stretches[-1])))
     fitting = int(plan.block_seconds * 1e9 / per_run_ns)
     runs = plan.runs_per_block or min(max(1, fitting), 100_000)
-    return replace(timed, runs_per_block=runs, warmup_ns=np.concatenate(stretches))
+    return replace(timed, runs_per_block=runs, warmup_ns=np.concatenate(stretches), is_steady=steady)
 
 
 def _add_block(timed: Timed, timer: Timer, plan: Plan, round_index: int, position: int) -> Timed:
     runs = timed.runs_per_block
     discard = math.ceil(runs / 4) if plan.discard_runs is None else plan.discard_runs
     samples = _call(timer, discard + runs)
-    block = Block(round_index, position, samples[discard:], samples[:discard])
+    parts = samples[discard:] if samples.ndim == 2 else None
+    total = _total(samples)
+    block = Block(round_index, position, total[discard:], total[:discard], parts)
     return replace(timed, blocks=(*timed.blocks, block))
 
 
 def _call(timer: Timer, runs: int) -> Samples:
     samples: Samples = np.asarray(timer(runs), dtype=np.int64)
-    if samples.shape != (runs,):
+    if samples.shape not in ((runs,), (runs, 3)):
         raise ValueError(f"the timer was asked for {runs} runs and returned an array of shape {samples.shape}")
     return samples
+
+
+def _total(samples: Samples) -> Samples:
+    return samples.sum(axis=1) if samples.ndim == 2 else samples

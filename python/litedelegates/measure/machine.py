@@ -9,6 +9,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from litedelegates.measure.kernel_files import read_fields, read_text
+
 PACKAGES = ("litedelegates", "ai-edge-litert", "litert-quantizer", "numpy")
 
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
@@ -61,7 +63,7 @@ def read_machine() -> Machine:
     online = os.cpu_count() or 1
     return Machine(
         cpu_model=_read_cpu_model(),
-        board=_read(Path("/proc/device-tree/model")),
+        board=read_text(Path("/proc/device-tree/model")),
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else online,
         cores_online=online,
@@ -84,34 +86,17 @@ def read_temperature_c() -> float | None:
     return _max_of(_THERMAL_FOLDER, "thermal_zone*/temp")
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(errors="replace").strip("\0 \n") or None
-    except OSError:
-        return None
-
-
 def _max_of(folder: Path, pattern: str) -> float | None:
     """Return the largest number in the files, which the kernel writes in thousandths."""
     values = []
     for path in folder.glob(pattern):
         with contextlib.suppress(ValueError):
-            values.append(float(_read(path) or "") / 1000)
+            values.append(float(read_text(path) or "") / 1000)
     return max(values, default=None)
 
 
-def _read_fields(path: Path) -> dict[str, str]:
-    """Return the ``name : value`` lines of a file; the first of each name."""
-    fields: dict[str, str] = {}
-    for line in (_read(path) or "").splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
-
-
 def _read_cpu_model() -> str | None:
-    fields = _read_fields(Path("/proc/cpuinfo"))
+    fields = read_fields(Path("/proc/cpuinfo"))
     if "model name" in fields:
         return fields["model name"]
     if "CPU part" in fields:  # ARM gives numbers only
@@ -122,12 +107,12 @@ def _read_cpu_model() -> str | None:
 
 
 def _read_memory(name: str) -> int | None:
-    value = _read_fields(Path("/proc/meminfo")).get(name)
+    value = read_fields(Path("/proc/meminfo")).get(name)
     return None if value is None else int(value.split()[0]) * 1024 // 1_000_000
 
 
 def _read_governor() -> str | None:
-    found = {_read(path) for path in _CPU_FOLDER.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {None}
+    found = {read_text(path) for path in _CPU_FOLDER.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {None}
     return "+".join(sorted(filter(None, found))) or None
 
 
@@ -136,7 +121,7 @@ def _read_frequency() -> float | None:
     if governed is not None:
         return governed
     with contextlib.suppress(ValueError):
-        return float(_read_fields(Path("/proc/cpuinfo")).get("cpu MHz", ""))
+        return float(read_fields(Path("/proc/cpuinfo")).get("cpu MHz", ""))
     return None
 
 

@@ -1,0 +1,75 @@
+"""The report in Markdown, for a pull request or a README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HEAD = ("Configuration", "Median", "Speed-up", "Accuracy", "Relative error", "Ran on")
+
+
+def render_summary(document: Mapping[str, Any]) -> str:
+    """Return a document that `build_document` made as Markdown."""
+    lines = [f"# {text(document['title'])}", "", text(document["lede"]), "", text(document["rule"]), ""]
+    by_key = {cell["key"]: cell for cell in document["cells"]}
+    for model in document["models"]:
+        best = by_key.get(model["best"])
+        chosen = f"**{text(best['label'])}**, {say_time(best)}. " if best else ""
+        lines += [f"- {text(model['name'])}: {chosen}{text(model['why'])}"]
+    if document["warnings"]:
+        lines += ["", "## Keep in mind", ""]
+        lines += [f"- {text(' '.join(filter(None, (w['text'], w['reach']))))}" for w in document["warnings"]]
+    for model in document["models"]:
+        lines += ["", f"## {text(model['name'])}", "", _row(HEAD), _row(["---", *["---:"] * 4, "---"])]
+        lines += [_row(_cells(c, model)) for c in document["cells"] if c["model_key"] == model["key"]]
+    for group in document["provenance"]:
+        lines += ["", f"## {group['title']}", ""]
+        lines += [f"- {text(name)}: {text(value)}" for name, value in group["facts"]]
+    return "\n".join([*lines, "", text(document["foot"]), ""])
+
+
+def say_time(cell: Mapping[str, Any]) -> str:
+    """Return the median latency with its interval, in the unit that suits it."""
+    us = cell["median_us"]
+    if us is None:
+        return "–"
+    units = ((1e6, "s"), (1e3, "ms"), (1.0, "µs"))
+    size, unit = next((entry for entry in units if us >= entry[0]), (1e-3, "ns"))
+    low_high = cell["interval_us"]
+    interval = "" if low_high is None else f" [{digits(low_high[0] / size)}, {digits(low_high[1] / size)}]"
+    return f"{digits(us / size)}{interval} {unit}"
+
+
+def digits(value: float) -> str:
+    """Return a number to three significant digits, without an exponent where it can be read."""
+    if 0.001 <= abs(value) < 1e6:
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def text(value: object) -> str:
+    """Return text that Markdown and the HTML in it leave as it is, on one line."""
+    escaped = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*[]|":
+        escaped = escaped.replace(character, f"\\{character}")
+    return " ".join(escaped.split())
+
+
+def _cells(cell: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    name = f"**{text(cell['label'])}**" if cell["key"] == model["best"] else text(cell["label"])
+    if cell["status"] != "ok":
+        return [name, "", "", "", "", text(f"{cell['status']}: {cell['reason']}" if cell["reason"] else cell["status"])]
+    speed_up, error = cell["speed_up"], cell["error"] or {}
+    faster = "–"
+    if speed_up:
+        bounds = "" if speed_up["low"] is None else f" [{digits(speed_up['low'])}, {digits(speed_up['high'])}]"
+        faster = "reference" if cell["is_base"] else f"{digits(speed_up['ratio'])}×{bounds}"
+    accuracy = "–" if cell["accuracy"] is None else f"{cell['accuracy'] * 100:.1f} %"
+    relative = "–" if error.get("relative") is None else f"{error['relative']:.2g}"
+    placed = ", ".join(f"{host} {count}" for host, count in cell["placement"])
+    flag = " ⚠" if any(condition.get("severity") != "note" for condition in cell["conditions"]) else ""
+    return [name + flag, text(say_time(cell)), text(faster), accuracy, relative, text(placed)]
+
+
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"

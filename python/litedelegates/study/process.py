@@ -1,0 +1,193 @@
+"""A worker from the outside: orders with a time limit and a memory limit, and what became of it when it fell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from litedelegates.errors import LiteDelegatesError
+from litedelegates.measure import read_memory
+from litedelegates.study.records import Status
+from litedelegates.study.words import decode, encode
+
+WATCH_SECONDS = 0.025
+_NOISE = ("INFO:", "I0000", "W0000", "WARNING: All log messages")
+
+
+class CellFailed(LiteDelegatesError):
+    """A cell came to its end before it was measured.
+
+    Attributes:
+        status: How.
+        reason: Why, in one sentence.
+    """
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status: Status = status
+        self.reason = reason
+
+
+class Worker:
+    """A process that holds one model.
+
+    Attributes:
+        pid: Its process id.
+    """
+
+    def __init__(self, memory_limit: int | None) -> None:
+        """Start it.
+
+        Args:
+            memory_limit: Bytes of resident memory at which it is ended.
+        """
+        self._memory_limit = memory_limit
+        self._oom_kills = _read_oom_kills()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
+        # A session of its own: Ctrl-C is for the study, which decides what becomes of its workers.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "litedelegates.study.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._buffer = b""
+
+    def ask(self, do: str, limit: float, **arguments: Any) -> dict[str, Any]:
+        """Give an order and return the answer.
+
+        Args:
+            do: Name of the order.
+            limit: Seconds after which the worker counts as hanging and is ended.
+            **arguments: Of the order.
+
+        Raises:
+            CellFailed: It failed, crashed, ran out of time or of memory; it has ended then, but for a plain failure.
+        """
+        step = do.replace("_", " ")
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(encode({"do": do, **arguments}))
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise self._fallen(step) from None
+        answer = decode(self._read_line(step, limit))
+        if "failed" in answer:
+            raise CellFailed(answer["failed"], f"{step}: {answer['reason']}")
+        return answer
+
+    def _read_line(self, step: str, limit: float) -> bytes:
+        assert self._process.stdout is not None
+        file = self._process.stdout.fileno()
+        deadline = time.monotonic() + limit
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([file], [], [], WATCH_SECONDS)
+            if ready:
+                chunk = os.read(file, 1 << 20)
+                if not chunk:
+                    raise self._fallen(step)
+                self._buffer += chunk
+                continue
+            self._watch_memory(step)
+            if time.monotonic() > deadline:
+                self.end()
+                raise CellFailed(
+                    "timeout", f"{step}: no answer within {limit:g} s; the process was ended{self._last_words()}"
+                )
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _watch_memory(self, step: str) -> None:
+        if self._memory_limit is None:
+            return
+        found = read_memory(self.pid)
+        resident = 0 if found is None else found.resident_bytes
+        if resident > self._memory_limit:
+            self.end()
+            raise CellFailed(
+                "out of memory",
+                f"{step}: the process took {resident / 1e6:.0f} MB of memory, above the limit of "
+                f"{self._memory_limit / 1e6:.0f} MB, and was ended",
+            )
+
+    def _fallen(self, step: str) -> CellFailed:
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.end()
+            return CellFailed("crashed", f"{step}: the process closed its output{self._last_words()}")
+        words = self._last_words()
+        if code == -signal.SIGKILL and _read_oom_kills() > self._oom_kills:
+            return CellFailed("out of memory", f"{step}: the system killed the process because memory ran out{words}")
+        if code < 0:
+            return CellFailed("crashed", f"{step}: the process was ended by {_signal_name(-code)}{words}")
+        return CellFailed("crashed", f"{step}: the process ended with exit code {code}{words}")
+
+    def _last_words(self) -> str:
+        """Return the last line that the process wrote to its error output, as the end of a sentence."""
+        with contextlib.suppress(OSError, ValueError):
+            size = self._said.seek(0, os.SEEK_END)
+            self._said.seek(max(0, size - 4096))
+            lines = self._said.read().decode(errors="replace").splitlines()
+            told = [line.strip() for line in lines if line.strip() and not line.startswith(_NOISE)]
+            if told:
+                return f"; its last words: {told[-1][:300]}"
+        return ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """End the process at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the process and free everything; it holds nothing that is worth waiting for."""
+        if self.is_alive:
+            self.end()
+        for file in (self._process.stdin, self._process.stdout, self._said):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
+
+
+def free_memory() -> int | None:
+    """Return the bytes of memory that processes can still have here, the limit of a container included."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup")
+        found.append(int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
+    return min(found, default=None)
+
+
+def _read_oom_kills() -> int:
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(path).read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    return 0
+
+
+def _signal_name(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return f"signal {number} ({signal.Signals(number).name})"
+    return f"signal {number}"

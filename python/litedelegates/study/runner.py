@@ -1,0 +1,151 @@
+"""Measure a matrix: every cell in a process of its own, interleaved in groups, every block in the store at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from litedelegates.measure import read_machine
+from litedelegates.study.config import StudyConfig
+from litedelegates.study.delegates import hash_file
+from litedelegates.study.group import Group
+from litedelegates.study.grouping import group_cells
+from litedelegates.study.models import ModelFiles
+from litedelegates.study.process import free_memory
+from litedelegates.study.records import FINAL, Cell
+from litedelegates.study.reference import References
+from litedelegates.study.store import Store, StoreError
+
+MEMORY_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study is.
+
+    Attributes:
+        done: Cells that have ended.
+        total: Cells of the matrix.
+        seconds: Time since the study began.
+        doing: What it does now.
+        cell: The cell that this is about; None for all.
+        round_index: The round of the block that was just written to the store; None for another step.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    doing: str
+    cell: Cell | None = None
+    round_index: int | None = None
+
+
+Watcher: TypeAlias = Callable[[Progress], None]
+
+
+def run_study(
+    config: StudyConfig,
+    path: str | os.PathLike[str],
+    *,
+    retry: bool = False,
+    progress: Watcher | None = None,
+    command: Sequence[str] = (),
+) -> None:
+    """Measure what is not measured yet of a matrix, and write it to a store as it comes.
+
+    A cell that crashes, hangs, runs out of memory or fails is written down with the reason, and the study goes on. The
+    store is valid whenever this is interrupted or killed; another call goes on from there.
+
+    Args:
+        config: The matrix.
+        path: The store, new or of an earlier call.
+        retry: Measure cells again that failed before.
+        progress: Called after each step and each block.
+        command: What to write down as the command that was given.
+
+    Raises:
+        OSError: A model cannot be read, or the store cannot be written.
+        OptionError: A file is no model of this kind.
+        StoreError: The store was measured on another machine or runtime, or another study writes to it.
+    """
+    pairs = config.cells()
+    machine, versions = asdict(read_machine()), _versions()
+    with Store.create(path, config.to_json()) as store:
+        _check_same(store, machine, versions)
+        session = store.add_session(machine, versions, command or sys.argv).index
+        how = "interrupted"
+        try:
+            for cell, base in pairs:
+                store.add_cell(cell, base)
+            _run(config, store, session, pairs, retry, progress)
+            how = "finished"
+        finally:
+            store.end_session(session, how)
+
+
+def _run(
+    config: StudyConfig,
+    store: Store,
+    session: int,
+    pairs: list[tuple[Cell, Cell]],
+    retry: bool,
+    progress: Watcher | None,
+) -> None:
+    begin = time.monotonic()
+
+    def is_to_do(cell: Cell) -> bool:
+        outcome = store.outcome(cell)
+        return outcome is None or not outcome.is_final or (retry and outcome.status != "ok")
+
+    to_do = {cell.key for cell, _ in pairs if is_to_do(cell)}
+
+    def report(doing: str, cell: Cell | None = None, round_index: int | None = None) -> None:
+        if cell is not None and doing in FINAL:
+            to_do.discard(cell.key)
+        if progress is not None:
+            done = len(pairs) - len(to_do)
+            progress(Progress(done, len(pairs), time.monotonic() - begin, doing, cell, round_index))
+
+    free = free_memory()
+    given = config.memory_limit_mb
+    memory_limit = given * 1_000_000 if given is not None else None if free is None else int(free * MEMORY_SHARE)
+    files = ModelFiles(Path(store.path), config, memory_limit)
+    references = References(files.folder, config, memory_limit)
+    for name, cells in group_cells(pairs, config.max_loaded):
+        pending = {cell.key for cell in cells} & to_do
+        if pending:
+            Group(name, cells, pending, config, store, session, files, references, memory_limit, report).measure()
+    report("done")
+
+
+def _versions() -> dict[str, str]:
+    from litedelegates.runtime import find_runtime
+
+    versions: dict[str, str] = dict(read_machine().packages)
+    library = find_runtime().library
+    return {**versions, "libLiteRt sha256": hash_file(library)}
+
+
+def _check_same(store: Store, machine: dict[str, Any], versions: dict[str, str]) -> None:
+    """Refuse to go on with a study where its times would not compare with those it holds."""
+    sessions = store.sessions()
+    if not sessions:
+        return
+    before = sessions[0]
+    for name in ("cpu_model", "board", "architecture", "cores"):
+        if before.machine.get(name) != machine[name]:
+            raise StoreError(
+                f"{store.path} was measured on another machine ({name}: {before.machine.get(name)}, here: "
+                f"{machine[name]}): name another --store"
+            )
+    for name in ("ai-edge-litert", "libLiteRt sha256"):
+        if before.versions.get(name) != versions.get(name):
+            raise StoreError(
+                f"{store.path} was measured with another runtime ({name}: {before.versions.get(name)}, here: "
+                f"{versions.get(name)}): name another --store"
+            )

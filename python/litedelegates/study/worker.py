@@ -1,0 +1,67 @@
+"""The process of one cell: loads the model and runs it when told to, so that whatever goes wrong ends it alone.
+
+``python -m litedelegates.study.worker`` reads orders from its standard input and answers on its standard output, one
+line of JSON each. It ends when its input is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Answer orders until there are no more."""
+    # Whoever cannot be asked to end, in a kernel that never returns, is ended by the system.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # When memory runs out, the system should take this process and not the one that keeps the results.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    # Libraries print; what they print must not pass for an answer.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+
+    from litedelegates.study.words import decode, encode
+
+    desk = None
+    while True:
+        message = decode(orders.get())
+        try:
+            if desk is None:
+                from litedelegates.study.desk import Desk
+
+                desk = Desk()
+            answer = desk.answer(message)
+        except MemoryError as error:
+            answer = {"failed": "out of memory", "reason": f"MemoryError: {error}".rstrip(": ")}
+        except Exception as error:
+            answer = {"failed": "failed", "reason": f"{type(error).__name__}: {error}"}
+        _write(answers, encode(answer))
+
+
+def _listen(orders: queue.SimpleQueue[bytes]) -> None:
+    """Pass orders on, and end the process when there will be no more, even while it runs a model."""
+    for line in sys.stdin.buffer:
+        orders.put(line)
+    os._exit(0)
+
+
+def _write(file: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+if __name__ == "__main__":
+    main()
