@@ -29,7 +29,7 @@ from litedelegates import Gpu, Interpreter, LiteDelegatesError, OpenVino, Xnnpac
 from litedelegates.devices import availability
 from litedelegates.measure import Interleaved, interleave
 from litedelegates.placement import summarize
-from tables import format_table, say_interval, say_number
+from tables import format_table, say_conditions, say_interval, say_number
 
 DESCRIPTION = """\
 Time the same models on every delegate that works here, side by side in one process: each round times each delegate
@@ -202,7 +202,7 @@ def main() -> int:
         print(f"{name} is {device}")
     for name, failure in failures.items():
         print(f"failed: {name}: {failure}")
-    print(f"\nsaved: {path}")
+    print(f"{say_conditions(one.found for one in comparisons)}\nsaved: {path}")
     return 2 if failures or any(len(one.found.timed) < 2 for one in comparisons) else 0
 
 

@@ -23,7 +23,7 @@ from harness import (
     save_json,
 )
 from litedelegates.measure import Interleaved, Interval, interleave, median_interval
-from tables import format_table, say_interval, say_number
+from tables import format_table, say_conditions, say_interval, say_number
 
 DESCRIPTION = """\
 On a GPU a run returns when the work is queued; a time counts only when it waited for the result. Four ways to time the
@@ -210,7 +210,7 @@ def main() -> int:
     save_json(path, {**identity, "verdict": verdict, "found": found, "shares_of_the_same_runs": shares})
     print(f"Ways to time a run on the GPU, model {options.model.name}")
     print(f"{describe_machine(identity)}\n")
-    print(make_table(found))
+    print(make_table(found) + say_conditions([found]))
     bounds = say_interval(share.low, share.high) if share else say_interval(None, None)
     print(f"\nreported / wall clock around the very same runs: {say_number(float(np.median(shares)))} {bounds}")
     print(f"reported times are those of the wall clock, from {LOWEST} to {HIGHEST}: {verdict}\nsaved: {path}")

@@ -27,7 +27,7 @@ from harness import (
     save_json,
 )
 from litedelegates.measure import Interleaved, interleave
-from tables import format_table, say_interval, say_number
+from tables import format_table, say_conditions, say_interval, say_number
 
 DESCRIPTION = """\
 Time litedelegates.Interpreter against ai_edge_litert.interpreter.Interpreter: same model, same XNNPACK, same threads,
@@ -187,7 +187,7 @@ def main() -> int:
     print(make_table(cases))
     for name, failure in failures.items():
         print(f"failed: {name}: {failure}")
-    print(f"\nsaved: {path}")
+    print(f"{say_conditions(case.found for case in cases)}\nsaved: {path}")
     slower = any(case.found.ratio("ours", "official").verdict == "slower" for case in cases)
     return 2 if failures else int(slower)
 

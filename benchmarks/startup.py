@@ -24,7 +24,7 @@ from harness import (
     save_json,
 )
 from litedelegates.measure import Interleaved, interleave
-from tables import format_table, say_interval, say_number
+from tables import format_table, say_conditions, say_interval, say_number
 
 DESCRIPTION = """\
 Time the start of litedelegates against ai_edge_litert.interpreter: every sample is a fresh Python process, both
@@ -153,7 +153,7 @@ def main() -> int:
     print(make_table(cases))
     for what, failure in failures.items():
         print(f"failed: {what}: {failure}")
-    print(f"\nsaved: {path}")
+    print(f"{say_conditions(case.found for case in cases)}\nsaved: {path}")
     slower = any(case.found.ratio("ours", "official").verdict == "slower" for case in cases)
     return 2 if failures else int(slower)
 

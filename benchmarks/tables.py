@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from litedelegates.measure import RatioInterval
+from litedelegates.measure import Interleaved, RatioInterval
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> str:
@@ -49,3 +49,9 @@ def say_interval(low: float | None, high: float | None, digits: int = 3, most_de
 def say_ratio(ratio: RatioInterval) -> str:
     """Return the ratio and its interval, with three digits but no more than two decimals."""
     return f"{say_number(ratio.ratio, 3, 2)} {say_interval(ratio.low, ratio.high, 3, 2)}"
+
+
+def say_conditions(measurements: Iterable[Interleaved]) -> str:
+    """Return a line for each thing that was wrong with the machine while it measured; "" if nothing was."""
+    said = (f"{found.severity}: {found.text}" for one in measurements for found in one.conditions)
+    return "".join(f"\n{line}" for line in dict.fromkeys(said))

@@ -33,10 +33,11 @@ def cpu_files(
 
 
 def process_files(
-    pid: int, *, user: int = 0, system: int = 0, name: str = "python", **memory_kb: int
+    pid: int, *, user: int = 0, system: int = 0, children: int = 0, name: str = "python", **memory_kb: int
 ) -> dict[str, object]:
     """Return the files of a process: ticks of 10 ms, and lines such as ``VmRSS`` in kB."""
-    stat = f"{pid} ({name}) R 1 1 1 0 -1 4194304 105 0 0 0 {user} {system} 0 0 20 0 1 0 1406564 2998272 415 184467"
+    times = f"{user} {system} {children} 0"
+    stat = f"{pid} ({name}) R 1 1 1 0 -1 4194304 105 0 0 0 {times} 20 0 1 0 1406564 2998272 415 184467"
     lines = [f"Name:\t{name}", *(f"{key}:\t{value:8} kB" for key, value in memory_kb.items())]
     lines += ["voluntary_ctxt_switches:\t5", "nonvoluntary_ctxt_switches:\t7"]
     return {f"proc/{pid}/stat": stat, f"proc/{pid}/status": "\n".join(lines)}

@@ -60,6 +60,11 @@ def test_the_work_of_the_process_that_is_measured_is_not_that_of_others(tmp_path
     assert read_machine_state([PID, 1], tmp_path).own_s == 16  # a process that has ended counts nothing
 
 
+def test_the_work_of_children_that_have_ended_is_not_that_of_others(tmp_path: Path) -> None:
+    files = {**quiet(1500), **process_files(PID, user=100, children=1500)}
+    assert states(tmp_path, quiet(), files) == []
+
+
 def test_time_that_the_hypervisor_took_is_told(tmp_path: Path) -> None:
     assert states(tmp_path, quiet(), quiet(1000, stolen=100)) == ["stolen"]
     assert states(tmp_path, quiet(), quiet(1000, stolen=10)) == []

@@ -140,3 +140,14 @@ def test_the_interval_of_a_dependent_series_holds_the_median_where_the_plain_one
         held["series"] += merged.low <= 0 <= merged.high
     assert held["plain"] / 300 < 0.65
     assert held["series"] / 300 > 0.85
+
+
+def test_the_interval_of_a_ratio_that_wanders_from_round_to_round_holds_the_true_one() -> None:
+    random = np.random.default_rng(11)
+    held = 0
+    for _ in range(300):
+        wandering = 1.1 * np.exp(ar1(random, 120, 0.8, 0.05))
+        found = ratio_interval([[value] for value in wandering], [[1.0]] * 120, resamples=600)
+        assert found.low is not None and found.high is not None
+        held += found.low <= 1.1 <= found.high
+    assert held / 300 > 0.85  # 58 % if neighbouring rounds were taken for independent

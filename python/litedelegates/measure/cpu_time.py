@@ -16,16 +16,18 @@ class CpuTime:
     Attributes:
         user_s: Seconds in its own code, in steps of the kernel's clock (10 ms).
         system_s: Seconds in the kernel for it.
+        children_s: Seconds of its child processes that have ended and were waited for.
         preempted: How often the CPU was taken from its main thread for another one; None where it is not told.
     """
 
     user_s: float
     system_s: float
+    children_s: float
     preempted: int | None
 
     @property
     def total_s(self) -> float:
-        """User and system time together."""
+        """User and system time together, without children."""
         return self.user_s + self.system_s
 
 
@@ -42,6 +44,7 @@ def read_cpu_time(pid: int | None = None, root: Path = ROOT) -> CpuTime | None:
         return None
     # The name of the program stands in brackets and may hold blanks and brackets itself.
     fields = line[line.rindex(")") + 1 :].split()
-    ticks = os.sysconf("SC_CLK_TCK")
+    second = os.sysconf("SC_CLK_TCK")
+    user, system, *children = (int(ticks) / second for ticks in fields[11:15])
     preempted = read_fields(folder / "status").get("nonvoluntary_ctxt_switches")
-    return CpuTime(int(fields[11]) / ticks, int(fields[12]) / ticks, None if preempted is None else int(preempted))
+    return CpuTime(user, system, sum(children), None if preempted is None else int(preempted))

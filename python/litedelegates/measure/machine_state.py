@@ -21,7 +21,7 @@ class MachineState:
         cpus: CPUs of the machine.
         busy_s: CPU seconds used by all processes since the machine started, interrupts included.
         stolen_s: CPU seconds that the hypervisor gave to others.
-        own_s: CPU seconds of the processes that measure.
+        own_s: CPU seconds of the processes that measure, and of their children that have ended.
         load_average: Processes that wanted to run in the last minute.
         governors: The different governors of the CPUs.
         frequencies_mhz: The clock of each CPU.
@@ -66,7 +66,7 @@ def read_machine_state(pids: Iterable[int] | None = None, root: Path = ROOT) -> 
         cpus=cpus,
         busy_s=busy,
         stolen_s=stolen,
-        own_s=sum(entry.total_s for entry in own if entry is not None),
+        own_s=sum(entry.total_s + entry.children_s for entry in own if entry is not None),
         load_average=float(load.split()[0]) if load else None,
         governors=tuple(sorted({text for path in _cpu_files(cpu, "scaling_governor") if (text := read_text(path))})),
         frequencies_mhz=_frequencies(cpu, root),
