@@ -19,6 +19,7 @@ from litedelegates.study.records import Status
 from litedelegates.study.words import decode, encode
 
 WATCH_SECONDS = 0.025
+_QUIT_SECONDS = 2.0
 _NOISE = ("INFO:", "I0000", "W0000", "WARNING: All log messages")
 
 
@@ -150,15 +151,21 @@ class Worker:
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End the process at once."""
+        """End the process, if it has not ended, at once."""
+        if not self.is_alive:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """End the process and free everything; it holds nothing that is worth waiting for."""
-        if self.is_alive:
-            self.end()
+        """Let the process free its model and end, or end it when it does not."""
+        if self.is_alive and self._process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+                self._process.stdin.write(encode({"do": "quit"}))
+                self._process.stdin.flush()
+                self._process.wait(_QUIT_SECONDS)
+        self.end()
         for file in (self._process.stdin, self._process.stdout, self._said):
             if file is not None:
                 with contextlib.suppress(OSError):

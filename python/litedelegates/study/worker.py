@@ -37,6 +37,10 @@ def main() -> None:
     desk = None
     while True:
         message = decode(orders.get())
+        if message["do"] == "quit":
+            if desk is not None:
+                desk.close()
+            os._exit(0)  # not by way of Python's end, for which the thread that listens would have to end too
         try:
             if desk is None:
                 from litedelegates.study.desk import Desk
