@@ -91,6 +91,7 @@ def _trade_off(cells: Sequence[Mapping[str, Any]], title: str) -> Any:
     axes.set_xscale("log")
     if not by_accuracy and all(value > 0 for _, value in points):
         axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("median latency in ms")
     axes.set_ylabel("accuracy in %" if by_accuracy else "relative error")
     axes.set_title(_plain(title), loc="left")
