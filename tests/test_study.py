@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from digits_model import DIGITS, digits_data
 from litedelegates import OptionError
+from litedelegates.measure import series_interval
 from litedelegates.study import Outcome, Progress, Store, StoreError, StudyConfig, read_config, run_study
 from native_libraries import compile_library
 
@@ -308,3 +309,27 @@ def test_study_files_name_their_models_beside_them(tmp_path: Path) -> None:
     file.write_text("models = ")
     with pytest.raises(OptionError, match="not TOML"):
         read_config(file)
+
+
+def test_a_study_goes_on_until_it_is_as_precise_as_wanted(store: Path) -> None:
+    fields = {**QUICK, "seconds": 0.01, "within": 0.2, "max_seconds": 20.0}
+    run_study(StudyConfig((str(DIGITS),), delegates=("none", "xnnpack"), **fields), store)
+    with Store.open(store) as study:
+        for cell in study.cells():
+            medians = [float(np.median(block.latency_ns)) for block in study.blocks(cell)]
+            interval, middle = series_interval(medians), float(np.median(medians))
+            assert interval is not None and len(medians) >= 16  # the first look
+            assert max(interval.high - middle, middle - interval.low) <= 0.2 * middle
+            assert sum(float(block.samples_ns.sum()) for block in study.blocks(cell)) < 20e9
+
+
+def test_what_disturbed_a_cell_goes_with_it(store: Path) -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        run_study(StudyConfig((str(DIGITS),), delegates=("xnnpack",), **{**QUICK, "seconds": 1.0}), store)
+    finally:
+        busy.kill()
+        busy.wait()
+    (outcome,) = outcomes(store).values()
+    (told,) = [entry for entry in outcome.conditions if (entry["kind"], entry["severity"]) == ("busy", "warning")]
+    assert "other processes took" in told["text"]

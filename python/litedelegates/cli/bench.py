@@ -33,6 +33,9 @@ _LISTS = ("precisions", "delegates", "threads")
 _PLAIN = (
     ("seconds", float, "S", "time of runs measured of each cell (default: 1)"),
     ("rounds", int, "N", "rounds at least (default: 10; 6 is the least for an interval at 95 %%)"),
+    ("within", float, "X", "measure until the interval of every median is within this share of it: 0.01 is 1 %%"),
+    ("ratio_within", float, "X", "the same for every ratio to the base"),
+    ("max_seconds", float, "S", "time of runs of each cell at most (default with --within: 30)"),
     ("warmup_seconds", float, "S", "warm-up of each cell (default: 0.2)"),
     ("block_seconds", float, "S", "time of a block of back-to-back runs (default: 0.05)"),
     ("loads", int, "N", "load the cells anew so often, each time for a share of the rounds (default: 1)"),

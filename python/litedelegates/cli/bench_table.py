@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.measure import median_interval, summarize
+from litedelegates.measure import series_interval, summarize
 from litedelegates.study import Cell, Store
 
 
@@ -54,7 +54,7 @@ def _describe(store: Store, cell: Cell) -> dict[str, Any]:
     is_base = base is not None and base.key == cell.key
     ratio = None if base is None or is_base else store.ratio(cell, base)
     medians = [float(np.median(block.latency_ns)) / 1e3 for block in blocks]
-    interval = median_interval(medians) if medians else None
+    interval = series_interval(medians) if medians else None
     outcome_fields = {} if outcome is None else outcome.to_json()
     outcome_fields.pop("ops", None)
     return {

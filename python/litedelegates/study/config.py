@@ -36,6 +36,9 @@ class StudyConfig:
             settled.
         num_runs: Runs at least of each cell; None for what the time allows.
         max_seconds: Stop here even if there are not so many runs or rounds; per cell.
+        within: Measure until the 95 % interval of every median is within this share of it (0.01 is 1 %), or
+            ``max_seconds`` are over, 30 where they are not given.
+        ratio_within: The same for every ratio to the base; with both, both must hold.
         warmup_runs: Runs at least to warm each cell up.
         loads: How often the cells are loaded anew, each time for a share of the rounds: two copies of one model differ
             by up to 1.5 % for as long as they live, and only this shows it.
@@ -60,6 +63,8 @@ class StudyConfig:
     warmup_seconds: float = 0.2
     num_runs: int | None = None
     max_seconds: float | None = None
+    within: float | None = None
+    ratio_within: float | None = None
     warmup_runs: int = 1
     loads: int = 1
     max_loaded: int = 8
@@ -103,6 +108,10 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise OptionError(f"{name}={value!r}: it must be an integer of at least {least}")
+        for name in ("within", "ratio_within"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise OptionError(f"{name}={value!r}: it must be between 0 and 1, such as 0.01 for 1 %")
         for text in self.delegates:
             parse_delegate(text)
         if self.labels is not None and self.inputs is None:

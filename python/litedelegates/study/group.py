@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from litedelegates.measure import MachineState, check_before, check_between, read_machine_state
+from litedelegates.measure import MachineState, StopRule, check_before, check_between, read_machine_state
 from litedelegates.measure.interleave import Orders
 from litedelegates.study.config import FLOAT32, StudyConfig
 from litedelegates.study.loaded import LoadedCell
 from litedelegates.study.models import ModelFiles
 from litedelegates.study.process import CellFailed
-from litedelegates.study.records import Cell
+from litedelegates.study.records import BlockRecord, Cell
 from litedelegates.study.reference import References
 from litedelegates.study.store import Store
 
 Report = Callable[..., None]
+_MAX_SECONDS = 30.0  # of a cell, where a precision is asked for and no limit given
 
 
 @dataclass
 class Spent:
     """What a cell has had in this group so far, earlier runs of the study included."""
 
-    rounds: int = 0
+    medians: list[float] = field(default_factory=list)  # of each block
     runs: int = 0
     seconds: float = 0.0
+
+    def add(self, block: BlockRecord) -> None:
+        """Count a block."""
+        self.medians.append(float(np.median(block.latency_ns)))
+        self.runs += len(block.samples_ns)
+        self.seconds += float(block.samples_ns.sum()) / 1e9
 
 
 class Group:
@@ -134,10 +143,7 @@ class Group:
     def _add_block(self, loaded: LoadedCell, position: int, load: int) -> None:
         block = loaded.run_block(self._name, self._round, position, load)
         self._store.add_block(block)
-        spent = self._spent[loaded.cell.key]
-        spent.rounds += 1
-        spent.runs += len(block.samples_ns)
-        spent.seconds += float(block.samples_ns.sum()) / 1e9
+        self._spent[loaded.cell.key].add(block)
         self._report("timing", loaded.cell, self._round)
 
     def _is_enough(self, share: float) -> bool:
@@ -147,12 +153,26 @@ class Group:
         if not measured:
             return True
         total = sum(spent.seconds for spent in measured)
+        if config.within is not None or config.ratio_within is not None:
+            return self._is_precise(share, total / len(measured))
         if config.max_seconds is not None and total >= share * config.max_seconds * len(measured):
             return True
-        has_rounds = all(spent.rounds >= share * config.rounds for spent in measured)
+        has_rounds = all(len(spent.medians) >= share * config.rounds for spent in measured)
         has_runs = all(spent.runs >= share * (config.num_runs or 0) for spent in measured)
         # Of all together: a cell whose block is one long run takes more than its share.
         return has_rounds and has_runs and total >= share * config.seconds * len(measured)
+
+    def _is_precise(self, share: float, seconds: float) -> bool:
+        config = self._config
+        rule = StopRule(
+            min_rounds=math.ceil(share * config.rounds),
+            max_rounds=sys.maxsize,
+            max_seconds=share * (_MAX_SECONDS if config.max_seconds is None else config.max_seconds),
+            precision=config.within,
+            ratio_precision=config.ratio_within,
+        )
+        blocks = [self._spent[key].medians for key in self._cells]
+        return rule.judge(min(map(len, blocks)), seconds, blocks) is not None
 
     def _finish(self, loaded: LoadedCell, outcome: Any) -> None:
         if loaded.cell.key in self._pending:
@@ -160,12 +180,10 @@ class Group:
         self._report(outcome.status, loaded.cell)
 
     def _read_spent(self, cell: Cell) -> Spent:
-        blocks = self._store.blocks(cell, self._name)
-        return Spent(
-            len(blocks),
-            sum(len(block.samples_ns) for block in blocks),
-            sum(float(block.samples_ns.sum()) for block in blocks) / 1e9,
-        )
+        spent = Spent()
+        for block in self._store.blocks(cell, self._name):
+            spent.add(block)
+        return spent
 
     def _state(self) -> MachineState:
         return read_machine_state([os.getpid(), *(cell.pid for cell in self._cells.values() if cell.pid is not None)])
