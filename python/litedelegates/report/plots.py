@@ -25,7 +25,12 @@ def draw_plots(document: Mapping[str, Any], form: str) -> Iterator[tuple[str, by
         raise MissingExtraError("plots need matplotlib: pip install 'litedelegates[plots]'") from error
 
     # Text stays text, and the same study gives the same bytes.
-    style = {"svg.fonttype": "none", "svg.hashsalt": "litedelegates", "font.size": 9, "axes.spines.top": False}
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "litedelegates",
+        "font.size": 9,
+        "axes.spines.top": False,
+    }
     for model in document["models"]:
         cells = [c for c in document["cells"] if c["model_key"] == model["key"] and c["status"] == "ok"]
         with rc_context({**style, "axes.spines.right": False}):
