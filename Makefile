@@ -17,7 +17,8 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 # Folders are listed too: their time changes when a file goes away.
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard LICENSE README.md) $(shell find cpp python \
-  -name __pycache__ -prune -o \( -type d -o -name '*.cc' -o -name '*.h' -o -name '*.py*' \) ! -name '*.pyc' -print)
+  -name __pycache__ -prune -o \( -type d -o -name '*.cc' -o -name '*.h' -o -name '*.py*' -o -name '*.js' -o -name '*.css' -o -name '*.html' \) \
+  ! -name '*.pyc' -print)
 CPP := $(shell find cpp -name '*.cc' -o -name '*.h')
 HEADERS := $(filter %.h,$(CPP))
 TIDIED := $(patsubst %.cc,build/tidy/%.ok,$(filter %.cc,$(CPP)))

@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from litedelegates.cli import main
 from litedelegates.errors import OptionError
 from litedelegates.report import build_document, render_page, render_summary, write_report
 from litedelegates.report.plots import file_name
-from litedelegates.study import Outcome, Store
+from litedelegates.study import BlockRecord, Outcome, Store
 from synthetic_study import cell, write_study
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&{{script}}|`*\u2028\"'"
@@ -49,6 +50,25 @@ def test_of_two_that_cannot_be_told_apart_the_one_with_the_smaller_error_is_chos
     document = document_of(path)
     assert best_of(document, "m")["label"] == "float16 xnnpack 1t"
     assert "Not shown to be slower than" in document["models"][0]["why"]
+
+
+def test_configurations_of_two_groups_are_compared_through_the_reference_that_both_had(tmp_path: Path) -> None:
+    base, dynamic, int8 = (cell("m", precision, "xnnpack") for precision in ("float32", "dynamic", "int8"))
+    random = np.random.default_rng(0)
+    with Store.create(tmp_path / "s.sqlite", {}) as store:
+        for one in (base, dynamic, int8):
+            store.add_cell(one, base)
+            relative = {"float32": 0.0, "dynamic": 0.01, "int8": 0.04}[one.precision]
+            store.set_outcome(Outcome(one.key, "ok", error={"relative": relative}))
+        # The machine is twice as slow while the group of dynamic is measured; by itself it would be as fast as int8.
+        for group, level, own in (("a", 2.0, dynamic), ("b", 1.0, int8)):
+            for round_index in range(12):
+                for one, us in ((base, 1000.0), (own, 100.0)):
+                    samples = np.full((9, 3), us * level * random.lognormal(0, 0.002) * 1000 / 3).astype(np.int64)
+                    store.add_block(BlockRecord(one.key, group, round_index, 0, samples, samples, 0.0, 0, 1))
+    document = document_of(tmp_path / "s.sqlite")
+    assert best_of(document, "m")["label"] == "dynamic xnnpack 1t"
+    assert "Not shown to be slower than int8 xnnpack 1t" in document["models"][0]["why"]
 
 
 def test_nothing_is_chosen_where_nothing_was_measured(tmp_path: Path) -> None:

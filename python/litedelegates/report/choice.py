@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litedelegates.measure import ratio_interval
+from litedelegates.study.compare import unpaired_ratio
 from litedelegates.study.figures import Figures
 
 ACCURACY_LOSS = 0.01
@@ -103,11 +104,15 @@ def short_label(figures: Figures) -> str:
 
 
 def _verdict(figures: Figures, fastest: Figures) -> str:
-    """Compare by the rounds of both where they were interleaved, else by their intervals."""
-    if (figures.cell.threads, figures.rounds) == (fastest.cell.threads, fastest.rounds) and figures.rounds:
-        return ratio_interval(figures.blocks_ns, fastest.blocks_ns).verdict
-    own, other = figures.median_interval_ns, fastest.median_interval_ns
-    return "slower" if own is not None and other is not None and own.low > other.high else "no difference shown"
+    """Compare by the rounds of both, else against the reference they share, else by their intervals."""
+    other = dict(zip(fastest.rounds, fastest.blocks_ns, strict=True))
+    common = [(block, other[r]) for r, block in zip(figures.rounds, figures.blocks_ns, strict=True) if r in other]
+    if common:
+        return ratio_interval(*zip(*common, strict=True)).verdict
+    if figures.base == fastest.base and figures.round_ratios and fastest.round_ratios:
+        return unpaired_ratio(figures.round_ratios, fastest.round_ratios).verdict
+    own, least = figures.median_interval_ns, fastest.median_interval_ns
+    return "slower" if own is not None and least is not None and own.low > least.high else "no difference shown"
 
 
 def _error(figures: Figures) -> tuple[float, float, float]:

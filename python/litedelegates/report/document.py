@@ -25,8 +25,8 @@ METHOD = (
     "A percentile is given only from as many runs as it takes to claim it at 99 % confidence: 64 for p90, "
     "130 for p95, 662 for p99. Outliers are runs further from the median than 14.826 times the median "
     "absolute deviation.",
-    "The relative error is the root mean square of the difference to the reference's outputs over their standard "
-    "deviation. With random inputs it says little about accuracy.",
+    "The relative error is the root mean square of the difference to the outputs it is compared with (the details of a "
+    "configuration name them) over their standard deviation. With random inputs it says little about accuracy.",
 )
 
 
@@ -104,7 +104,7 @@ def _cell(entry: Figures, model: str) -> dict[str, Any]:
         "stats": None if entry.summary is None else {k: _rounded(v) for k, v in vars(entry.summary).items()},
         "speed_up": None,
         "histogram": _histogram(entry),
-        "rounds": [[r, _us(float(np.median(b)))] for r, b in zip(entry.rounds, entry.blocks_ns, strict=True)],
+        "rounds": [[r, _us(float(np.median(b)))] for (_, r), b in zip(entry.rounds, entry.blocks_ns, strict=True)],
     }
     if speed_up is not None and entry.ratio is not None:
         bounds = {name: _rounded(getattr(speed_up, name)) for name in ("ratio", "low", "high")}

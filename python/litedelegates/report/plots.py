@@ -25,7 +25,12 @@ def draw_plots(document: Mapping[str, Any], form: str) -> Iterator[tuple[str, by
         raise MissingExtraError("plots need matplotlib: pip install 'litedelegates[plots]'") from error
 
     # Text stays text, and the same study gives the same bytes.
-    style = {"svg.fonttype": "none", "svg.hashsalt": "litedelegates", "font.size": 9, "axes.spines.top": False}
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "litedelegates",
+        "font.size": 9,
+        "axes.spines.top": False,
+    }
     for model in document["models"]:
         cells = [c for c in document["cells"] if c["model_key"] == model["key"] and c["status"] == "ok"]
         with rc_context({**style, "axes.spines.right": False}):
@@ -91,6 +96,7 @@ def _trade_off(cells: Sequence[Mapping[str, Any]], title: str) -> Any:
     axes.set_xscale("log")
     if not by_accuracy and all(value > 0 for _, value in points):
         axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("median latency in ms")
     axes.set_ylabel("accuracy in %" if by_accuracy else "relative error")
     axes.set_title(_plain(title), loc="left")

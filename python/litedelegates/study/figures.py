@@ -20,7 +20,7 @@ class Figures:
         outcome: How it ended; None when it was not begun.
         base: The cell it is compared with, which may be itself.
         blocks_ns: Latency of each run of each block in nanoseconds: upload, run and read-back together.
-        rounds: The round of each block.
+        rounds: Group and round of each block: only in equal ones were cells interleaved.
         split_ns: Median of upload, of run and of read-back.
         median_ns: Median over the blocks of the median of each block.
         median_interval_ns: The 95 % interval of it; None with too few blocks.
@@ -33,7 +33,7 @@ class Figures:
     outcome: Outcome | None
     base: Cell | None
     blocks_ns: tuple[Samples, ...]
-    rounds: tuple[int, ...]
+    rounds: tuple[tuple[str, int], ...]
     split_ns: tuple[float, float, float] | None
     median_ns: float | None
     median_interval_ns: Interval | None
@@ -75,7 +75,7 @@ def read_figures(store: Store) -> list[Figures]:
 def _figures(store: Store, cell: Cell) -> Figures:
     blocks = [block for block in store.blocks(cell) if len(block.samples_ns)]
     base, outcome = store.base_of(cell), store.outcome(cell)
-    rounds = tuple(block.round_index for block in blocks)
+    rounds = tuple((block.group, block.round_index) for block in blocks)
     if not blocks:
         return Figures(cell, outcome, base, (), rounds, None, None, None, None, None)
     latencies = tuple(block.latency_ns for block in blocks)

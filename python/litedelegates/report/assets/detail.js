@@ -6,6 +6,9 @@ function plain(value) {
   return Object.entries(value || {}).map(([name, inner]) => [name, inner !== null && typeof inner === "object" ? JSON.stringify(inner) : String(inner)]);
 }
 
+const QUALITY = { max_abs: "Largest error", rmse: "RMS error", relative: "Relative error", reference: "Compared with", inputs: "Inputs" };
+const quality = (error) => Object.entries(error || {}).map(([name, value]) => [QUALITY[name] || name, typeof value === "number" ? digits(value) : String(value)]);
+
 function part(title, ...content) {
   return content.flat().some(Boolean) ? [el("h3", {}, title), ...content] : null;
 }
@@ -32,7 +35,7 @@ function openDetail(cell) {
     ])),
     rounds && part("Median of each round", rounds),
     part("Before the first result", cell.load_us === null ? null : definitions([["Load", time(cell.load_us)], ["First run", time(cell.first_run_us)], ["Model file", cell.run_bytes ? `${digits(cell.run_bytes / 1e3)} kB` : "–"]])),
-    part("Quality", cell.error || cell.accuracy !== null ? definitions([["Accuracy", percent(cell.accuracy)], ...plain(cell.error)]) : null),
+    part("Quality", cell.error || cell.accuracy !== null ? definitions([["Accuracy", percent(cell.accuracy)], ...quality(cell.error)]) : null),
     part("Memory", cell.memory ? definitions(Object.entries(cell.memory).map(([name, bytes]) => [name.replace(/_/g, " "), megabytes(bytes)])) : null),
     part("Energy", energy.length ? definitions(energy) : null),
     part("Where it ran", cell.ops.length ? definitions([["Ops", placed(cell)], ["Route", cell.route || "–"], ["Device", cell.device || "–"]]) : null),
