@@ -34,8 +34,8 @@ STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 help: ## Show this text.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
-bench: $(BENCH)/installed ## Compare float32, float16 and int8: make bench [MODEL=model.tflite] [ARGS=...].
-	$(BENCH)/bin/python benchmarks/precisions.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+bench: $(BENCH)/installed ## Every precision on every delegate, and a report: make bench [MODEL=model.tflite] [ARGS=...].
+	$(BENCH)/bin/python benchmarks/study.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
 	$(TEST)/bin/python -m pytest $(ARGS)

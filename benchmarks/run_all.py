@@ -18,7 +18,7 @@ does not end the others.
 example:
   python benchmarks/run_all.py --quick
 """
-BENCHMARKS = ("precisions", "delegates", "overhead", "startup", "gpu_wait", "cut", "quantize", "method")
+BENCHMARKS = ("study", "delegates", "overhead", "startup", "gpu_wait", "cut", "quantize", "method")
 EPILOG = "exit code: 0 when every benchmark ended with 0, else 1"
 
 

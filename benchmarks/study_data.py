@@ -1,4 +1,4 @@
-"""The model in every precision, and the data it is tried on."""
+"""The data that a model is calibrated and tried on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from harness import MODELS, hash_bytes
-from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
-from litedelegates.quantize import fold_float16_weights, quantize, random_calibration
+from harness import MODELS
+from litedelegates.quantize import random_calibration
 
 Inputs: TypeAlias = tuple[Any, ...]  # one array for each input of the model
 
-COMPARED = ("float16", "dynamic", "int8")
 CALIBRATION_COUNT = 64
 RANDOM_COUNT = 16
 DIGITS_PIXEL_MAX = 16  # models/train_digits.py
@@ -38,21 +36,6 @@ class Data:
     is_random: bool
 
 
-@dataclass(frozen=True)
-class Variant:
-    """The model in one precision.
-
-    Attributes:
-        precision: "float32", "float16", "dynamic" or "int8"; "as given" for a model that was not float32.
-        content: The model file; None where it could not be made.
-        note: Why it could not, or what else a reader must know.
-    """
-
-    precision: str
-    content: bytes | None
-    note: str = ""
-
-
 def load_data(model: Path, specs: tuple[Any, ...], calibration: Path | None, seed: int) -> Data:
     """Return the data for ``model``: the user's file, the digits that come with digits.tflite, or noise.
 
@@ -74,62 +57,6 @@ def load_data(model: Path, specs: tuple[Any, ...], calibration: Path | None, see
     samples = [tuple(sample.values()) for sample in noise]
     source = "random calibration: times are valid, errors are not those of real data"
     return Data(samples, samples, None, source, is_random=True)
-
-
-def make_variants(content: bytes, data: Data, folder: Path) -> list[Variant]:
-    """Return the model in float32 and the three other precisions; what cannot be made says why.
-
-    Each is written to ``folder``. Without litert-quantizer (a board with the base install) what lies there from
-    another machine is taken.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    base = make_base(content)
-    variants = [base]
-    for precision in COMPARED:
-        path = folder / f"{precision}.tflite"
-        try:
-            made = quantize(content, precision, data.calibration if precision == "int8" else None)
-            path.write_bytes(made)
-            variants.append(Variant(precision, made))
-        except MissingExtraError as error:
-            if path.is_file():
-                variants.append(Variant(precision, path.read_bytes(), f"quantized earlier: {folder}"))
-            else:
-                variants.append(Variant(precision, None, f"{error}; or copy {folder} from a machine that has it"))
-        except QuantizationError as error:
-            # Some ops have no int8 form: a model in which the rest is int8 still answers the question.
-            variants.append(_make_partly(content, precision, data, path, error))
-    return variants
-
-
-def make_base(content: bytes) -> Variant:
-    """Return the model to compare with: float32, or as given where it is quantized already."""
-    from litedelegates.graph.tflite.tree import parse
-    from litedelegates.quantize.verify import check_float32
-
-    try:
-        widened = fold_float16_weights(content)
-        check_float32(parse(widened))
-    except (InvalidModelError, QuantizationError) as error:
-        return Variant("as given", content, f"run as it is, because {error}")
-    if widened != content:
-        return Variant("float32", widened, "the file stores float16 weights; widened to float32, which is exact")
-    return Variant("float32", content)
-
-
-def variant_folder(out: Path, model: Path, content: bytes) -> Path:
-    """Return where the variants of ``model`` are kept."""
-    return out / "models" / f"{model.stem}-{hash_bytes(content)[:12]}"
-
-
-def _make_partly(content: bytes, precision: str, data: Data, path: Path, refusal: QuantizationError) -> Variant:
-    calibration = data.calibration if precision == "int8" else None
-    try:
-        made = quantize(content, precision, calibration, allow_float32_ops=True)
-    except QuantizationError:
-        return Variant(precision, None, f"not made: {refusal}")
-    path.write_bytes(made)
-    return Variant(precision, made, f"in part: {refusal}")
 
 
 def _load_digits(path: Path) -> Data:
