@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small_models
 from litedelegates import Interpreter, InvalidModelError
-from litedelegates.graph import CutError, Graph, cut, expose, extract, join, layers, load
+from litedelegates.graph import CutError, Graph, check, cut, expose, extract, join, layers, load
 from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 from small_models_case import Case
 from test_graph import DIGITS, skipping
@@ -326,3 +326,24 @@ def test_a_damaged_model_is_refused_or_cut_and_never_anything_else(name: str):
         except (InvalidModelError, CutError):
             outcomes.add("refused")
     assert outcomes == {"cut", "refused"}
+
+
+def test_a_file_that_was_written_over_is_not_cut_any_more(tmp_path: Path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(DIGITS.read_bytes())
+    first, second = cut(path, at=5)
+    path.write_bytes(path.read_bytes()[:4096])  # in place: what is mapped ends there now
+    for part in (first, second):
+        with pytest.raises(InvalidModelError, match="digits.tflite was written over after it was read: load it again"):
+            part.save(tmp_path / "part.tflite")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_replaced_or_removed_can_still_be_cut(tmp_path: Path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(DIGITS.read_bytes())
+    parts = cut(path, at=5)
+    parts[0].save(path)
+    assert check(parts, DIGITS).equal
+    path.unlink()
+    assert check(parts, DIGITS).equal

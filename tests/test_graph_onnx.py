@@ -548,3 +548,13 @@ def test_the_command_line_reads_and_cuts_onnx(tmp_path, capsys):
     assert main(["cut", str(path), "--at", "2", "--out", str(tmp_path / "parts"), "--check"]) == 0
     assert "equal bit for bit" in capsys.readouterr().out
     assert len(list((tmp_path / "parts").glob("*.onnx"))) == 2
+
+
+@pytest.mark.parametrize("changed", ["model.onnx", "weights.bin"])
+def test_a_file_that_was_written_over_is_not_cut_any_more(tmp_path: Path, changed: str):
+    part = load(save_with_data(wide(), tmp_path / "model.onnx"))
+    content = (tmp_path / changed).read_bytes()
+    (tmp_path / changed).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InvalidModelError, match=f"{changed} was written over after it was read: load it again"):
+        part.save(tmp_path / "part.onnx")
+    assert not (tmp_path / "part.onnx").exists()
