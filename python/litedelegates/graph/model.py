@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeAlias
 
 from litedelegates.errors import CutError, nearest
 from litedelegates.files import write_whole
@@ -127,7 +128,7 @@ class Graph:
             raise CutError(f"the graph has no tensor {name!r}. {nearest(name, self._by_name, limit=5)}")
         return found
 
-    def op(self, key: int | str | Op) -> Op:
+    def op(self, key: SupportsIndex | str | Op) -> Op:
         """Return the op of an index or a name.
 
         Raises:
@@ -137,10 +138,10 @@ class Graph:
             if key.index >= len(self.ops) or self.ops[key.index] is not key:
                 raise CutError(f"{key} belongs to another graph")
             return key
-        if isinstance(key, int):
-            if not 0 <= key < len(self.ops):
-                raise CutError(f"there is no op {key}: the graph has ops 0 to {len(self.ops) - 1}")
-            return self.ops[key]
+        if not isinstance(key, str):
+            if not isinstance(key, SupportsIndex) or not 0 <= operator.index(key) < len(self.ops):
+                raise CutError(f"there is no op {key!r}: the graph has ops 0 to {len(self.ops) - 1}")
+            return self.ops[operator.index(key)]
         found = self._ops_by_name.get(key, [])
         if not found:
             raise CutError(f"the graph has no op named {key!r}. {nearest(key, self._ops_by_name, limit=5)}")
