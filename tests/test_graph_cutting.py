@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import small_models
 from litedelegates import Interpreter, InvalidModelError
+from litedelegates.errors import OptionError
 from litedelegates.graph import CutError, Graph, check, cut, expose, extract, join, layers, load
 from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 from small_models_case import Case
@@ -400,3 +401,9 @@ def test_a_state_that_goes_in_and_comes_out_under_one_name_is_cut_and_joined():
 def test_a_cut_after_which_one_name_would_mean_two_tensors_is_refused():
     with pytest.raises(CutError, match=r"part 1 needs 'state', and by then .* output of the model .* same name"):
         cut(recurrent(late=True), at=2)
+
+
+def test_a_name_of_another_format_is_refused(tmp_path: Path):
+    with pytest.raises(OptionError, match=r"part\.onnx: the graph is a \.tflite"):
+        load(DIGITS).save(tmp_path / "part.onnx")
+    assert not list(tmp_path.iterdir())

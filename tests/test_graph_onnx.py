@@ -558,3 +558,15 @@ def test_a_file_that_was_written_over_is_not_cut_any_more(tmp_path: Path, change
     with pytest.raises(InvalidModelError, match=f"{changed} was written over after it was read: load it again"):
         part.save(tmp_path / "part.onnx")
     assert not (tmp_path / "part.onnx").exists()
+
+
+def test_bytes_that_are_not_known_ask_for_the_sizes_of_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "model.onnx"
+    onnx.save(small.skips(batch="N"), path)
+    assert main(["graph", str(path), "--cheapest", "2"]) == 0
+    assert "not known before the model runs: give the inputs sizes, --shape" in capsys.readouterr().out
+    shape = ",".join(map(str, load(small.skips(batch=2)).inputs[0].shape))
+    assert main(["graph", str(path), "--cheapest", "2", "--shape", f"x={shape}"]) == 0
+    assert "not known" not in capsys.readouterr().out
+    assert main(["cut", str(path), "--at", "1", "--out", str(tmp_path)]) == 0
+    assert "[?, " in (written := capsys.readouterr().out) and "None" not in written

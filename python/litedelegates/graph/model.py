@@ -6,9 +6,10 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeAlias
 
-from litedelegates.errors import CutError, nearest
+from litedelegates.errors import CutError, OptionError, nearest
 from litedelegates.files import write_whole
 from litedelegates.graph.parts import Op, Signature, Tensor
 
@@ -171,7 +172,11 @@ class Graph:
         Raises:
             OSError: It cannot be written; no half of it stays.
             InvalidModelError: It would be larger than its format allows.
+            OptionError: The name ends like that of another format.
         """
+        suffix = Path(path).suffix.lower()
+        if suffix in (".onnx", ".tflite") and suffix != f".{self.format}":
+            raise OptionError(f"{os.fspath(path)}: the graph is a .{self.format}, give a name that ends so")
         self.source.save(self, os.fspath(path))
 
     def __repr__(self) -> str:
