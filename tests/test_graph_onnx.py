@@ -16,10 +16,11 @@ pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
 pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
 
 import onnx
+import onnx.parser
 import small_onnx_models as small
 from litedelegates.cli import main
 from litedelegates.engines import open_session
-from litedelegates.errors import CutError, InvalidModelError, OptionError
+from litedelegates.errors import CutError, InvalidModelError, OptionError, RunError
 from litedelegates.graph import Graph, check, cut, expose, extract, join, layers, load
 from litedelegates.graph.dot import to_dot
 from litedelegates.graph.onnx import to_model
@@ -570,3 +571,14 @@ def test_bytes_that_are_not_known_ask_for_the_sizes_of_inputs(tmp_path: Path, ca
     assert "not known" not in capsys.readouterr().out
     assert main(["cut", str(path), "--at", "1", "--out", str(tmp_path)]) == 0
     assert "[?, " in (written := capsys.readouterr().out) and "None" not in written
+
+
+def test_a_check_that_fails_at_sizes_it_chose_says_so():
+    padded = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]>
+        main (float[N] x) => (float[M] y) <int64[2] pads = {2, 2}> { a = Abs(x)  y = Pad<mode="reflect">(a, pads) }"""
+    )
+    with pytest.raises(RunError, match=r"Sizes that 'x' leaves open were taken as 1: load the model with shapes"):
+        check(cut(padded, at=1), padded)
+    sized = load(padded, shapes={"x": (5,)})
+    assert check(cut(sized, at=1), sized).equal

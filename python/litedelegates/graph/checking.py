@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.engines import PortInfo, Session, open_session
-from litedelegates.errors import CutError, OptionError
+from litedelegates.errors import CutError, OptionError, RunError
 from litedelegates.graph.loading import ModelLike, load, load_all
 from litedelegates.model import numpy_dtype
 
@@ -97,7 +97,16 @@ def check(
         feeds = _random_feeds(session, runs, seed) if inputs is None else _feeds(inputs)
         if not feeds:
             raise OptionError("nothing to compare: give at least one run, or inputs for one")
-        expected = [session.run(feed) for feed in feeds]
+        try:
+            expected = [session.run(feed) for feed in feeds]
+        except RunError as error:
+            guessed = [info.name for info in session.inputs if min(info.shape, default=1) < 1]
+            if inputs is not None or not guessed:
+                raise
+            raise RunError(
+                f"{error}\nSizes that {', '.join(map(repr, guessed))} leaves open were taken as 1: load the model with "
+                "shapes (--shape), or give inputs"
+            ) from error
     values: list[dict[str, Array]] = [dict(feed) for feed in feeds]
     for number, graph in enumerate(graphs):
         with closing(open_session(graph.to_bytes(), **engine)) as session:
