@@ -92,3 +92,9 @@ def test_full_disk_says_where_it_stopped_and_what_is_free(tiny_disk: Path) -> No
     assert caught.value.errno == errno.ENOSPC
     assert list(tiny_disk.iterdir()) == []
     assert write_whole(tiny_disk / "model.bin", [b"x" * 4096]) == 4096
+
+
+def test_a_folder_is_no_file_to_write_to(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="this is a folder: give the name of a file in it"):
+        write_whole(tmp_path, [b"content"])
+    assert list(tmp_path.iterdir()) == []

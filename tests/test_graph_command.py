@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import small_models
 from litedelegates.cli import main
-from litedelegates.graph import check, cut, load
+from litedelegates.graph import check, cut, layers, load
 from test_graph import DIGITS
 
 
@@ -70,18 +70,50 @@ def test_cutting_at_tensors_and_taking_ops_and_layers(tmp_path: Path, capsys: py
         (["cut", "nowhere.tflite", "--at", "3"], "there is no model at nowhere.tflite"),
         (["cut", DIGITS, "--layers", "--check"], "--check compares the parts with the whole"),
         (["graph", DIGITS, "--shape", "image"], "--shape image: write it as INPUT=N,N,..."),
+        (["graph", DIGITS, "--shape", "image=1,x"], "--shape image=1,x: write it as INPUT=N,N,..."),
+        (
+            ["cut", DIGITS, "--at", "5", "--out", DIGITS],
+            "digits.tflite: this is a file, and the parts go into a folder",
+        ),
         (["graph", DIGITS, "--shape", "imag=1,8,8,1"], "no input 'imag'. Did you mean 'image'?"),
     ],
 )
 def test_what_cannot_be_done_ends_with_one_line_and_code_1(
     tmp_path: Path, arguments: list[object], message: str, capsys: pytest.CaptureFixture[str]
 ):
-    where = ["--out", tmp_path] if arguments[0] == "cut" else []
+    where = ["--out", tmp_path] if arguments[0] == "cut" and "--out" not in arguments else []
     assert command(*arguments, *where) == 1
     complaint = capsys.readouterr().err
     assert message in complaint
     assert complaint.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cut", DIGITS, "--out", ".", "--at", "5,x"], "argument --at: '5,x' is not a number, or several such as"),
+        (["cut", DIGITS, "--out", ".", "--ops", "3:"], "argument --ops: '3:' is not FIRST:END, such as 40:120"),
+        (["cut", DIGITS, "--out", ".", "--ops", "5:3"], "argument --ops: '5:3' is not FIRST:END"),
+        (["graph", DIGITS, "--cheapest", "-3"], "argument --cheapest: '-3' is not a number of at least 1"),
+    ],
+)
+def test_an_argument_that_is_no_number_says_what_to_write(
+    arguments: list[object], message: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        command(*arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_ops_that_cannot_be_models_are_listed_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(small_models.CASES["counter"].build())
+    expected = [layer for layer in layers(path) if layer.refusal]
+    assert command("cut", path, "--layers", "--out", tmp_path / "layers", "--json") == 0
+    refused = json.loads(capsys.readouterr().out)["refused"]
+    assert expected and refused == [{"op": layer.op.index, "reason": layer.refusal} for layer in expected]
 
 
 def test_a_disk_that_is_full_leaves_no_half_of_a_part(tmp_path: Path):

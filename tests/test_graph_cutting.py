@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import small_models
 from litedelegates import Interpreter, InvalidModelError
-from litedelegates.graph import CutError, Graph, cut, expose, extract, join, layers, load
+from litedelegates.errors import OptionError
+from litedelegates.graph import CutError, Graph, check, cut, expose, extract, join, layers, load
 from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 from small_models_case import Case
 from test_graph import DIGITS, skipping
@@ -326,3 +327,83 @@ def test_a_damaged_model_is_refused_or_cut_and_never_anything_else(name: str):
         except (InvalidModelError, CutError):
             outcomes.add("refused")
     assert outcomes == {"cut", "refused"}
+
+
+def test_a_file_that_was_written_over_is_not_cut_any_more(tmp_path: Path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(DIGITS.read_bytes())
+    first, second = cut(path, at=5)
+    path.write_bytes(path.read_bytes()[:4096])  # in place: what is mapped ends there now
+    for part in (first, second):
+        with pytest.raises(
+            InvalidModelError, match=r"digits\.tflite was written over after it was read: load it again"
+        ):
+            part.save(tmp_path / "part.tflite")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_replaced_or_removed_can_still_be_cut(tmp_path: Path):
+    path = tmp_path / "digits.tflite"
+    path.write_bytes(DIGITS.read_bytes())
+    parts = cut(path, at=5)
+    parts[0].save(path)
+    assert check(parts, DIGITS).equal
+    path.unlink()
+    assert check(parts, DIGITS).equal
+
+
+def test_numbers_of_numpy_and_single_names_say_the_same():
+    graph = load(DIGITS)
+    expected = [part.to_bytes() for part in cut(graph, at=[5, 8])]
+    assert [part.to_bytes() for part in cut(graph, at=np.array([5, 8]))] == expected
+    assert len(cut(graph, at=np.int64(5))) == 2
+    assert extract(graph, np.arange(5, 8)).to_bytes() == extract(graph, [5, 6, 7]).to_bytes()
+    assert extract(graph, np.int64(5), outputs="block2_conv1_relu").output_names == ("block2_conv1_relu",)
+    assert expose(graph, "block1_relu").output_names == ("logits", "block1_relu")
+    assert cut(graph, tensors=graph.tensor("block1_relu"))[0].output_names == ("block1_relu",)
+
+
+@pytest.mark.parametrize("at", [5.0, "5", None, [5, 8.0]])
+def test_what_is_no_position_is_refused(at: object):
+    with pytest.raises(CutError, match=r"no cut at .*: positions of this model are 1 to 14|say where to cut"):
+        cut(DIGITS, at=at)
+
+
+def test_a_constant_does_not_travel():
+    with pytest.raises(CutError, match="'hidden/bias' is a constant"):
+        cut(DIGITS, tensors=["hidden/bias"])
+
+
+def recurrent(late: bool = False) -> bytes:
+    """-|state|, which the signature calls ``state`` as well; ``late``: also the sum of both."""
+    model = ModelBuilder()
+    graph = model.graph()
+    before, middle = graph.input("before", (1, 4)), graph.tensor("middle", (1, 4))
+    outputs = {"state": graph.output("after", (1, 4))}
+    graph.op(Op.ABS, [before], [middle], schema.AbsOptionsT())
+    graph.op(Op.NEG, [middle], [outputs["state"]], schema.NegOptionsT())
+    if late:
+        outputs["sum"] = graph.output("sum", (1, 4))
+        graph.op(Op.ADD, [before, outputs["state"]], [outputs["sum"]], schema.AddOptionsT())
+    model.signature("step", graph, {"state": before}, outputs)
+    return model.to_bytes()
+
+
+def test_a_state_that_goes_in_and_comes_out_under_one_name_is_cut_and_joined():
+    whole = load(recurrent())
+    parts = [load(part.to_bytes()) for part in cut(whole, at=1)]
+    assert check(parts, whole).equal
+    joined = join(parts)
+    assert (joined.input_names, joined.output_names) == (("state",), ("state",))
+    assert check(joined, whole).equal
+
+
+def test_a_cut_after_which_one_name_would_mean_two_tensors_is_refused():
+    with pytest.raises(CutError, match=r"part 1 needs 'state', and by then .* output of the model .* same name"):
+        cut(recurrent(late=True), at=2)
+
+
+def test_a_name_of_another_format_is_refused(tmp_path: Path):
+    with pytest.raises(OptionError, match=r"part\.onnx: the graph is a \.tflite"):
+        load(DIGITS).save(tmp_path / "part.onnx")
+    assert not list(tmp_path.iterdir())

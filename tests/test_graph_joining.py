@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
+from litedelegates.errors import OptionError
 from litedelegates.graph import CutError, check, cut, join, load
 from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 from small_models_case import Case
@@ -102,6 +103,19 @@ def test_joining_nothing_or_the_same_twice_is_refused():
         join([making()], outputs=["nope"])
 
 
+@pytest.mark.parametrize("from_files", [True, False])
+def test_parts_in_another_order_than_they_run_are_refused(from_files: bool):
+    first, second, third = (load(part.to_bytes()) if from_files else part for part in cut(DIGITS, at=[5, 8]))
+    with pytest.raises(CutError, match=r"part 1 gives 'block1_relu', which an earlier part takes: .* order"):
+        join([second, first, third])
+
+
+def test_one_model_is_joined_and_checked_as_it_is():
+    assert check(join(cut(DIGITS, at=[5, 8])), DIGITS).equal
+    assert check(str(DIGITS), DIGITS, runs=1).equal
+    assert len(join(DIGITS).ops) == len(load(DIGITS).ops)
+
+
 def test_a_check_finds_equal_parts_equal():
     for content in (DIGITS.read_bytes(), converting(), small_models.CASES["conv_int8"].build()):
         graph = load(content)
@@ -137,3 +151,11 @@ def test_a_check_says_what_is_missing():
         check([second], DIGITS)
     with pytest.raises(CutError, match="no part gives the output 'logits'"):
         check([first], DIGITS)
+
+
+def test_a_check_of_nothing_is_refused():
+    for nothing in ({"runs": 0}, {"inputs": []}):
+        with pytest.raises(OptionError, match="nothing to compare"):
+            check(cut(DIGITS, at=7), DIGITS, **nothing)
+    with pytest.raises(OptionError, match="arrays by input name, or a list of such; it has a ndarray"):
+        check(cut(DIGITS, at=7), DIGITS, [np.zeros((1, 8, 8, 1), np.float32)])

@@ -16,10 +16,11 @@ pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
 pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
 
 import onnx
+import onnx.parser
 import small_onnx_models as small
 from litedelegates.cli import main
 from litedelegates.engines import open_session
-from litedelegates.errors import CutError, InvalidModelError, OptionError
+from litedelegates.errors import CutError, InvalidModelError, OptionError, RunError
 from litedelegates.graph import Graph, check, cut, expose, extract, join, layers, load
 from litedelegates.graph.dot import to_dot
 from litedelegates.graph.onnx import to_model
@@ -548,3 +549,36 @@ def test_the_command_line_reads_and_cuts_onnx(tmp_path, capsys):
     assert main(["cut", str(path), "--at", "2", "--out", str(tmp_path / "parts"), "--check"]) == 0
     assert "equal bit for bit" in capsys.readouterr().out
     assert len(list((tmp_path / "parts").glob("*.onnx"))) == 2
+
+
+@pytest.mark.parametrize("changed", ["model.onnx", "weights.bin"])
+def test_a_file_that_was_written_over_is_not_cut_any_more(tmp_path: Path, changed: str):
+    part = load(save_with_data(wide(), tmp_path / "model.onnx"))
+    content = (tmp_path / changed).read_bytes()
+    (tmp_path / changed).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InvalidModelError, match=f"{changed} was written over after it was read: load it again"):
+        part.save(tmp_path / "part.onnx")
+    assert not (tmp_path / "part.onnx").exists()
+
+
+def test_bytes_that_are_not_known_ask_for_the_sizes_of_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "model.onnx"
+    onnx.save(small.skips(batch="N"), path)
+    assert main(["graph", str(path), "--cheapest", "2"]) == 0
+    assert "not known before the model runs: give the inputs sizes, --shape" in capsys.readouterr().out
+    shape = ",".join(map(str, load(small.skips(batch=2)).inputs[0].shape))
+    assert main(["graph", str(path), "--cheapest", "2", "--shape", f"x={shape}"]) == 0
+    assert "not known" not in capsys.readouterr().out
+    assert main(["cut", str(path), "--at", "1", "--out", str(tmp_path)]) == 0
+    assert "[?, " in (written := capsys.readouterr().out) and "None" not in written
+
+
+def test_a_check_that_fails_at_sizes_it_chose_says_so():
+    padded = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]>
+        main (float[N] x) => (float[M] y) <int64[2] pads = {2, 2}> { a = Abs(x)  y = Pad<mode="reflect">(a, pads) }"""
+    )
+    with pytest.raises(RunError, match=r"Sizes that 'x' leaves open were taken as 1: load the model with shapes"):
+        check(cut(padded, at=1), padded)
+    sized = load(padded, shapes={"x": (5,)})
+    assert check(cut(sized, at=1), sized).equal

@@ -95,6 +95,10 @@ def test_folder_of_images_calibrates(tmp_path: Path) -> None:
         (["int8", "--calibration", ".", "--mean", "0", "--std", "1", "--image-size", "8x"], "--image-size 8x"),
         (["float16", "--format", "qdq"], "option 'format' is unknown for a .tflite"),
         (["float16", "--plan", "missing.json"], "missing.json"),
+        (["float16", "-o", "out.onnx"], "out.onnx: the result is a .tflite, give a name that ends so"),
+        (["float16", "-o", "."], "this is a folder: give the name of a file in it"),
+        (["float16", "--exclude", "*"], "the plan leaves every op in float32"),
+        (["int8", "--calibration", "randm"], "Did you mean 'random'?"),
     ],
 )
 def test_wrong_arguments_say_what_to_write_and_write_nothing(
@@ -105,7 +109,7 @@ def test_wrong_arguments_say_what_to_write_and_write_nothing(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command(DIGITS, *arguments, "-o", "out.tflite") == 1
+    assert command(DIGITS, *arguments, *([] if "-o" in arguments else ["-o", "out.tflite"])) == 1
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -160,3 +160,9 @@ def test_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'litedelegates\[onnx\]'"):
         quantize(small_onnx.conv_net(), "float16")
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "weight_only"])
+def test_shapes_that_nothing_uses_are_refused(precision: str) -> None:
+    with pytest.raises(OptionError, match="'shapes' belongs to int8 and int16x8"):
+        quantize(small_onnx.conv_net(), precision, shapes={"x": (1, 3, 16, 16)})

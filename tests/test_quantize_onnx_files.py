@@ -134,4 +134,4 @@ def test_the_command_quantizes_onnx_models_of_a_stated_shape(
     assert "QLinearConv" in small_onnx.op_types(output.read_bytes()).values()
     assert "noise" in capsys.readouterr().err
     assert main([*command, "--shape", "x:1"]) != 0
-    assert "INPUT=SIZES" in capsys.readouterr().err
+    assert "--shape x:1: write it as INPUT=N,N,..." in capsys.readouterr().err

@@ -283,3 +283,10 @@ def test_plan_without_ranges_needs_no_calibration_and_one_with_them_does(calibra
 def test_a_part_of_a_model_is_quantized_like_any_model() -> None:
     part = cut(DIGITS, at=9)[1]
     assert quantize(part, "dynamic") == quantize(part.to_bytes(), "dynamic")
+
+
+def test_indices_may_be_numbers_of_numpy() -> None:
+    indices = np.array([1, 3])
+    assert planned(plan=dict.fromkeys(indices, "dynamic")) == planned(plan={1: "dynamic", 3: "dynamic"})
+    assert planned("dynamic", only=indices) == planned("dynamic", only=[1, 3])
+    assert planned("dynamic", exclude=indices[0]) == planned("dynamic", exclude=1)

@@ -15,6 +15,7 @@ pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'li
 
 from digits_model import DIGITS, digits_data, edit, run, without_record
 from litedelegates.errors import InvalidModelError, OptionError
+from litedelegates.graph import cut
 from litedelegates.quantize import PRECISIONS, Record, quantize, quantize_file, read_record
 from litedelegates.quantize.dispatch import kind_of
 from litedelegates.quantize.provenance import digest_source
@@ -124,3 +125,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_bytes(b"PK\x03\x04")
     with pytest.raises(OptionError, match="a Keras model carries no record"):
         read_record(tmp_path / "model.keras")
+
+
+def test_a_part_carries_the_record_of_the_whole() -> None:
+    whole = quantize(DIGITS, "dynamic")
+    first, second = cut(whole, at=5)
+    assert read_record(first) == read_record(second.to_bytes()) == read_record(whole) is not None

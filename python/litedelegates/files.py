@@ -1,12 +1,52 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that are read late."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+
+from litedelegates.errors import InvalidModelError
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a file was like when it was mapped into memory, to know later whether somebody has written over it.
+
+    A mapping shows what is written into the file, and reading behind its new end kills the process. A file that was
+    replaced or removed is another matter: the mapping keeps the old one.
+    """
+
+    path: Path
+    file: tuple[int, int]
+    state: tuple[int, int]
+
+    @staticmethod
+    def of(path: str | os.PathLike[str]) -> Stamp:
+        """Return the stamp of a file as it is now.
+
+        Raises:
+            OSError: It is not there.
+        """
+        now = Path(path).stat()
+        return Stamp(Path(path).absolute(), (now.st_dev, now.st_ino), (now.st_size, now.st_mtime_ns))
+
+    def check_unchanged(self) -> None:
+        """Raise unless what was mapped is still what it was.
+
+        Raises:
+            InvalidModelError: Somebody has written over the file.
+        """
+        try:
+            now = Stamp.of(self.path)
+        except OSError:
+            return
+        if now.file == self.file and now.state != self.state:
+            raise InvalidModelError(f"{self.path} was written over after it was read: load it again")
 
 
 def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> int:
@@ -20,6 +60,8 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
             how many the disk has left. ``errno`` is that of the system.
     """
     target = Path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder: give the name of a file in it", str(target))
     part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     written = 0
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.errors import OptionError
 from litedelegates.interpreter import Interpreter
 from litedelegates.tensor_info import TensorInfo, random_value
 
@@ -38,25 +39,35 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_shapes(parser: argparse.ArgumentParser) -> None:
+def add_shapes(parser: argparse.ArgumentParser, where: str = "") -> None:
     """Add the sizes of inputs that a model leaves open."""
     parser.add_argument(
         "--shape",
         action="append",
         default=[],
         metavar="INPUT=N,N,...",
-        help="the shape of an input whose sizes the model leaves open; may be repeated",
+        help=f"{where}the shape of an input whose sizes the model leaves open; may be repeated",
     )
+
+
+def count(text: str) -> int:
+    """Return a number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def shapes_of(options: argparse.Namespace) -> dict[str, tuple[int, ...]] | None:
     """Return the shapes given, by input name."""
     shapes = {}
     for text in options.shape:
-        name, equals, sizes = text.rpartition("=")
-        if not equals:
-            raise ValueError(f"--shape {text}: write it as INPUT=N,N,..., such as image=1,224,224,3")
-        shapes[name] = tuple(int(size) for size in sizes.split(","))
+        name, _, sizes = text.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            name = ""
+        if not name:
+            raise OptionError(f"--shape {text}: write it as INPUT=N,N,..., such as image=1,224,224,3")
     return shapes or None
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.cli.arguments import add_shapes, shapes_of
-from litedelegates.graph import Graph, check, cut, extract, layers, load
+from litedelegates.errors import OptionError
+from litedelegates.graph import Graph, Layer, check, cut, extract, layers, load
 
 
 def add_command(commands: Any) -> None:
@@ -45,9 +46,13 @@ def call(options: argparse.Namespace) -> int:
     graph = load(options.model, shapes=shapes_of(options))
     if options.check and (options.ops or options.layers):
         raise ValueError("--check compares the parts with the whole; --ops and --layers leave no whole to compare with")
-    parts = _parts(graph, options)
+    parts, refused = _parts(graph, options)
     folder = Path(options.out)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(f"--out {folder}: this is a file, and the parts go into a folder")
     folder.mkdir(parents=True, exist_ok=True)
+    for layer in () if options.json else refused:
+        print(f"no model of {layer.op}: {layer.refusal}")
     written = []
     for part in parts:
         path = folder / f"{part.name}.{part.format}"
@@ -58,24 +63,23 @@ def call(options: argparse.Namespace) -> int:
     report = check(parts, graph) if options.check else None
     if options.json:
         equal = {} if report is None else {"equal": report.equal}
-        print(json.dumps({"model": options.model, "parts": written, **equal}, indent=1))
+        missing = {"refused": [{"op": entry.op.index, "reason": entry.refusal} for entry in refused]}
+        print(json.dumps({"model": options.model, "parts": written, **missing, **equal}, indent=1))
     elif report is not None:
         print(report)
     return 0 if report is None or report.equal else 1
 
 
-def _parts(graph: Graph, options: argparse.Namespace) -> list[Graph]:
+def _parts(graph: Graph, options: argparse.Namespace) -> tuple[list[Graph], list[Layer]]:
+    """Return the parts to write, and the ops of which there can be none."""
     if options.at is not None:
-        return cut(graph, at=options.at)
+        return cut(graph, at=options.at), []
     if options.tensors is not None:
-        return cut(graph, tensors=[names.split(";") for names in options.tensors])
+        return cut(graph, tensors=[names.split(";") for names in options.tensors]), []
     if options.ops is not None:
-        return [extract(graph, options.ops)]
+        return [extract(graph, options.ops)], []
     found = layers(graph)
-    for layer in found:
-        if layer.graph is None and not options.json:
-            print(f"no model of {layer.op}: {layer.refusal}")
-    return [layer.graph for layer in found if layer.graph is not None]
+    return [layer.graph for layer in found if layer.graph], [layer for layer in found if layer.refusal]
 
 
 def _record(part: Graph, path: Path) -> dict[str, Any]:
@@ -100,16 +104,35 @@ def _tensor(part: Graph, tensor: Any) -> dict[str, Any]:
 
 def _line(record: dict[str, Any]) -> str:
     def listed(tensors: list[dict[str, Any]]) -> str:
-        return ", ".join(f"{t['name']} ({t['element_type']} {t['shape']}, {t['nbytes']} bytes)" for t in tensors)
+        return ", ".join(f"{t['name']} ({t['element_type']} {_shape(t)}, {_nbytes(t)} bytes)" for t in tensors)
 
     head = f"{record['file']}: {record['ops']} ops, {record['bytes']} bytes"
     return f"{head}\n  in  {listed(record['inputs'])}\n  out {listed(record['outputs'])}"
 
 
+def _shape(tensor: dict[str, Any]) -> str:
+    if tensor["shape"] is None:
+        return "?"
+    return f"[{', '.join('?' if size < 0 else str(size) for size in tensor['shape'])}]"
+
+
+def _nbytes(tensor: dict[str, Any]) -> str:
+    return "?" if tensor["nbytes"] is None else str(tensor["nbytes"])
+
+
 def _integers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, or several such as 40,120") from None
 
 
 def _range(text: str) -> range:
     first, colon, end = text.partition(":")
-    return range(int(first), int(end)) if colon else range(int(first), int(first) + 1)
+    try:
+        found = range(int(first), int(end) if colon else int(first) + 1)
+    except ValueError:
+        found = range(0)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:END, such as 40:120 for ops 40 to 119")
+    return found

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from litedelegates.cli.arguments import add_shapes, shapes_of
+from litedelegates.cli.arguments import add_shapes, count, shapes_of
 from litedelegates.graph import Graph, Op, Tensor, load
 from litedelegates.graph.dot import to_dot
 from litedelegates.graph.records import to_record
@@ -26,7 +26,7 @@ def add_command(commands: Any) -> None:
     add_shapes(parser)
     parser.add_argument("--all", action="store_true", help="also the ops that only make constants")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--cheapest", type=int, metavar="N", help="only the N cuts at which the fewest bytes travel")
+    how.add_argument("--cheapest", type=count, metavar="N", help="only the N cuts at which the fewest bytes travel")
     how.add_argument("--json", action="store_true", help="ops, tensors, signatures and cuts as JSON")
     how.add_argument("--dot", action="store_true", help="a drawing for Graphviz")
     parser.set_defaults(call=call)
@@ -66,6 +66,10 @@ def _print_table(graph: Graph, cheapest: int | None, with_fixed: bool) -> None:
             for i, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(texts).rstrip())
+    if any(cut.nbytes is None and not cut.refusal for cut in graph.cuts):
+        is_open = any(tensor.shape is None or min(tensor.shape, default=0) < 0 for tensor in graph.inputs)
+        remedy = ": give the inputs sizes, --shape INPUT=N,N,..." if is_open else ""
+        print(f"the bytes of some cuts are not known before the model runs{remedy}")
     refused = {cut.refusal: cut.position for cut in reversed(graph.cuts) if cut.refusal and cut.after in shown}
     for reason, position in sorted(refused.items(), key=lambda item: item[1]):
         print(f"no cut at {position}: {reason}")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from litedelegates.cli.arguments import add_shapes, shapes_of
 from litedelegates.errors import OptionError
 from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
@@ -51,12 +52,7 @@ def add_command(commands: Any) -> None:
     _add_plan(parser.add_argument_group("mixed by layer"))
     _add_calibration(parser.add_argument_group("calibration, for int8 and int16x8"))
     parser.add_argument("--format", choices=("qdq", "qoperator"), help="for .onnx in int8: how it is written")
-    parser.add_argument(
-        "--shape",
-        action="append",
-        metavar="INPUT=SIZES",
-        help="for .onnx: sizes of an input that leaves some open, as x=1,3,224,224; may be repeated",
-    )
+    add_shapes(parser, "for .onnx in int8 and int16x8: ")
     parser.add_argument(
         "--allow-float32-ops", action="store_true", help="accept that ops which cannot be quantized stay float32"
     )
@@ -75,7 +71,7 @@ def call(options: argparse.Namespace) -> int:
         "method": options.method,
         "percentile": options.percentile,
         "format": options.format,
-        "shapes": _shapes(options.shape),
+        "shapes": shapes_of(options),
         "num_threads": options.threads,
     }
     extra = {name: value for name, value in given.items() if value is not None}
@@ -95,17 +91,6 @@ def call(options: argparse.Namespace) -> int:
             print(f"litedelegates quantize: warning: {warning.message}", file=sys.stderr)
     _report(options, record)
     return 0
-
-
-def _shapes(given: list[str] | None) -> dict[str, tuple[int, ...]] | None:
-    shapes = {}
-    for entry in given or ():
-        name, _, sizes = entry.rpartition("=")
-        try:
-            shapes[name] = tuple(int(size) for size in sizes.split(","))
-        except ValueError:
-            raise OptionError(f"--shape {entry!r} is not INPUT=SIZES, such as x=1,3,224,224") from None
-    return shapes or None
 
 
 def _add_plan(group: Any) -> None:

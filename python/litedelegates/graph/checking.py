@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from litedelegates.engines import PortInfo, Session, open_session
-from litedelegates.errors import CutError, OptionError
-from litedelegates.graph.loading import ModelLike, load
+from litedelegates.errors import CutError, OptionError, RunError
+from litedelegates.graph.loading import ModelLike, load, load_all
 from litedelegates.model import numpy_dtype
 
 Array = np.ndarray[Any, Any]
@@ -63,7 +63,7 @@ class CheckReport:
 
 
 def check(
-    parts: Iterable[ModelLike],
+    parts: ModelLike | Iterable[ModelLike],
     whole: ModelLike,
     inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     *,
@@ -78,7 +78,8 @@ def check(
     So may float16 models on ONNX Runtime's CPU provider, which keeps float32 between ops where a cut rounds.
 
     Args:
-        parts: The parts in the order in which they run, as `cut` returns them; or paths or bytes.
+        parts: The parts in the order in which they run, as `cut` returns them; or paths or bytes; or one model, such
+            as `join` returns.
         whole: The model that they shall equal.
         inputs: Arrays by input name, or several such mappings; by default random values.
         runs: How many random inputs to try.
@@ -87,23 +88,44 @@ def check(
 
     Raises:
         CutError: The parts do not give an output of the whole, or need an input that nobody gives.
+        OptionError: There is nothing to run: no runs, or no inputs.
         RunError: One of the models cannot run; says which and why.
     """
-    graphs, complete = [load(part) for part in parts], load(whole)
+    graphs, complete = load_all(parts), load(whole)
     engine = engine or {"same_kernels": True}
     with closing(open_session(complete.to_bytes(), **engine)) as session:
-        if inputs is None:
-            rng = np.random.default_rng(seed)
-            feeds = [{info.name: _random_value(info, rng) for info in session.inputs} for _ in range(runs)]
-        else:
-            feeds = [dict(inputs)] if isinstance(inputs, Mapping) else [dict(feed) for feed in inputs]
-        expected = [session.run(feed) for feed in feeds]
+        feeds = _random_feeds(session, runs, seed) if inputs is None else _feeds(inputs)
+        if not feeds:
+            raise OptionError("nothing to compare: give at least one run, or inputs for one")
+        try:
+            expected = [session.run(feed) for feed in feeds]
+        except RunError as error:
+            guessed = [info.name for info in session.inputs if min(info.shape, default=1) < 1]
+            if inputs is not None or not guessed:
+                raise
+            raise RunError(
+                f"{error}\nSizes that {', '.join(map(repr, guessed))} leaves open were taken as 1: load the model with "
+                "shapes (--shape), or give inputs"
+            ) from error
     values: list[dict[str, Array]] = [dict(feed) for feed in feeds]
     for number, graph in enumerate(graphs):
         with closing(open_session(graph.to_bytes(), **engine)) as session:
             for known in values:
                 known.update(session.run(_feed(session, known, number)))
     return CheckReport(tuple(_compare(name, expected, values) for name in complete.output_names), len(feeds))
+
+
+def _random_feeds(session: Session, runs: int, seed: int) -> list[Mapping[str, Any]]:
+    rng = np.random.default_rng(seed)
+    return [{info.name: _random_value(info, rng) for info in session.inputs} for _ in range(runs)]
+
+
+def _feeds(inputs: Any) -> list[Mapping[str, Any]]:
+    feeds = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+    wrong = [type(feed).__name__ for feed in feeds if not isinstance(feed, Mapping)]
+    if wrong:
+        raise OptionError(f"inputs is a dictionary of arrays by input name, or a list of such; it has a {wrong[0]}")
+    return feeds
 
 
 def _feed(session: Session, known: Mapping[str, Array], number: int) -> dict[str, Array]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 from litedelegates.errors import CutError
 from litedelegates.graph.border import computed_reads, converted, crossings, leaving
@@ -15,7 +16,7 @@ from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Tensor
 from litedelegates.graph.selection import check_legal, gives, needs, select
 
-OpKey: TypeAlias = int | str | Op
+OpKey: TypeAlias = SupportsIndex | str | Op
 TensorKey: TypeAlias = str | Tensor
 
 # A part says what it is a part of, so that `join` gives the inputs and outputs of the whole in their order.
@@ -24,9 +25,9 @@ PART = "litedelegates.part"
 
 def cut(
     model: ModelLike,
-    at: int | Iterable[int] | None = None,
+    at: SupportsIndex | Iterable[SupportsIndex] | None = None,
     *,
-    tensors: Sequence[TensorKey] | Sequence[Sequence[TensorKey]] | None = None,
+    tensors: TensorKey | Sequence[TensorKey] | Sequence[Sequence[TensorKey]] | None = None,
 ) -> list[Graph]:
     """Cut a model into models that, run one after the other, compute the same.
 
@@ -58,7 +59,9 @@ def cut(
     return _build(graph, [*stages, rest])
 
 
-def extract(model: ModelLike, ops: OpKey | Iterable[OpKey], *, outputs: Iterable[TensorKey] | None = None) -> Graph:
+def extract(
+    model: ModelLike, ops: OpKey | Iterable[OpKey], *, outputs: TensorKey | Iterable[TensorKey] | None = None
+) -> Graph:
     """Take ops out of a model as a model of their own.
 
     Args:
@@ -71,11 +74,11 @@ def extract(model: ModelLike, ops: OpKey | Iterable[OpKey], *, outputs: Iterable
         InvalidModelError: The model cannot be read.
     """
     graph = load(model)
-    keys = [ops] if isinstance(ops, int | str | Op) else list(ops)
+    keys = list(ops) if isinstance(ops, Iterable) and not isinstance(ops, str) else [ops]
     chosen = list(dict.fromkeys(graph.op(key) for key in keys))
     if not chosen:
         raise CutError("no ops were given to extract")
-    return _extract(graph, chosen, outputs)
+    return _extract(graph, chosen, None if outputs is None else _names(outputs))
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def layers(model: ModelLike) -> list[Layer]:
     return found
 
 
-def expose(model: ModelLike, tensors: Iterable[TensorKey]) -> Graph:
+def expose(model: ModelLike, tensors: TensorKey | Iterable[TensorKey]) -> Graph:
     """Return the model with inner tensors as further outputs; what it computes stays the same.
 
     Raises:
@@ -118,7 +121,7 @@ def expose(model: ModelLike, tensors: Iterable[TensorKey]) -> Graph:
     """
     graph = load(model)
     wanted = dict.fromkeys(graph.outputs)
-    for tensor in map(graph.tensor, tensors):
+    for tensor in map(graph.tensor, _names(tensors)):
         if tensor.is_constant or tensor.is_variable:
             kind = "a constant" if tensor.is_constant else "a variable"
             raise CutError(f"{tensor.name!r} is {kind}, which no op makes: it cannot be an output")
@@ -197,8 +200,15 @@ def _build(graph: Graph, stages: list[frozenset[Op]]) -> list[Graph]:
     needed = [needs(graph, stage) for stage in stages]
     whole = {"inputs": list(graph.input_names), "outputs": list(graph.output_names), "stages": len(stages)}
     claimed: set[Tensor] = set(graph.inputs)
+    known = {graph.public_name(tensor): tensor for tensor in graph.inputs}
     parts = []
     for index, stage in enumerate(stages):
+        for tensor in needed[index]:
+            if known[graph.public_name(tensor)] is not tensor:
+                raise CutError(
+                    f"no cut here: part {index} needs {graph.public_name(tensor)!r}, and by then an earlier part has "
+                    "given an output of the model that has the same name"
+                )
         later = {tensor for group in needed[index + 1 :] for tensor in group}
         made = {tensor for op in stage for tensor in op.makes} - claimed
         results = [tensor for tensor in dict.fromkeys(graph.outputs) if tensor in made]
@@ -207,6 +217,7 @@ def _build(graph: Graph, stages: list[frozenset[Op]]) -> list[Graph]:
         inner = [tensor for op in sorted(stage, key=lambda op: op.index) for tensor in op.makes if tensor in later]
         results = list(dict.fromkeys([*results, *(tensor for tensor in inner if tensor not in claimed)]))
         claimed.update(results)
+        known.update((graph.public_name(tensor), tensor) for tensor in results)
         part = select(graph, stage, needed[index], results, f"{graph.name}_part{index}")
         parts.append(part.with_metadata(PART, json.dumps({**whole, "stage": index}).encode()))
     return parts
@@ -215,6 +226,10 @@ def _build(graph: Graph, stages: list[frozenset[Op]]) -> list[Graph]:
 def _needed_for(graph: Graph, names: Sequence[TensorKey]) -> frozenset[Op]:
     """Return the ops needed to compute some tensors, if these are all that travels when the rest runs elsewhere."""
     wanted = dict.fromkeys(graph.tensor(name) for name in names)
+    for tensor in wanted:
+        if tensor.is_constant or tensor.is_variable:
+            kind = "a constant" if tensor.is_constant else "a variable"
+            raise CutError(f"{tensor.name!r} is {kind}, which stays in the parts that use it: it does not travel")
     ops: set[Op] = set()
     waiting = list(wanted)
     while waiting:
@@ -236,12 +251,16 @@ def _needed_for(graph: Graph, names: Sequence[TensorKey]) -> frozenset[Op]:
     return frozenset(ops)
 
 
-def _positions(graph: Graph, at: int | Iterable[int] | None) -> list[int]:
-    positions = [at] if isinstance(at, int) else list(at or ())
-    if not positions:
+def _positions(graph: Graph, at: Any) -> list[int]:
+    given: list[Any] = list(at) if isinstance(at, Iterable) else [at]
+    if not given:
         raise CutError("no positions were given to cut at")
+    wrong = [position for position in given if not isinstance(position, SupportsIndex)]
+    if wrong:
+        raise CutError(f"no cut at {wrong[0]!r}: positions of this model are 1 to {len(graph.ops) - 1}")
+    positions = [operator.index(position) for position in given]
     for position in positions:
-        if not isinstance(position, int) or not 0 < position < len(graph.ops):
+        if not 0 < position < len(graph.ops):
             raise CutError(f"no cut at {position!r}: positions of this model are 1 to {len(graph.ops) - 1}")
         refusal = graph.cuts[position - 1].refusal
         if refusal:
@@ -253,8 +272,8 @@ def _positions(graph: Graph, at: int | Iterable[int] | None) -> list[int]:
     return positions
 
 
-def _lists(tensors: Sequence[TensorKey] | Sequence[Sequence[TensorKey]]) -> list[Sequence[TensorKey]]:
-    if isinstance(tensors, str):
+def _lists(tensors: TensorKey | Sequence[TensorKey] | Sequence[Sequence[TensorKey]]) -> list[Sequence[TensorKey]]:
+    if isinstance(tensors, str | Tensor):
         return [[tensors]]
     groups = [[item] if isinstance(item, str | Tensor) else list(item) for item in tensors]
     if not groups or not all(groups):
@@ -262,6 +281,10 @@ def _lists(tensors: Sequence[TensorKey] | Sequence[Sequence[TensorKey]]) -> list
     if all(isinstance(item, str | Tensor) for item in tensors):
         return [[name for group in groups for name in group]]
     return list(groups)
+
+
+def _names(tensors: TensorKey | Iterable[TensorKey]) -> list[TensorKey]:
+    return [tensors] if isinstance(tensors, str | Tensor) else list(tensors)
 
 
 def _part_name(graph: Graph, chosen: list[Op]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from litedelegates.errors import CutError
 from litedelegates.graph.cutting import PART
-from litedelegates.graph.loading import ModelLike, load
+from litedelegates.graph.loading import ModelLike, load_all
 from litedelegates.graph.model import Graph
 from litedelegates.graph.names import Names
 from litedelegates.graph.parts import Op, Tensor
 
 
-def join(parts: Iterable[ModelLike], *, outputs: Sequence[str] | None = None) -> Graph:
+def join(parts: ModelLike | Iterable[ModelLike], *, outputs: Sequence[str] | None = None) -> Graph:
     """Join models that run one after the other into one.
 
     An input of a part that has the name of an earlier part's output is that output; any other input is one of the
@@ -27,19 +27,20 @@ def join(parts: Iterable[ModelLike], *, outputs: Sequence[str] | None = None) ->
             that no later part takes.
 
     Raises:
-        CutError: A part takes something else than an earlier part gives: another type, shape or quantization.
+        CutError: A part takes something else than an earlier part gives (another type, shape or quantization), or
+            what only a later part gives.
         InvalidModelError: A model cannot be read.
     """
-    graphs = [load(part) for part in parts]
+    graphs = load_all(parts)
     if not graphs:
         raise CutError("no parts were given to join")
     formats = sorted({graph.format for graph in graphs})
     if len(formats) > 1:
         raise CutError(f"models of several formats cannot be one model: {' and '.join(formats)}")
-    joint = _Joint()
+    whole = _whole(graphs)
+    joint = _Joint(whole.get("inputs", ()))
     for number, graph in enumerate(graphs):
         joint.add(number, graph)
-    whole = _whole(graphs)
     wanted = list(outputs) if outputs is not None else whole.get("outputs")
     inputs = _ordered(joint.inputs, whole.get("inputs"))
     first = graphs[0]
@@ -51,7 +52,7 @@ def join(parts: Iterable[ModelLike], *, outputs: Sequence[str] | None = None) ->
         inputs,
         joint.outputs(wanted),
         name=first.name.removesuffix("_part0"),
-        names={tensor: name for name, tensor in joint.public.items() if tensor.name != name},
+        names={t: name for name, t in (*joint.inputs.items(), *joint.public.items()) if t.name != name},
         signature=first.signature,
         metadata=metadata,
     )
@@ -60,7 +61,8 @@ def join(parts: Iterable[ModelLike], *, outputs: Sequence[str] | None = None) ->
 class _Joint:
     """The graph that grows part by part."""
 
-    def __init__(self) -> None:
+    def __init__(self, replaced: Collection[str]) -> None:
+        self._replaced = replaced  # inputs of the whole, of which it may give a new value under the same name
         self.ops: list[Op] = []
         self.inputs: dict[str, Tensor] = {}
         self.public: dict[str, Tensor] = {}  # everything that travels, by its name at the borders
@@ -92,7 +94,13 @@ class _Joint:
             self._append(op, tied)
         for tensor in graph.outputs:
             name = graph.public_name(tensor)
-            if self.public.get(name, tied[tensor]) is not tied[tensor]:
+            if name in self.inputs and name not in self._given and graph.producer(tensor) is not None:
+                if name not in self._replaced:
+                    raise CutError(
+                        f"part {number} gives {name!r}, which an earlier part takes: give the parts in the order in "
+                        "which they run"
+                    )
+            elif self.public.get(name, tied[tensor]) is not tied[tensor]:
                 raise CutError(f"parts {self._given.get(name)} and {number} both give {name!r}")
             self.public[name] = tied[tensor]
             self._given.setdefault(name, number)

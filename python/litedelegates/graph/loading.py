@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from litedelegates.errors import OptionError
@@ -42,10 +42,25 @@ def load(model: ModelLike, *, signature: str | None = None, shapes: Mapping[str,
     return read_tflite(model, signature, shapes)
 
 
+def load_all(models: ModelLike | Iterable[ModelLike]) -> list[Graph]:
+    """Read several models, or the one that is given, as graphs.
+
+    Raises:
+        InvalidModelError: One cannot be read or is damaged.
+    """
+    if isinstance(models, Graph | str | os.PathLike | bytes | bytearray | memoryview) or _is_proto(models):
+        return [load(models)]
+    return [load(model) for model in models]
+
+
 def _is_onnx(model: Any) -> bool:
     if isinstance(model, bytes | bytearray | memoryview):
         # The first field of a ModelProto is its ir_version.
         return bytes(model[4:8]) != b"TFL3" and bytes(model[:1]) == b"\x08"
     if isinstance(model, str | os.PathLike):
         return os.fspath(model).lower().endswith((".onnx", ".ort"))  # which is told apart when it is read
+    return _is_proto(model)
+
+
+def _is_proto(model: Any) -> bool:
     return type(model).__name__ == "ModelProto"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeAlias
 
-from litedelegates.errors import CutError, nearest
+from litedelegates.errors import CutError, OptionError, nearest
 from litedelegates.files import write_whole
 from litedelegates.graph.parts import Op, Signature, Tensor
 
@@ -127,7 +129,7 @@ class Graph:
             raise CutError(f"the graph has no tensor {name!r}. {nearest(name, self._by_name, limit=5)}")
         return found
 
-    def op(self, key: int | str | Op) -> Op:
+    def op(self, key: SupportsIndex | str | Op) -> Op:
         """Return the op of an index or a name.
 
         Raises:
@@ -137,10 +139,10 @@ class Graph:
             if key.index >= len(self.ops) or self.ops[key.index] is not key:
                 raise CutError(f"{key} belongs to another graph")
             return key
-        if isinstance(key, int):
-            if not 0 <= key < len(self.ops):
-                raise CutError(f"there is no op {key}: the graph has ops 0 to {len(self.ops) - 1}")
-            return self.ops[key]
+        if not isinstance(key, str):
+            if not isinstance(key, SupportsIndex) or not 0 <= operator.index(key) < len(self.ops):
+                raise CutError(f"there is no op {key!r}: the graph has ops 0 to {len(self.ops) - 1}")
+            return self.ops[operator.index(key)]
         found = self._ops_by_name.get(key, [])
         if not found:
             raise CutError(f"the graph has no op named {key!r}. {nearest(key, self._ops_by_name, limit=5)}")
@@ -170,7 +172,11 @@ class Graph:
         Raises:
             OSError: It cannot be written; no half of it stays.
             InvalidModelError: It would be larger than its format allows.
+            OptionError: The name ends like that of another format.
         """
+        suffix = Path(path).suffix.lower()
+        if suffix in (".onnx", ".tflite") and suffix != f".{self.format}":
+            raise OptionError(f"{os.fspath(path)}: the graph is a .{self.format}, give a name that ends so")
         self.source.save(self, os.fspath(path))
 
     def __repr__(self) -> str:

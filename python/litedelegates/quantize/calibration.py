@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import warnings
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.errors import QuantizationError, nearest
+from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration_files import load_samples
 from litedelegates.quantize.images import Images
 from litedelegates.quantize.progress import track
@@ -123,7 +124,7 @@ def random_samples(
 def _load(path: str | os.PathLike[str], specs: Sequence[InputSpec]) -> list[Any]:
     loaded = load_samples(path)
     if isinstance(loaded, str):
-        hint = f" {nearest(str(path), [RANDOM])}" if isinstance(path, str) and len(path) < 12 else ""
+        hint = f" Did you mean {RANDOM!r}?" if difflib.get_close_matches(str(path), [RANDOM]) else ""
         raise CalibrationError(f"calibration {str(path)!r} {loaded}.{hint}")
     if isinstance(loaded, np.ndarray):
         return _unstack(loaded, specs, str(path))

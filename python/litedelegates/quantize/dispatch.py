@@ -115,11 +115,11 @@ def quantize_file(
     the same folder.
 
     Raises:
+        OptionError: ``output`` ends like another kind of model than the one that is made.
         OSError: ``output`` cannot be written.
     """
     model, target = _written(model), Path(output)
-    if not target.resolve().parent.is_dir():  # known before the hour of work, not after it
-        raise FileNotFoundError(errno.ENOENT, "the folder to write to does not exist", str(target.parent))
+    _check_target(model, target)
     request = make_request(precision, calibration, output=target, **keywords)
     done = run_backend(model, request)
     record = make_record(model, request, done)
@@ -134,12 +134,13 @@ def read_record(model: Any) -> Record | None:
     """Return the record of where ``model`` came from, or None where it carries none.
 
     Args:
-        model: Path or bytes of a ``.tflite`` or ``.onnx``, or an ``onnx.ModelProto``.
+        model: Path or bytes of a ``.tflite`` or ``.onnx``, an ``onnx.ModelProto``, or a `Graph`.
 
     Raises:
         InvalidModelError: ``model`` is not readable, or its record is damaged.
         OptionError: Models of this kind carry no record.
     """
+    model = _written(model)
     kind = kind_of(model)
     if kind == "litert":
         from litedelegates.quantize.litert_record import record_of
@@ -204,6 +205,17 @@ def make_record(model: Any, request: Request, done: Quantized) -> Record:
         len(done.samples),
         versions_of(("litedelegates", *done.libraries, "numpy")),
     )
+
+
+def _check_target(model: Any, target: Path) -> None:
+    """Raise where the result could not be written, or nobody could read it: before the hour of work, not after it."""
+    if not target.resolve().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder to write to does not exist", str(target.parent))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder: give the name of a file in it", str(target))
+    suffix = ".onnx" if kind_of(model) == "onnx" else ".tflite"
+    if target.suffix.lower() in {".onnx", ".tflite", ".keras", ".h5"} - {suffix}:
+        raise OptionError(f"{target}: the result is a {suffix}, give a name that ends so")
 
 
 def _written(model: Any) -> Any:

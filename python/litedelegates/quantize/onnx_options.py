@@ -20,6 +20,7 @@ USERS = {
     "activation_type": ("int8",),
     "weight_type": ("dynamic",),
     "reduce_range": ("int8", "dynamic"),
+    "shapes": ("int8", "int16x8"),
 }
 
 

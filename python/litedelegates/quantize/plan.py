@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol
 
 from litedelegates.errors import OptionError
@@ -83,8 +84,8 @@ def match(key: Key, ops: Sequence[Named]) -> Match:
     Raises:
         OptionError: There is none; names the nearest.
     """
-    if isinstance(key, bool) or not isinstance(key, int | str):
-        raise OptionError(f"plan key {key!r} is a {type(key).__name__}: write an op's index, name, type or a pattern")
+    if isinstance(key, bool) or not isinstance(key, Integral | str):
+        raise OptionError(f"a plan key is a {type(key).__name__}: write an op's index, name, type or a pattern")
     if isinstance(key, str):
         for rank, test in (
             (2, lambda op: op.name == key),

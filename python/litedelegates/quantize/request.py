@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -119,6 +120,8 @@ def make_request(
     check_choice("method", method, METHODS)
     if (percentile is not None) != (method == "percentile") and percentile is not None:
         raise OptionError(f"percentile={percentile} belongs to method='percentile', not {method!r}")
+    if percentile is not None and not isinstance(percentile, Real):
+        raise OptionError(f"percentile={percentile!r} must be a number, such as 99.9")
     if percentile is not None and not 50 < percentile <= 100:
         raise OptionError(f"percentile={percentile} must be above 50 and at most 100, such as 99.9")
     request = Request(
@@ -160,8 +163,8 @@ def check_threads(num_threads: int | None) -> int:
     """
     if num_threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if num_threads < 1:
-        raise OptionError(f"num_threads={num_threads} must be at least 1")
+    if not isinstance(num_threads, int) or num_threads < 1:
+        raise OptionError(f"num_threads={num_threads!r} must be a number and at least 1")
     return num_threads
 
 
@@ -177,7 +180,7 @@ def _check_selection(precision: str | None, plan: Any, only: Any, exclude: Any) 
 
 
 def _keys(option: str, keys: Iterable[Key]) -> tuple[Key, ...]:
-    listed = (keys,) if isinstance(keys, str | int) else tuple(keys)
+    listed = (keys,) if isinstance(keys, str | Integral) else tuple(keys)
     if not listed:
         raise OptionError(f"{option} is empty: give op indices, names, types or patterns, or leave it out")
     return listed

@@ -69,6 +69,8 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
     """
     reader = OpReader(tree)
     asked = [op for op in ops if wanted[op.index] != FLOAT32]
+    if not asked:
+        raise QuantizationError("the plan leaves every op in float32: name a precision for some of them")
     if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
         raise QuantizationError(f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}")

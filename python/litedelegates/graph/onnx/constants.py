@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import InvalidModelError
+from litedelegates.files import Stamp
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.graph.onnx.checking import check_constant
 from litedelegates.graph.onnx.extra import require_onnx
@@ -41,12 +42,18 @@ class Constant:
 class DataFiles:
     """The files beside a model that hold values of its tensors, each mapped once.
 
-    They are mapped when the model is read, so that what is written over them later does not change the graph.
+    They are mapped when the model is read, so that files which take their place later do not change the graph.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, model: Path | None) -> None:
+        self._folder = model.parent if model else None
         self._contents: dict[str, memoryview] = {}
+        self._stamps = [Stamp.of(model)] if model else []
+
+    def check_unchanged(self) -> None:
+        """Raise an InvalidModelError where somebody has written over the model or a file beside it."""
+        for stamp in self._stamps:
+            stamp.check_unchanged()
 
     def find(self, tensor: Any) -> memoryview:
         """Return the raw bytes of a TensorProto's values.
@@ -82,6 +89,7 @@ class DataFiles:
                 raise InvalidModelError(f"the values of {name!r} lie in {location!r}, outside the model's folder")
             try:
                 self._contents[location] = mapped(path)
+                self._stamps.append(Stamp.of(path))
             except OSError as error:
                 raise InvalidModelError(f"the values of {name!r} cannot be read: {error}") from error
         return self._contents[location]

@@ -40,8 +40,18 @@ def read_onnx(model: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> 
         OptionError: ``shapes`` names no input, or contradicts the model.
         MissingExtraError: ONNX is not installed.
     """
-    onnx = require_onnx()
+    require_onnx()
     content, path = _content(model)
+    try:
+        return _read(content, path, shapes)
+    except InvalidModelError as error:
+        if path is None:
+            raise
+        raise InvalidModelError(f"{path}: {error}") from error
+
+
+def _read(content: memoryview, path: Path | None, shapes: Mapping[str, Sequence[int]] | None) -> Graph:
+    onnx = require_onnx()
     if bytes(content[4:8]) == b"ORTM":
         raise InvalidModelError("this is a model in ONNX Runtime's own format (.ort): use the .onnx it was made from")
     places = layout(content)
@@ -76,7 +86,7 @@ class _Reader:
             (function.domain, function.name, getattr(function, "overload", "")): (function, content[start:end])
             for function, (start, end) in zip(thin.functions, places.functions, strict=True)
         }
-        self._files = DataFiles(path.parent if path else None)
+        self._files = DataFiles(path)
         self._source = OnnxSource(thin, content, self._files, functions)
         self._thin, self._content, self._places, self._path = thin, content, places, path
         self._tensors: dict[str, Tensor] = {}

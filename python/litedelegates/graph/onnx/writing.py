@@ -34,8 +34,11 @@ def pieces(graph: Graph, move_out: MoveOut | None = None) -> Pieces:
 
     Raises:
         CutError: The type of an input or output is not known, or the files it came from contradict each other.
+        InvalidModelError: A file that it came from was written over.
     """
     sources = _sources(graph)
+    for source in sources:
+        source.files.check_unchanged()
     header = _header(graph, sources)
     body: Pieces = []
     _append(body, 0, [_graph_header(graph, header.ir_version).SerializeToString()])

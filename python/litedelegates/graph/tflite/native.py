@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from litedelegates.files import Stamp
 from litedelegates.graph.model import Format, save_in_one_piece
 from litedelegates.graph.tflite.options import readable_options
 
@@ -30,6 +31,7 @@ class TfliteSource:
 
         self.model = model
         self.schema: Any = schema
+        self._stamp = Stamp.of(model.path) if model.path else None
 
     @cached_property
     def root(self) -> Any:
@@ -45,6 +47,11 @@ class TfliteSource:
         """Return the file's metadata by name."""
         entries = (self.root.Metadata(index) for index in range(self.root.MetadataLength()))
         return {(entry.Name() or b"").decode(errors="replace"): self._buffer(entry.Buffer()) for entry in entries}
+
+    def check_unchanged(self) -> None:
+        """Raise an InvalidModelError where somebody has written over the file."""
+        if self._stamp is not None:
+            self._stamp.check_unchanged()
 
     def chunks(self, graph: Graph) -> Iterator[bytes | memoryview]:
         """Yield the content of a file that holds ``graph``."""

@@ -18,9 +18,12 @@ def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
     """Yield the content of a ``.tflite`` that holds ``graph``.
 
     Raises:
-        InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
+        InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be, or a file that it came from was
+            written over.
     """
     files = {tensor.native.source for tensor in graph.tensors}
+    for file in {graph.source, *files}:
+        file.check_unchanged()
     constants = Constants(by_content=len(files) > 1)
     return pack(_Tree(graph, constants).model, constants.contents)
 
