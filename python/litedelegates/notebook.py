@@ -44,4 +44,5 @@ def _cell(value: Cell) -> str:
         return "<td></td>"
     if isinstance(value, str):
         return f'<td style="text-align:left">{escape(value)}</td>'
-    return f'<td style="text-align:right">{value:,}</td>'
+    shown = f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+    return f'<td style="text-align:right">{shown}</td>'

@@ -188,7 +188,7 @@ class Graph:
         for op, place in zip_longest(self.ops, self.cuts):
             made = op.makes[0] if op.makes else None
             cut = (None, None, None, None) if place is None else _cut_cells(place)
-            rows.append((op.index, op.type, op.name, None if made is None else str(made), *cut))
+            rows.append((op.index, op.type, op.name, None if made is None else _kind(made), *cut))
         header = ("op", "type", "name", "makes", "cut at", "bytes", "as float16", "as int8")
         return notebook.page(repr(self), notebook.table(header, rows))
 
@@ -220,6 +220,10 @@ class Graph:
         for op in self.ops:
             named.setdefault(op.name, []).append(op)
         return named
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.element_type} {'?' if tensor.shape is None else list(tensor.shape)}"
 
 
 def _cut_cells(place: Cut) -> tuple[int | str | None, ...]:
