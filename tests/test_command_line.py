@@ -142,7 +142,7 @@ def test_other_shells_get_every_command(shell: str, capsys: pytest.CaptureFixtur
     pytest.importorskip("shtab", reason="needs the extra: pip install 'litedelegates[completion]'")
     assert main(["completion", shell]) == 0
     written = capsys.readouterr().out
-    assert all(command in written for command in ("devices", "profile", "quantize", "--labels", "--debug"))
+    assert all(command in written for command in ("devices", "profile", "quantize", "labels", "debug"))
 
 
 def test_completion_without_its_extra_says_what_to_install() -> None:

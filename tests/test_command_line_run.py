@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import small_models
 from litedelegates import Interpreter
 from litedelegates.cli import main
 from numpy.typing import NDArray
+from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
 
 MODELS = Path(__file__).parent.parent / "models"
 DIGITS = MODELS / "digits.tflite"
@@ -51,7 +53,7 @@ def classes(*arguments: object, capsys: pytest.CaptureFixture[str]) -> list[dict
 
 
 def assert_best(found: list[dict[str, Any]], expected: NDArray[Any]) -> None:
-    scores = expected.reshape(-1)
+    scores = expected.reshape(-1).astype(np.float64)
     assert [one["id"] for one in found] == np.argsort(-scores, kind="stable")[: len(found)].tolist()
     np.testing.assert_allclose([one["score"] for one in found], np.sort(scores)[::-1][: len(found)], rtol=1e-6)
 
@@ -83,35 +85,83 @@ def test_mean_and_std_are_what_pixels_are_made_by(
     assert_best(found, Interpreter(DIGITS).run(values))
 
 
-@pytest.fixture(params=["int8", "uint8"])
-def integers(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def flattening(element_type: int, quantization: Quantization | None, *, size: int = 8) -> bytes:
+    """A model whose 64 scores are the 8 x 8 pixels that it is given; with size -1 the number is open."""
+    model = ModelBuilder()
+    graph = model.graph()
+    image = graph.input("image", (1, size, size, 1), element_type, quantization)
+    scores = graph.output("scores", (1, 64 if size == 8 else -1), element_type, quantization)
+    shape = graph.constant("shape", np.array([1, -1], np.int32))
+    graph.op(Op.RESHAPE, [image, shape], [scores], schema.ReshapeOptionsT())
+    return model.to_bytes()
+
+
+FROM_MINUS_1 = Quantization([1 / 128], [0])
+FROM_0 = Quantization([1 / 64], [10])
+
+
+@pytest.mark.parametrize(
+    ("element_type", "quantization", "given", "expected"),
+    [
+        (Type.FLOAT32, None, (), lambda pixels: pixels / np.float32(255)),
+        (Type.UINT8, None, (), lambda pixels: pixels),
+        (Type.UINT8, FROM_0, (), lambda pixels: (pixels.astype(int) - 10) / 64),
+        (Type.UINT8, FROM_0, ("51", "255"), lambda pixels: (rounded((pixels - 51.0) / 255 * 64 + 10, 0) - 10) / 64),
+        (Type.INT8, FROM_MINUS_1, (), lambda pixels: rounded(pixels / 255 * 128, -128) / 128),
+        (Type.INT8, FROM_MINUS_1, ("128", "128"), lambda pixels: (pixels.astype(int) - 128) / 128),
+        (Type.INT8, None, ("128", "1"), lambda pixels: pixels.astype(int) - 128),
+    ],
+)
+def test_pixels_become_what_the_input_takes(
+    element_type: int,
+    quantization: Quantization | None,
+    given: tuple[str, ...],
+    expected: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    image: Path,
+    pixels: NDArray[np.uint8],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "pixels.tflite"
+    model.write_bytes(flattening(element_type, quantization))
+    stated = ("--mean", given[0], "--std", given[1]) if given else ()
+    found = classes(model, "--image", image, "--top", 64, *stated, capsys=capsys)
+    assert_best(found, expected(pixels))
+
+
+def rounded(levels: NDArray[Any], least: int) -> NDArray[Any]:
+    """Return the levels of 8 bits nearest to real numbers, from the least level on."""
+    return np.clip(np.rint(levels), least, least + 255)
+
+
+def test_integers_without_a_scale_need_the_preprocessing(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "pixels.tflite"
+    model.write_bytes(flattening(Type.INT8, None))
+    assert run(model, "--image", image) == 1
+    assert "input 'image' is int8 without a scale" in capsys.readouterr().err
+
+
+def test_an_input_of_any_size_takes_the_one_that_is_stated(
+    image: Path, pixels: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "pixels.tflite"
+    model.write_bytes(flattening(Type.UINT8, None, size=-1))
+    assert_best(classes(model, "--image", image, "--image-size", 8, "--top", 64, capsys=capsys), pixels)
+    assert run(model, "--image", image) == 1
+    assert "state --image-size HxW" in capsys.readouterr().err
+
+
+def test_a_quantized_model_reads_the_digit(image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     from litedelegates.quantize import quantize
 
     with np.load(MODELS / "digits_test.npz") as data:
         samples = (data["calibration_images"] / 16).astype(np.float32)
-    path = tmp_path / f"{request.param}.tflite"
-    path.write_bytes(quantize(DIGITS, "int8", samples, border=request.param))
-    return path
-
-
-def test_int8_inputs_go_through_the_scale_and_uint8_inputs_get_the_bytes(
-    integers: Path, image: Path, pixels: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = classes(integers, "--image", image, "--top", 10, capsys=capsys)
-    interpreter = Interpreter(integers)
-    assert interpreter.inputs[0].element_type == integers.stem
-    given = pixels if integers.stem == "uint8" else pixels / np.float32(255)
-    assert_best(found, interpreter.run(given.reshape(1, 8, 8, 1), quantize=True))
-    assert found[0]["id"] == 4
-
-
-def test_stated_mean_and_std_hold_for_uint8_inputs_too(
-    integers: Path, image: Path, pixels: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = classes(integers, "--image", image, "--mean", 51, "--std", 255, "--top", 10, capsys=capsys)
-    values = ((pixels.astype(np.float32) - 51) / np.float32(255)).reshape(1, 8, 8, 1)
-    assert_best(found, Interpreter(integers).run(values, quantize=True))
+    path = tmp_path / "int8.tflite"
+    path.write_bytes(quantize(DIGITS, "int8", samples, border="int8"))
+    assert classes(path, "--image", image, capsys=capsys)[0]["id"] == 4
 
 
 def test_softmax_is_shown_when_asked_for(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +186,7 @@ def test_a_file_of_labels_of_another_length_is_a_warning(tmp_path: Path, capsys:
     assert "names 11 classes and the model has 10" in capsys.readouterr().err
 
 
-def test_an_image_of_any_size_takes_the_one_that_is_stated(
+def test_an_image_is_resized_and_needs_no_classes(
     tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "conv.tflite"
