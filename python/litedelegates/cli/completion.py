@@ -9,7 +9,7 @@ from litedelegates.errors import MissingExtraError
 
 SHELLS = ("bash", "zsh", "tcsh")
 _FOLDERS = ("FOLDER",)
-_FILES = ("FILE", "MODEL", "MODELS", "STORE")
+_FILES = ("FILE", "MODEL", "STORE", "OLD", "NEW")
 
 
 def add_command(commands: Any) -> None:
