@@ -18,6 +18,7 @@ FACE = "__init__"
 FLOORS = (
     "errors",
     "files",
+    "notebook",
     "_core",
     "runtime",
     "tensor_info",

@@ -299,6 +299,23 @@ class Interpreter(DropIn):
         asked = " + ".join(map(repr, self.delegates)) or "built-in kernels"
         return f"<Interpreter of {self._model.name} on {asked}, {self.route.name} route: {borders}>"
 
+    def _repr_html_(self) -> str:
+        """Return where ops ran and the options in effect, for notebooks."""
+        from litedelegates import notebook
+        from litedelegates.placement import summarize_types
+
+        if isinstance(self._session, _Closed):
+            return notebook.page(repr(self))
+        options = [
+            (name, key, str(value)) for name, part in self.options_in_effect.items() for key, value in part.items()
+        ]
+        return notebook.page(
+            repr(self),
+            notebook.text(f"{self.route.name} route: {self.route.reason}"),
+            notebook.table(("ran on", "ops", "share", "types"), summarize_types(self.placement)),
+            notebook.table(("options of", "name", "in effect"), options) if options else "",
+        )
+
     def _fit_shapes(self, values: Sequence[Any], infos: Sequence[TensorInfo]) -> None:
         for info, value in zip(infos, values, strict=True):
             shape = np.shape(value)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from litedelegates.notebook import Bar
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class Placement:
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values."""
         return asdict(self)
+
+
+def summarize_types(placements: Iterable[Placement]) -> list[tuple[str, int, Bar, str]]:
+    """Return a row for each place where ops ran: its name, how many, their share of all, and how many of each type."""
+    from litedelegates.notebook import Bar
+
+    types: dict[str, Counter[str]] = {}
+    for placement in placements:
+        types.setdefault(placement.ran, Counter())[placement.op_name] += 1
+    total = sum(map(Counter.total, types.values()))
+    return [
+        (ran, found.total(), Bar(found.total() / total), ", ".join(f"{name} {n}" for name, n in found.most_common()))
+        for ran, found in types.items()
+    ]
 
 
 def summarize(placements: Iterable[Placement]) -> str:

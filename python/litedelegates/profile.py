@@ -71,6 +71,19 @@ class Profile:
         """Return the ops that take longest."""
         return tuple(sorted(self.ops, key=lambda op: -op.median_us)[:count])
 
+    def _repr_html_(self) -> str:
+        """Return the ops in the order they ran, with a bar for the time of each, for notebooks."""
+        from litedelegates import notebook
+
+        most = max((op.median_us for op in self.ops), default=0.0) or 1.0
+        rows = [
+            (op.name, op.ran, op.subgraph, op.partition, op.op_index, op.median_us, notebook.Bar(op.median_us / most))
+            for op in self.ops
+        ]
+        header = ("op", "ran on", "subgraph", "partition", "op index", "median µs", "")
+        title = f"{self.total_us:g} µs: the sum of {len(self.ops)} medians over {self.runs} runs"
+        return notebook.page(title, notebook.text(self.note) if self.note else "", notebook.table(header, rows))
+
 
 def profile(
     model: Model, delegates: Sequence[Delegate], session: Session, *, num_threads: int | None, runs: int

@@ -13,11 +13,12 @@ from litedelegates.interpreter import Interpreter
 from litedelegates.tensor_info import TensorInfo, random_value
 
 Array = np.ndarray[Any, Any]
+_HAVE_ARGUMENTS = {"model": "MODEL", "delegate": "--delegate", "num_threads": "--threads"}
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the model, the delegates and their options."""
-    parser.add_argument("model", help="a .tflite file")
+def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
+    """Add the model, the delegates, their options and the input; return the group of what excludes that input."""
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file")
     parser.add_argument(
         "--delegate",
         default="xnnpack",
@@ -32,11 +33,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of a delegate, such as precision_loss_allowed=True; may be repeated",
     )
-    parser.add_argument(
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
         "--input",
         metavar="FILE",
         help="a .npy (one input) or .npz (inputs by name) file; default: seeded random values",
     )
+    return given
 
 
 def add_shapes(parser: argparse.ArgumentParser, where: str = "") -> None:
@@ -76,11 +79,33 @@ def load_interpreter(options: argparse.Namespace) -> Interpreter:
     names = options.delegate.split(",")
     chain = names[0] if len(names) == 1 else names
     given = dict(_option(text) for text in options.option)
+    for name, instead in _HAVE_ARGUMENTS.items():
+        if name in given:
+            raise OptionError(f"--option {name}={given[name]}: give it as {instead}")
     interpreter = Interpreter(options.model, delegate=chain, num_threads=options.threads, **given)
     interpreter.allocate_tensors()
     for info, value in zip(interpreter.inputs, _values(options.input, interpreter.inputs), strict=True):
         interpreter.set_tensor(info.index, value)
     return interpreter
+
+
+def numbers(option: str, text: str) -> float | tuple[float, ...]:
+    """Return the number given, or the numbers, one for each channel."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"{option} {text}: write a number, or one for each channel: 123.7,116.3,103.5") from None
+    return found[0] if len(found) == 1 else found
+
+
+def image_size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width."""
+    if text is None:
+        return None
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise OptionError(f"--image-size {text}: write 224, or 192x256 for height and width")
+    return int(sides[0]), int(sides[-1])
 
 
 def _option(text: str) -> tuple[str, Any]:

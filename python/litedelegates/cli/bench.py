@@ -10,11 +10,11 @@ from typing import Any
 
 from litedelegates.cli import benchmark_model
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
+from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.errors import OptionError
 from litedelegates.study import Progress, Store, StoreError, StudyConfig, read_config, run_study
 
 DEFAULT_STORE = "study.sqlite"
-INTERRUPTED = 130
 
 EPILOG = """examples:
   litedelegates bench model.tflite

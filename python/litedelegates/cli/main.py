@@ -1,40 +1,32 @@
-"""``litedelegates devices | run | profile | graph | cut | quantize | bench | compare | report``."""
+"""``litedelegates devices | run | profile | graph | cut | quantize | bench | compare | report | completion``."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 
 import litedelegates
-from litedelegates.cli import bench, compare, cut, devices, graph, profile, quantize, report, run
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.cli import bench, compare, completion, cut, devices, graph, profile, quantize, report, run
+from litedelegates.cli.outcome import EXIT_CODES, outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 failed with a message, 2 wrong arguments.
-
-    ``bench`` returns 130 when it was interrupted, ``compare`` 3 for what cannot be compared.
-    """
+    """Run the command line and return its exit code, one of `outcome.EXIT_CODES`."""
     parser = argparse.ArgumentParser(
         prog="litedelegates",
         description="Choose the delegate and the precision of a .tflite model by measurement.",
-        epilog="Start with `litedelegates devices`, then `litedelegates run MODEL --delegate gpu`.",
+        epilog="Start with `litedelegates devices`, then `litedelegates run MODEL --delegate gpu`.\n"
+        f"`litedelegates completion bash` writes the completion for a shell.\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, run, profile, graph, cut, quantize, bench, compare, report):
+    for module in (devices, run, profile, graph, cut, quantize, bench, compare, report, completion):
         module.add_command(commands)
+    # Before the command or behind it; there without a default, which would undo the one before.
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+    for command in commands.choices.values():
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    try:
-        code: int = options.call(options)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away, as in `... | head`. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (LiteDelegatesError, OSError, ValueError) as error:
-        print(f"litedelegates {options.command}: {error}", file=sys.stderr)
-        return 1
-    return code
+    return outcome(options.command, lambda: options.call(options), debug=options.debug)

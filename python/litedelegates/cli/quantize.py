@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import add_shapes, shapes_of
+from litedelegates.cli.arguments import add_shapes, image_size, numbers, shapes_of
 from litedelegates.errors import OptionError
 from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
@@ -160,29 +160,12 @@ def _calibration(options: argparse.Namespace) -> Any:
         )
     return Images(
         source,
-        mean=_numbers("--mean", options.mean),
-        std=_numbers("--std", options.std),
-        size=_size(options.image_size),
+        mean=numbers("--mean", options.mean),
+        std=numbers("--std", options.std),
+        size=image_size(options.image_size),
         layout=options.layout,
         limit=options.limit,
     )
-
-
-def _numbers(option: str, text: str) -> float | tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise OptionError(f"{option} {text}: write a number, or one for each channel: 123.7,116.3,103.5") from None
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = text.split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        raise OptionError(f"--image-size {text}: write 224, or 192x256 for height and width")
-    return int(sides[0]), int(sides[-1])
 
 
 def _report(options: argparse.Namespace, record: Record) -> None:

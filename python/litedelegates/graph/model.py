@@ -6,6 +6,7 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, TypeAlias
 
@@ -185,6 +186,18 @@ class Graph:
             f"inputs {list(self.input_names)}, outputs {list(self.output_names)}>"
         )
 
+    def _repr_html_(self) -> str:
+        """Return the ops, and what would travel if the graph were cut after each, for notebooks."""
+        from litedelegates import notebook
+
+        rows = []
+        for op, place in zip_longest(self.ops, self.cuts):
+            made = op.makes[0] if op.makes else None
+            cut = (None, None, None, None) if place is None else _cut_cells(place)
+            rows.append((op.index, op.type, op.name, None if made is None else _kind(made), *cut))
+        header = ("op", "type", "name", "makes", "cut at", "bytes", "as float16", "as int8")
+        return notebook.page(repr(self), notebook.table(header, rows))
+
     def _replaced(self, **changes: Any) -> Graph:
         kept = ("source", "ops", "tensors", "inputs", "outputs", "name", "names", "signature", "signatures", "metadata")
         return Graph(**{key: changes.get(key, getattr(self, key)) for key in kept})
@@ -213,6 +226,16 @@ class Graph:
         for op in self.ops:
             named.setdefault(op.name, []).append(op)
         return named
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.element_type} {'?' if tensor.shape is None else list(tensor.shape)}"
+
+
+def _cut_cells(place: Cut) -> tuple[int | str | None, ...]:
+    if place.refusal:
+        return (f"no: {place.refusal}", None, None, None)
+    return (place.position, place.nbytes, place.float16_nbytes, place.int8_nbytes)
 
 
 def save_in_one_piece(graph: Graph, path: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder of images as calibration samples, by a preprocessing that is stated and not guessed."""
+"""A folder of images, or one image, as samples, by a preprocessing that is stated and not guessed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LAYOUTS = ("NHWC", "NCHW")
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a folder, in the order of their paths, each as a sample of one image.
+    """The images of a folder, in the order of their paths, or one image file, each as a sample of one image.
 
     Each is read in RGB (or gray), resized to ``size`` by bilinear interpolation without keeping the aspect ratio, and
     becomes ``(pixel - mean) / std``, pixels going from 0 to 255: ``mean=0, std=255`` gives 0 to 1, ``mean=127.5,
     std=127.5`` gives -1 to 1.
 
     Args:
-        folder: Where the images are; folders inside it are searched too.
+        folder: Where the images are, folders inside it are searched too; or one image file of any name.
         mean: What to subtract: a number, or one for each channel.
         std: What to divide by: a number, or one for each channel.
         size: Height and width, or one number for both; by default the model's own.
@@ -92,6 +92,8 @@ class Images:
             OptionError: The folder holds none.
         """
         folder = Path(self.folder)
+        if folder.is_file():
+            return [folder]
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         if not found:
             kinds = ", ".join(SUFFIXES)
