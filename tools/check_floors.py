@@ -40,6 +40,7 @@ FLOORS = (
     "quantize",
     "measure",
     "study",
+    "layers",
     "plan",
     "deploy",
     "report",
