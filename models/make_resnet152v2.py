@@ -2,13 +2,13 @@
 
 The weights are random, the same for the same seed: time and memory are those of the real network, values are not, so
 use it to measure and not to judge accuracy. With --weights they are those of a file: the .h5 that Keras downloads for
-ResNet152V2 (needs h5py), or an .npz with arrays by the same names; 50 multiplications more, because there the batch
+ResNet152V2 (needs h5py), or an .npz with arrays by the same names; 51 multiplications more, because there the batch
 norms have a scale, and inputs from -1 to 1 are expected.
 
 Input `image` (1, 224, 224, 3), output `probabilities` (1, 1000), made by a softmax of `predictions`. Judge by those:
 of 1,000 probabilities nearly all are below what an 8-bit output can tell from 0.
 
-Needs litedelegates (the base install), and onnx for an .onnx; takes a few seconds and 600 MB of memory.
+Needs litedelegates (the base install), and onnx for an .onnx; takes a few seconds and 600 MB of memory (1.7 GB).
 
 examples:
   python models/make_resnet152v2.py
