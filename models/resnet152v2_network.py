@@ -7,6 +7,7 @@ Relu, after a multiplication where their scale is not 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -76,16 +77,16 @@ class RandomWeights:
 class Network:
     """The layers, in the order they run."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, stacks: Sequence[tuple[int, int]] = STACKS) -> None:
         self._weights = weights
         self._shapes: dict[str, Shape] = {"image": (1, 224, 224, 3)}
         self.layers: list[Layer] = []
         tensor = self._conv(self._pad("image", "conv1_pad", 3), "conv1_conv", 64, 7, 2)
         tensor = self._max_pool(self._pad(tensor, "pool1_pad", 1), "pool1_pool", 3, 2)
-        for stack, (channels, blocks) in enumerate(STACKS):
+        for stack, (channels, blocks) in enumerate(stacks):
             for block in range(blocks):
                 # The last block of a stack halves the sides, but for the last stack.
-                stride = 2 if block == blocks - 1 and stack < len(STACKS) - 1 else 1
+                stride = 2 if block == blocks - 1 and stack < len(stacks) - 1 else 1
                 tensor = self._block(tensor, f"conv{stack + 2}_block{block + 1}", channels, stride, block == 0)
         tensor = self._norm(tensor, "post_relu", "post_bn")
         tensor = self._add("mean", "avg_pool", [tensor], (1, self._shapes[tensor][-1]))
