@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from litedelegates.engines.records import EngineOp, EngineProfile, PortInfo
+from litedelegates.engines.records import EngineProfile, PortInfo
 from litedelegates.errors import InvalidModelError, OptionError, nearest
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
