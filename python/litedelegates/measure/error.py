@@ -37,8 +37,8 @@ class ErrorFigures:
     Attributes:
         elements: Values compared.
         rmse: ``sqrt(mean(d^2))``; like all the others None where nothing was compared.
-        rmse_over_scale: ``sqrt(mean((d / scale)^2))``. Rounding alone gives errors that are uniform over one step, hence
-            1/sqrt(12) = 0.29 (Widrow and Kollar, "Quantization Noise", 2008, chapter 5); None without a scale.
+        rmse_over_scale: ``sqrt(mean((d / scale)^2))``. Rounding alone gives errors that are uniform over one step, so
+            1/sqrt(12) = 0.29 (Bennett, "Spectra of Quantized Signals", 1948); None without a scale.
         sqnr_db: ``10 log10(sum(x^2) / sum(d^2))``, the signal-to-quantization-noise ratio; inf where nothing differs,
             -inf where all of ``x`` is zero and ``y`` is not.
         cosine: ``sum(x y) / sqrt(sum(x^2) sum(y^2))``; None where one of them is all zero.
