@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,25 +36,20 @@ Watcher: TypeAlias = Callable[[LayerProgress], None]
 class Pace:
     """What records of each kind took, and how many are to come."""
 
-    def __init__(self, to_do: Mapping[str, int]) -> None:
-        """Start with the number of records of each kind that are to come."""
-        self._to_do = dict(to_do)
-        self._count: dict[str, int] = {}
+    def __init__(self) -> None:
+        """Start with nothing to do and nothing known."""
+        self._to_do: Counter[str] = Counter()
+        self._count: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
 
+    def expect(self, kind: str, count: int) -> None:
+        """Take in that more records of a kind are to come; fewer where ``count`` is negative."""
+        self._to_do[kind] += count
+
     def saw(self, kind: str, seconds: float) -> None:
-        """Take in what a record took that an earlier call measured."""
-        self._count[kind] = self._count.get(kind, 0) + 1
+        """Take in what a record took, in this call or an earlier one."""
+        self._count[kind] += 1
         self._seconds[kind] = self._seconds.get(kind, 0.0) + seconds
-
-    def did(self, kind: str, seconds: float) -> None:
-        """Take in a record that was just measured."""
-        self.saw(kind, seconds)
-        self._to_do[kind] = max(0, self._to_do.get(kind, 0) - 1)
-
-    def skip(self, kind: str, left: int = 0) -> None:
-        """Take in that only ``left`` records of a kind are to come."""
-        self._to_do[kind] = left
 
     @property
     def left(self) -> int:
@@ -62,8 +58,8 @@ class Pace:
 
     def remaining(self) -> tuple[float | None, bool]:
         """Return the seconds that the rest will take, None where nothing tells, and whether it is at least that."""
-        open_kinds = {kind: count for kind, count in self._to_do.items() if count}
-        known = {kind: count for kind, count in open_kinds.items() if self._count.get(kind)}
+        open_kinds = +self._to_do
+        known = {kind: count for kind, count in open_kinds.items() if self._count[kind]}
         if open_kinds and not known:
             return None, True
         seconds = sum(count * self._seconds[kind] / self._count[kind] for kind, count in known.items())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from litedelegates.errors import OptionError
-from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, VariantInfo
+from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.study import Store
 
 TABLES = (
@@ -142,12 +142,17 @@ def key_of(record: Record) -> str:
     if isinstance(record, InPlace):
         return record.setting.label
     if isinstance(record, Alone):
-        return f"{record.layer} {record.setting.label}"
+        return alone_key(record.layer, record.setting)
     if isinstance(record, LayerError):
         return error_key(record.kind, record.layer, record.precision, record.delegate)
     raise TypeError(f"a {type(record).__name__} is no record of a layer study")
 
 
+def alone_key(layer: int, setting: Setting) -> str:
+    """Return what an `Alone` is called."""
+    return f"{layer} {setting.label}"
+
+
 def error_key(kind: str, layer: int, precision: str, delegate: str) -> str:
-    """Return what a `LayerError` is called."""
+    """Return what a `LayerError` is called; the first word is its kind."""
     return f"{kind} {layer} {precision} {delegate}"
