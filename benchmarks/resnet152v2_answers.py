@@ -83,8 +83,11 @@ def answer_float16(findings: Findings) -> Iterator[str]:
             "{same}, because the weights are widened to float32 when the model is loaded.",
             (SLOWER,): "It costs time on {slower}, which convert instead of computing in half precision.",
             (FASTER, SLOWER): "It depends on the kernels: {faster} gain, {slower} lose.",
-            (SAME, SLOWER): "It changes what is stored, not what is computed: nothing is gained on {same}, and {slower} "
-            "lose by converting.",
+            (
+                SAME,
+                SLOWER,
+            ): "It changes what is stored, not what is computed: nothing is gained on {same}, and "
+            "{slower} lose by converting.",
             (FASTER, SAME): "{faster} gain; {same} store less and compute the same.",
         },
     )
@@ -101,8 +104,8 @@ def answer_gpu(findings: Findings) -> Iterator[str]:
     if findings.prepared_s:
         longest = max(findings.prepared_s.items(), key=lambda entry: entry[1])
         yield (
-            f"- Making the {len(findings.prepared_s)} files took {sum(findings.prepared_s.values()):.0f} s (the longest "
-            f"{longest[0]}, {longest[1]:.0f} s), without any GPU: quantizing a finished file needs none."
+            f"- Making the {len(findings.prepared_s)} files took {sum(findings.prepared_s.values()):.0f} s (the "
+            f"longest {longest[0]}, {longest[1]:.0f} s), without any GPU: quantizing a finished file needs none."
         )
     on_gpu = [one for one in findings.timings if one.kernels == "GPU"]
     for one in on_gpu:

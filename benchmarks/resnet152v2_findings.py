@@ -1,4 +1,4 @@
-"""What the study of ResNet152V2 measures besides the layers, as records that are read back from its file, and in words."""
+"""What the study of ResNet152V2 measures besides the layers: records that are read back from its file, and words."""
 
 from __future__ import annotations
 

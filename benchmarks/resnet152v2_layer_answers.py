@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from litedelegates.layers import LayerStudy
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo
@@ -80,15 +81,15 @@ def answer_error(findings: Findings) -> Iterator[str]:
         header = ["engine", "precision", f"SQNR of {LOGITS}, dB", "median local, dB", "worst local", "largest growth"]
         yield format_markdown(header, rows)
         yield (
-            "\nLocal: only this layer is in the precision. Growth: where the error that has come down from the layers in "
-            "front rises most, from one layer to the next. The weights are what the file says; with random ones these "
-            "errors are those of the arithmetic and not of a trained network.\n"
+            "\nLocal: only this layer is in the precision. Growth: where the error that has come down from the layers "
+            "in front rises most, from one layer to the next. With random weights these errors are "
+            "those of the arithmetic and not of a trained network.\n"
         )
     for one in findings.accuracies:
         right = "" if one.accuracy is None else f", {one.accuracy:.2%} of the answers right"
         yield (
-            f"- {one.network}, {one.precision}: mean error {say_number(one.error)} {one.unit} where the outputs spread by "
-            f"{say_number(one.spread)}{right} ({one.samples} samples)."
+            f"- {one.network}, {one.precision}: mean error {say_number(one.error)} {one.unit} where the outputs spread "
+            f"by {say_number(one.spread)}{right} ({one.samples} samples)."
         )
     if not rows and not findings.accuracies:
         yield NOTHING
@@ -106,12 +107,10 @@ def answer_cuts(findings: Findings) -> Iterator[str]:
         "fewer in float32."
     )
     rows = [[text, layer.name, *_sizes(layer)] for text, layer in _good_cuts(study, legal)]
-    yield "\n" + format_markdown(["first part has at least", "cheapest cut after", "float32", "float16", "int8"], rows)
+    yield "\n" + format_markdown(["first part has", "cheapest cut after", "float32", "float16", "int8"], rows)
     yield ""
     for variant in study.variants:
-        both = [
-            (held, _sent(layer)) for layer in legal if (held := variant.cut_nbytes.get(layer.index)) is not None
-        ]
+        both = [(held, _sent(layer)) for layer in legal if (held := variant.cut_nbytes.get(layer.index)) is not None]
         if both:
             share = sum(held for held, _ in both) / sum(sent for _, sent in both)
             says = "as much as float32" if share > 0.99 else f"{share:.0%} of float32"
@@ -124,17 +123,15 @@ def answer_cuts(findings: Findings) -> Iterator[str]:
 def answer_borders(findings: Findings) -> Iterator[str]:
     for one in findings.borders:
         yield (
-            f"- {one.precision}, cut after {one.after}: {'; '.join(one.tensors)} travels ({one.nbytes:,} bytes); the two "
-            f"parts give {'bit for bit' if one.is_equal else 'NOT'} what the whole gives."
+            f"- {one.precision}, cut after {one.after}: {'; '.join(one.tensors)} travels ({one.nbytes:,} bytes); the "
+            f"two parts give {'bit for bit' if one.is_equal else 'NOT'} what the whole gives."
             + (f" With a float32 part behind it: {one.mixed}" if one.mixed else "")
         )
     if not findings.borders:
         yield NOTHING
 
 
-def kernels_in_place(
-    study: LayerStudy | None, delegate: str, one: str, other: str
-) -> tuple[int, int] | None:
+def kernels_in_place(study: LayerStudy | None, delegate: str, one: str, other: str) -> tuple[int, int] | None:
     """Return how many kernels of a precision have the names of those of another, and how many it runs."""
     names = {
         record.setting.precision: Counter(part.name for part in record.parts)
@@ -147,7 +144,7 @@ def kernels_in_place(
 
 
 def share_in_place(study: LayerStudy | None, precision: str, kind: str) -> str:
-    """Return the share of a kind of op in the time in place of each precision that begins so; "" where there is none."""
+    """Return the share of a kind of op in the time of each precision that begins so; "" where there is none."""
     found = []
     for record in () if study is None else study.in_place:
         own = sum(part.median_us for part in record.parts if kind in part.name)
@@ -214,7 +211,7 @@ def _error_rows(name: str, study: LayerStudy | None) -> Iterator[list[str]]:
         local = sorted(of.get((precision, "local"), []), key=lambda error: error.sqnr_db or 0)
         carried = sorted(of.get((precision, "propagated"), []), key=lambda error: error.layer)
         logits = [error.sqnr_db for error in carried if names[error.layer] == LOGITS]
-        drops = [(a.sqnr_db - b.sqnr_db, b.layer) for a, b in zip(carried, carried[1:], strict=False)]  # type: ignore[operator]
+        drops = [(a.sqnr_db - b.sqnr_db, b.layer) for a, b in pairwise(carried)]  # type: ignore[operator]
         drop = max(drops, default=None)
         yield [
             name,
@@ -227,7 +224,7 @@ def _error_rows(name: str, study: LayerStudy | None) -> Iterator[list[str]]:
 
 
 def _good_cuts(study: LayerStudy, legal: Sequence[LayerInfo]) -> Iterator[tuple[str, LayerInfo]]:
-    """Yield the cheapest cut behind each quarter of the time in float32, or of the layers where no times are known."""
+    """Yield the cheapest cut in each quarter of the time in float32, or of the layers where no times are known."""
     times = next((record.layer_us() for record in study.in_place if record.setting.precision == "float32"), {})
     weights = {layer.index: times.get(layer.index, 0.0) if times else 1.0 for layer in study.layers}
     total, passed, done = sum(weights.values()), {}, 0.0
@@ -238,7 +235,7 @@ def _good_cuts(study: LayerStudy, legal: Sequence[LayerInfo]) -> Iterator[tuple[
     for share in (0.0, 0.25, 0.5, 0.75):
         late = [layer for layer in legal if share <= passed[layer.index] < share + 0.25 + (share == 0.75)]
         if late:
-            yield f"{share:.0%} {what}", min(late, key=_sent)
+            yield f"{share:.0%} to {share + 0.25:.0%} {what}", min(late, key=_sent)
 
 
 def _sent(layer: LayerInfo) -> int:
