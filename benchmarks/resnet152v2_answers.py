@@ -39,9 +39,13 @@ def answer_dynamic(findings: Findings) -> Iterator[str]:
             if whole is not None:
                 over = one.median_ms - whole.median_ms
                 yield (
-                    f"  It takes {over:+.1f} ms over {whole.precision}, which quantizes nothing on the fly: no more "
-                    f"than {max(0.0, over / one.median_ms):.0%} of its time can be that overhead."
+                    f"  It takes {over:+.1f} ms over {whole.precision}, which quantizes nothing on the fly: with "
+                    f"kernels as quick, {max(0.0, over / one.median_ms):.0%} of its time would be that overhead at most."
                 )
+    signed, unsigned = (findings.timing(*ORT, f"dynamic, {kind} weights") for kind in ("signed", "unsigned"))
+    if signed is not None and unsigned is not None:
+        text = compare(signed, unsigned)[1].replace(unsigned.precision, "with unsigned ones")
+        yield f"- Signed weights, with the same quantizing on the fly: {text}."
     share = share_in_place(findings.onnx, "dynamic", "DynamicQuantizeLinear")
     if share:
         yield f"- Quantizing activations takes {share} of ONNX Runtime's time in place."
@@ -80,7 +84,7 @@ def answer_float16(findings: Findings) -> Iterator[str]:
         {
             (FASTER,): "It brought time: {faster} are quicker than float32.",
             (SAME,): f"It changes what is stored, not what is computed: within {LEAST_EFFECT:.0%} nothing is gained on "
-            "{same}, because the weights are widened to float32 when the model is loaded.",
+            "{same}, as it would be if weights are widened to float32 when the model is loaded.",
             (SLOWER,): "It costs time on {slower}, which convert instead of computing in half precision.",
             (FASTER, SLOWER): "It depends on the kernels: {faster} gain, {slower} lose.",
             (
