@@ -40,7 +40,7 @@ def answer_dynamic(findings: Findings) -> Iterator[str]:
                 over = one.median_ms - whole.median_ms
                 yield (
                     f"  It takes {over:+.1f} ms over {whole.precision}, which quantizes nothing on the fly: with "
-                    f"kernels as quick, {max(0.0, over / one.median_ms):.0%} of its time would be that overhead at most."
+                    f"kernels as quick, {max(0.0, over / one.median_ms):.0%} of its time is that overhead at most."
                 )
     signed, unsigned = (findings.timing(*ORT, f"dynamic, {kind} weights") for kind in ("signed", "unsigned"))
     if signed is not None and unsigned is not None:

@@ -101,7 +101,7 @@ def test_dynamic_that_is_slow_on_some_kernels_only_blames_the_kernels():
     assert "Signed weights, with the same quantizing on the fly: 4.0" in text
     assert "times as slow as float32 (288." in text
     assert "It takes +4.0 ms over int8" in text
-    assert "20% of its time would be that overhead at most" in text
+    assert "20% of its time is that overhead at most" in text
     assert "since LiteRT on XNNPACK, dynamic pay it and win: the kernels of ONNX Runtime, dynamic" in text
 
 
