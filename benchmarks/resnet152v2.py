@@ -6,12 +6,14 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness import REPOSITORY, Status, describe_machine, existing_file, identify, make_parser, save_json, save_text
+from litedelegates.errors import LiteDelegatesError
 from litedelegates.layers import LayersConfig, LayerStudy, study_layers
 from litedelegates.report import write_report
 from litedelegates.study import Store
@@ -93,9 +95,12 @@ def measure_layers(options: argparse.Namespace, folder: Path, status: Status) ->
         )
 
 
-def read_layers(options: argparse.Namespace, folder: Path, engine: str) -> LayerStudy:
-    """Return what is known of the layers of a model."""
-    return LayerStudy.open(folder / "study.sqlite", layers_config(options, folder, engine).key)
+def read_layers(options: argparse.Namespace, folder: Path, engine: str) -> LayerStudy | None:
+    """Return what is known of the layers of a model; None where nothing is."""
+    try:
+        return LayerStudy.open(folder / "study.sqlite", layers_config(options, folder, engine).key)
+    except (LiteDelegatesError, FileNotFoundError):
+        return None
 
 
 class Stages:
@@ -105,19 +110,27 @@ class Stages:
         self._path = path
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self.done: dict[str, Any] = known.get("stages", {})
+        self.failures: dict[str, str] = {}
         self.identity = known.get("identity") or dict(identity)
 
     def run(self, name: str, work: Callable[[], Any]) -> None:
-        """Do a stage unless it was done before."""
-        if name not in self.done:
-            begin = time.monotonic()
+        """Do a stage unless it was done before; one that fails is told, and tried again by --resume."""
+        if name in self.done:
+            return
+        begin = time.monotonic()
+        try:
             found = work()
-            self.done[name] = {"found": found, "seconds": time.monotonic() - begin}
-            save_json(self._path, {"identity": self.identity, "stages": self.done})
-            self.done = json.loads(self._path.read_text(encoding="utf-8"))["stages"]
+        except Exception as error:  # one stage must not take the results of the others along
+            traceback.print_exc()
+            self.failures[name] = f"{type(error).__name__}: {error}"
+            return
+        self.done[name] = {"found": found, "seconds": time.monotonic() - begin}
+        save_json(self._path, {"identity": self.identity, "stages": self.done})
+        self.done = json.loads(self._path.read_text(encoding="utf-8"))["stages"]
 
-    def __getitem__(self, name: str) -> Any:
-        return self.done[name]["found"]
+    def found(self, name: str, default: Any) -> Any:
+        """Return what a stage has found, or the default where it is not done."""
+        return self.done[name]["found"] if name in self.done else default
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -127,17 +140,17 @@ class Stages:
 
 def find(options: argparse.Namespace, folder: Path, stages: Stages) -> Findings:
     """Return everything that was measured."""
-    matched = stages["matched"]
+    matched, gpu = stages.found("matched", None), stages.found("gpu", None)
     return Findings(
         threads=options.threads,
-        timings=[Timing.read(one) for one in stages["whole"]["timings"]],
-        prepared_s=stages["files"],
-        gpu=GpuWait.read(stages["gpu"]),
-        borders=[Border.read(one) for one in stages["borders"]],
-        accuracies=[Accuracy.read(one) for one in stages["trained"]],
+        timings=[Timing.read(one) for one in stages.found("whole", {}).get("timings", ())],
+        prepared_s=stages.found("files", {}),
+        gpu=None if gpu is None else GpuWait.read(gpu),
+        borders=[Border.read(one) for one in stages.found("borders", ())],
+        accuracies=[Accuracy.read(one) for one in stages.found("trained", ())],
         litert=read_layers(options, folder, "LiteRT"),
         onnx=read_layers(options, folder, "ONNX Runtime"),
-        matched=(matched[0], matched[1]),
+        matched=None if matched is None else (matched[0], matched[1]),
         input_nbytes=make_image(options, 1, 0).nbytes,
     )
 
@@ -164,7 +177,8 @@ def make_table(findings: Findings) -> str:
 def make_text(findings: Findings, stages: Stages, options: argparse.Namespace) -> str:
     """Return the result as Markdown."""
     weights = f"weights of {options.weights.name}" if options.weights else "random weights"
-    conditions = dict.fromkeys(f"- {entry['severity']}: {entry['text']}" for entry in stages["whole"]["conditions"])
+    noted = stages.found("whole", {}).get("conditions", ())
+    conditions = dict.fromkeys(f"- {entry['severity']}: {entry['text']}" for entry in noted)
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in stages.seconds.items())
     return "\n".join(
         [
@@ -177,6 +191,7 @@ def make_text(findings: Findings, stages: Stages, options: argparse.Namespace) -
             make_table(findings),
             "",
             *(["While it ran:\n", *conditions, ""] if conditions else []),
+            *(f"**Missing: {name} failed with {failure}**\n" for name, failure in stages.failures.items()),
             write_answers(findings),
         ]
     )
@@ -184,6 +199,7 @@ def make_text(findings: Findings, stages: Stages, options: argparse.Namespace) -
 
 def main() -> int:
     parser = make_parser(DESCRIPTION)
+    parser.epilog = "exit code: 0 when every stage was measured, else 1"
     parser.add_argument("--threads", type=int, default=2, help="threads of every configuration")
     parser.add_argument("--runs", type=int, default=250, help="runs of each configuration; slow ones have fewer")
     parser.add_argument("--weights", type=existing_file, help="as in models/make_resnet152v2.py (default: random)")
@@ -213,15 +229,15 @@ def main() -> int:
     stages.run("gpu", lambda: look_at_gpu(options, folder, status))
     status.clear()
     text = make_text(find(options, folder, stages), stages, options)
+    save_text(folder / "resnet152v2.md", text)
+    print(text)
     with Store.open(folder / "study.sqlite") as store:
         page = next(path for path in write_report(store, folder, ("html",)) if path.suffix == ".html")
-    save_text(folder / "resnet152v2.md", text)
     if options.publish:
         save_text(RESULTS / "resnet152v2.md", text)
         save_text(RESULTS / "resnet152v2.html", page.read_text(encoding="utf-8"))
-    print(text)
     print(f"report, to open in a browser: {page}")
-    return 0
+    return int(bool(stages.failures))
 
 
 if __name__ == "__main__":
