@@ -22,7 +22,7 @@ from resnet152v2_findings import Accuracy, Border, Findings, GpuWait, Timing, sp
 from resnet152v2_stages import (
     LITERT,
     ONNX,
-    count_matched,
+    compare_formats,
     cut_borders,
     file_of,
     look_at_gpu,
@@ -140,7 +140,7 @@ class Stages:
 
 def find(options: argparse.Namespace, folder: Path, stages: Stages) -> Findings:
     """Return everything that was measured."""
-    matched, gpu = stages.found("matched", None), stages.found("gpu", None)
+    formats, gpu = stages.found("formats", {}), stages.found("gpu", None)
     return Findings(
         threads=options.threads,
         timings=[Timing.read(one) for one in stages.found("whole", {}).get("timings", ())],
@@ -150,7 +150,8 @@ def find(options: argparse.Namespace, folder: Path, stages: Stages) -> Findings:
         accuracies=[Accuracy.read(one) for one in stages.found("trained", ())],
         litert=read_layers(options, folder, "LiteRT"),
         onnx=read_layers(options, folder, "ONNX Runtime"),
-        matched=None if matched is None else (matched[0], matched[1]),
+        matched=(formats["matched"], formats["layers"]) if formats else None,
+        largest_difference=formats.get("largest_difference", 0.0),
         input_nbytes=make_image(options, 1, 0).nbytes,
     )
 
@@ -223,7 +224,7 @@ def main() -> int:
     stages.run("files", lambda: make_files(options, folder, status))
     stages.run("whole", whole)
     stages.run("layers", lambda: measure_layers(options, folder, status))
-    stages.run("matched", lambda: count_matched(folder))
+    stages.run("formats", lambda: compare_formats(folder))
     stages.run("borders", lambda: cut_borders(folder))
     stages.run("trained", lambda: measure_trained(folder))
     stages.run("gpu", lambda: look_at_gpu(options, folder, status))

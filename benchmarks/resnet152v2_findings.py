@@ -153,6 +153,7 @@ class Findings:
         onnx: The layers of the ``.onnx``.
         matched: Layers of both models that were found to be the same, and layers of the ``.tflite``.
         input_nbytes: Bytes of the network's input.
+        largest_difference: Of these layers' outputs, as in `LayerPair.difference`.
     """
 
     threads: int
@@ -165,6 +166,7 @@ class Findings:
     onnx: LayerStudy | None = None
     matched: tuple[int, int] | None = None
     input_nbytes: int = 0
+    largest_difference: float = 0.0
 
     def timing(self, engine: str, kernels: str, precision: str) -> Timing | None:
         """Return a configuration that has times; None where it has none."""

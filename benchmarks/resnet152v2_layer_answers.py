@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from litedelegates.layers import LayerStudy
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo
-from resnet152v2_findings import FASTER, SAME, SLOWER, Findings, join
+from resnet152v2_findings import FASTER, SAME, SLOWER, Accuracy, Findings, join
 from tables import format_markdown, say_number
 
 LOGITS = "predictions"  # the layer in front of the softmax, whose 1,000 outputs are nearly all 0 in 8 bits
@@ -85,14 +85,22 @@ def answer_error(findings: Findings) -> Iterator[str]:
             "in front rises most, from one layer to the next. With random weights these errors are "
             "those of the arithmetic and not of a trained network.\n"
         )
-    for one in findings.accuracies:
-        right = "" if one.accuracy is None else f", {one.accuracy:.2%} of the answers right"
+    if findings.matched is not None:
         yield (
-            f"- {one.network}, {one.precision}: mean error {say_number(one.error)} {one.unit} where the outputs spread "
-            f"by {say_number(one.spread)}{right} ({one.samples} samples)."
+            f"\nThe float32 .onnx differs from the .tflite by no more than {findings.largest_difference:.1e} (root mean "
+            "square over that of the values) at any layer that both have: so much comes from the change of format.\n"
         )
-    if not rows and not findings.accuracies:
+    if findings.accuracies:
+        header = ["network", "precision", "samples", "mean error", "unit", "spread of the outputs", "right"]
+        yield format_markdown(header, [_accuracy_row(one) for one in findings.accuracies])
+    if not rows and not findings.accuracies and findings.matched is None:
         yield NOTHING
+
+
+def _accuracy_row(one: Accuracy) -> list[str]:
+    right = "-" if one.accuracy is None else f"{one.accuracy:.2%}"
+    error, spread = say_number(one.error, 2), say_number(one.spread)
+    return [one.network, one.precision, str(one.samples), error, one.unit, spread, right]
 
 
 def answer_cuts(findings: Findings) -> Iterator[str]:

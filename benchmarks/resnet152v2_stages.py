@@ -167,12 +167,16 @@ def make_plan(options: argparse.Namespace) -> Plan:
     return Plan(0, min_rounds=rounds, max_rounds=rounds, block_seconds=0.9, max_runs_per_block=10, seed=options.seed)
 
 
-def count_matched(folder: Path) -> tuple[int, int]:
-    """Return how many layers of the .tflite have the same one in the .onnx, and how many it has."""
+def compare_formats(folder: Path) -> dict[str, float]:
+    """Return how many layers of the .tflite have the same one in the .onnx, and how far their outputs differ."""
     first, second = (load(file_of(folder, engine, "float32")) for engine in ("LiteRT", "ONNX Runtime"))
     pairs = match_layers(first, second)
-    sizes = [len(pair.first) for pair in pairs if pair.is_matched and "values" in pair.evidence]
-    return sum(sizes), sum(len(pair.first) for pair in pairs)
+    same = [pair for pair in pairs if pair.is_matched and "values" in pair.evidence]
+    return {
+        "matched": sum(len(pair.first) for pair in same),
+        "layers": sum(len(pair.first) for pair in pairs),
+        "largest_difference": max((pair.difference or 0.0 for pair in same), default=0.0),
+    }
 
 
 def cut_borders(folder: Path) -> list[Border]:

@@ -190,8 +190,10 @@ def test_errors_are_placed_where_they_arise():
     ]
     text = ask("error of each", Findings(2, litert=layer_study(), accuracies=accuracies))
     assert "| LiteRT | int8 | 22.0 | 38.0 | middle 25.0, predictions 38.0, stem 40.0 | 16.0 dB at middle |" in text
-    assert "digits, int8: mean error 0.110 logits where the outputs spread by 8.00, 99.83% of the answers right" in text
-    assert "eyes, int8: mean error 0.400 px where the outputs spread by 9.00 (8 samples)" in text
+    assert "| digits | int8 | 600 | 0.11 | logits | 8.00 | 99.83% |" in text
+    assert "| eyes | int8 | 8 | 0.40 | px | 9.00 | - |" in text
+    formats = Findings(2, matched=(3, 3), largest_difference=2.5e-7)
+    assert "by no more than 2.5e-07" in ask("error of each", formats)
 
 
 def test_cuts_say_what_they_send():
