@@ -88,7 +88,7 @@ def answer_error(findings: Findings) -> Iterator[str]:
     if findings.matched is not None:
         yield (
             f"\nThe float32 .onnx differs from the .tflite by no more than {findings.largest_difference:.1e} (root "
-            "mean square over that of the values) at any layer that both have: so much comes from the change of format.\n"
+            "mean square over that of the values) at any layer that both have: what the change of format costs.\n"
         )
     if findings.accuracies:
         header = ["network", "precision", "samples", "mean error", "unit", "spread of the outputs", "right"]
