@@ -17,6 +17,15 @@ Array = np.ndarray[Any, Any]
 _HAVE_ARGUMENTS = {"model": "MODEL", "delegate": "--delegate", "num_threads": "--threads"}
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps a text of one line, and leaves the lines of others as they are: those of examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
     """Add the model, the delegates, their options and the input; return the group of what excludes that input."""
     parser.add_argument("model", metavar="MODEL", help="a .tflite file")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import litedelegates
 from litedelegates.cli import bench, compare, completion, cut, devices, graph, profile, quantize, report, run
-from litedelegates.cli.arguments import unknown_arguments
+from litedelegates.cli.arguments import HelpFormatter, unknown_arguments
 from litedelegates.cli.outcome import EXIT_CODES, outcome
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Choose the delegate, the precision and the cuts of a .tflite or .onnx model by measurement.",
         epilog="Start with `litedelegates devices`, then `litedelegates run MODEL --delegate gpu`.\n"
         f"`litedelegates completion bash` writes the completion for a shell.\n\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     parser.set_defaults(parser=parser)
