@@ -2,7 +2,8 @@
 
 const watcher = new ResizeObserver((entries) => {
   for (const { target, contentRect } of entries) {
-    if (target.draw && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
+    // A chart that was just taken off the page is told of as 0 wide.
+    if (target.draw && contentRect.width > 0 && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
   }
 });
 
