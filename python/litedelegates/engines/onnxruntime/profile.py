@@ -100,10 +100,10 @@ def _options(session: OnnxRuntimeSession, place: Path, data: str | None) -> Any:
 def _run(session: OnnxRuntimeSession, source: str | bytes, options: Any, runs: int) -> Path:
     """Run a copy of the model and return the path of its trace."""
     copy = session.load(source, options)
-    names = [value.name for value in copy.get_outputs()]
+    names, feed = [value.name for value in copy.get_outputs()], session.feed
     try:
         for _ in range(runs + 1):
-            copy.run(names, session.feed)
+            copy.run(names, feed)
     except Exception as error:  # the engine has classes of its own for each status
         raise RunError(f"ONNX Runtime failed: {error}") from error
     finally:

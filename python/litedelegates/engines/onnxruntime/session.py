@@ -41,13 +41,15 @@ class OnnxRuntimeSession:
 
         Raises:
             OptionError: An unknown provider, option or key, which the engine would pass over; names the nearest.
-            DelegateUnavailableError: A provider could not be loaded.
+            DelegateUnavailableError: A provider is not built in or cannot work here.
             InvalidModelError: The engine refuses the model; carries its words.
             MissingExtraError: ONNX Runtime is not installed.
         """
         ort = require_onnxruntime()
         self.options = OrtOptions.of(options)
-        self.providers: tuple[Provider, ...] = check_providers(self.options.providers, ort.get_available_providers())
+        self.providers: tuple[Provider, ...] = check_providers(
+            self.options.providers, ort.get_available_providers(), ort.get_all_providers()
+        )
         self.source: str | bytes = os.fspath(model) if isinstance(model, str | os.PathLike) else bytes(model)
         if self.options.free_dimensions:
             _check_dimensions(self.source, self.options.free_dimensions)
