@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.engines import Array, Content, pick
+from litedelegates.engines.onnxruntime.extras import require_onnxruntime
 from litedelegates.engines.onnxruntime.options import OrtOptions
 from litedelegates.engines.onnxruntime.providers import Provider, check_in_effect, check_providers, short_name
 from litedelegates.engines.records import PortInfo
-from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, RunError, nearest
+from litedelegates.errors import InvalidModelError, OptionError, RunError, nearest
 
 if TYPE_CHECKING:
     from litedelegates.engines.records import EngineProfile
@@ -218,20 +218,6 @@ class OnnxRuntimeSession:
             return call(*arguments)
         except Exception as error:  # the engine has classes of its own for each status
             raise RunError(f"ONNX Runtime failed: {error}") from error
-
-
-def require_onnxruntime() -> Any:
-    """Return the module ``onnxruntime``.
-
-    Raises:
-        MissingExtraError: It is not installed; says what to install.
-    """
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"running ONNX models needs ONNX Runtime ({error}): pip install 'litedelegates[onnx]'"
-        ) from error
 
 
 def element_type_word(kind: str) -> str:
