@@ -52,7 +52,7 @@ def check_told_apart(found: EngineProfile) -> None:
         assert sum(op.samples_us[run] for op in outer) <= whole
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def onnx():
     pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
     return pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")

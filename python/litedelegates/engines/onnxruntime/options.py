@@ -63,7 +63,7 @@ class OrtOptions:
             _check_count(f"free_dimensions[{name!r}]", size)
         for key, value in self.config.items():
             if key not in CONFIG_KEYS:
-                raise OptionError(f"ONNX Runtime has no config key {key!r}. {nearest(key, CONFIG_KEYS, limit=3)}")
+                raise OptionError(f"ONNX Runtime 1.32 has no config key {key!r}. {nearest(key, CONFIG_KEYS, limit=3)}")
             if not isinstance(value, str | int):
                 raise OptionError(f"config[{key!r}]={value!r}: it must be a text, a number or True or False")
 
