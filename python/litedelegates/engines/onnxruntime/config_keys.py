@@ -1,9 +1,9 @@
 """The keys that ONNX Runtime reads from a session's config entries; of any other it says nothing.
 
 They are those of ``onnxruntime_session_options_config_keys.h``, the engine's header, and those that the library of
-release 1.32 holds beside them. An older release passes over what it does not know yet. Left out are keys of training, of
-the ORT format, of mixtures of experts, and those by which this package asks for an optimized model; the options of a
-provider go with the provider.
+release 1.32 holds beside them. An older release passes over what it does not know yet. Left out are keys of training,
+of the ORT format, of mixtures of experts, and those by which this package asks for an optimized model; the options of
+a provider go with the provider.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +50,9 @@ def profile(session: OnnxRuntimeSession, runs: int) -> EngineProfile:
     """
     if runs < 1:
         raise ValueError(f"profile(runs={runs}): at least one run is needed")
+    feed = session.feed
     with tempfile.TemporaryDirectory(prefix="litedelegates.", ignore_cleanup_errors=True) as folder:
-        trace, optimized, note = _record(session, Path(folder), runs)
+        trace, optimized, note = _record(session, feed, Path(folder), runs)
         recorded = list(_read_runs(trace))[1:]
     if not recorded:
         raise RunError("ONNX Runtime's trace holds no whole run: profile fewer runs")
@@ -60,7 +61,7 @@ def profile(session: OnnxRuntimeSession, runs: int) -> EngineProfile:
     return EngineProfile(_ops(recorded, optimized), len(recorded), tuple(run.us for run in recorded), note, optimized)
 
 
-def _record(session: OnnxRuntimeSession, place: Path, runs: int) -> tuple[Path, Any, str]:
+def _record(session: OnnxRuntimeSession, feed: Mapping[str, Array], place: Path, runs: int) -> tuple[Path, Any, str]:
     """Return the trace of ``runs + 1`` runs, and the optimized model, or a note why the engine cannot write it."""
     source, written = _named(session.source), place / "optimized.onnx"
     options = _options(session, place)
@@ -74,7 +75,7 @@ def _record(session: OnnxRuntimeSession, place: Path, runs: int) -> tuple[Path, 
         # Providers that compile nodes have no file format for the result.
         copy = session.load(source, _options(session, place))
         note = f"The optimized graph cannot be written, so outputs are not known: {error}"
-        return _run(copy, session.feed, runs), None, note
+        return _run(copy, feed, runs), None, note
     optimized = read_without_data(str(written))
     if name_nodes(optimized):
         # The engine made nodes without names, for instance of an op that it has no kernel for. So that they can be told
@@ -86,7 +87,7 @@ def _record(session: OnnxRuntimeSession, place: Path, runs: int) -> tuple[Path, 
         options = _options(session, place)
         options.graph_optimization_level = type(options.graph_optimization_level).ORT_DISABLE_ALL
         copy = session.load(str(named), options)
-    return _run(copy, session.feed, runs), optimized, ""
+    return _run(copy, feed, runs), optimized, ""
 
 
 def _named(source: str | bytes) -> str | bytes:
@@ -106,7 +107,7 @@ def _options(session: OnnxRuntimeSession, place: Path) -> Any:
     return options
 
 
-def _run(copy: Any, feed: dict[str, Array], runs: int) -> Path:
+def _run(copy: Any, feed: Mapping[str, Array], runs: int) -> Path:
     """Run the engine's session and return the path of its trace."""
     names = [value.name for value in copy.get_outputs()]
     try:

@@ -30,6 +30,7 @@ class OnnxRuntimeSession:
     Attributes:
         options: What was asked for.
         providers: The execution providers asked for, by the engine's names.
+        source: Path or content of the model.
     """
 
     def __init__(self, model: Content, **options: Any) -> None:
@@ -78,8 +79,9 @@ class OnnxRuntimeSession:
                 enable_fallback=0,
             )
         except Exception as error:  # the engine has classes of its own for each status
-            if "provider option" in str(error).lower() or "EP option" in str(error):
-                raise OptionError(f"ONNX Runtime refuses an option of a provider: {error}") from error
+            # It raises plain RuntimeErrors from the making of providers, which comes before that of the model.
+            if isinstance(error, RuntimeError) and any(provider.options for provider in self.providers):
+                raise OptionError(f"ONNX Runtime refuses the options of a provider: {error}") from error
             raise InvalidModelError(f"ONNX Runtime refuses the model: {error}") from error
         check_in_effect(self.providers, session.get_providers(), session.get_provider_options())
         return session
@@ -209,8 +211,8 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         """Free the model now."""
-        self._session = None
-        self._feed = None
+        self._session = self._feed = None
+        self.source = b""
 
     @staticmethod
     def _attempt(call: Callable[..., Any], *arguments: Any) -> Any:
