@@ -26,8 +26,9 @@ class OrtOptions:
 
     Attributes:
         providers: Execution providers, the preferred first: "cpu" or "CPUExecutionProvider", ("openvino",
-            {"device_type": "GPU"}) or `Provider`. Each takes part, or the session is refused; what they cannot run, the
-            engine runs on its CPU provider, unless ``config`` says ``session.disable_cpu_ep_fallback``.
+            {"device_type": "GPU"}) or `Provider`. Each is loaded, or the session is refused. What they cannot run, the
+            engine runs on its CPU provider, unless ``config`` has ``session.disable_cpu_ep_fallback``; a profile tells
+            which op ran where.
         num_threads: Threads inside an op; by default one for each core.
         optimization: How much of the graph the engine may rewrite: "none", "basic", "extended" or "all".
         parallel: Whether ops that do not wait for each other run at the same time.
