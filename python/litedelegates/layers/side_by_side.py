@@ -18,7 +18,8 @@ from litedelegates.study.words import unpack
 _MODULE = "litedelegates.layers.worker"
 _PATIENCE = 3  # hangs of a setting in a row, after which it is not tried any more: each takes the whole time limit
 _START_SECONDS, _FREE_SECONDS = 60.0, 10.0
-# Two copies of a small layer, loaded once, differed by up to 60 %, and a third of such pairs were called different.
+# Of pairs of copies of layers that take microseconds, a third were called different when each was loaded once, and one
+# in thirty with four loads.
 _LOADS = 4
 # Of the time of a model. A quarter of a block more is discarded: this makes some 24 rounds beside the warm-up.
 _WARMUP_SHARE, _BLOCK_SHARE = 1 / 8, 1 / 32
@@ -83,6 +84,8 @@ class Bench:
         Raises:
             CellFailed: No process can be started.
         """
+        if self._worker is not None and not self._worker.is_alive:
+            self.close()  # it fell while nothing was loaded, by nobody's fault
         ran, refusals = {}, {}
         for piece in pieces:
             try:
