@@ -54,7 +54,8 @@ def time_alone(
         A record for every layer and setting, all of a layer as soon as it is measured.
 
     Raises:
-        OptionError: There is no such delegate or option, or a number is too small.
+        OptionError: There is no such delegate, option or layer, or a number is too small.
+        CellFailed: While measuring: no process can be started.
     """
     if not variants:
         raise OptionError("variants is empty: give the model in at least one precision")

@@ -84,8 +84,7 @@ class Bench:
         Raises:
             CellFailed: No process can be started.
         """
-        if self._worker is not None and not self._worker.is_alive:
-            self.close()  # it fell while nothing was loaded, by nobody's fault
+        self._greet()
         ran, refusals = {}, {}
         for piece in pieces:
             try:
@@ -142,6 +141,14 @@ class Bench:
     def _timer(self, piece: Piece) -> Iterator[Timer]:
         with self._loaded(piece):
             yield lambda runs: unpack(self._ask(piece, "run", runs=runs)["samples"])
+
+    def _greet(self) -> None:
+        """Make sure that the process is there: it may have fallen while nothing was loaded, by nobody's fault."""
+        try:
+            if self._worker is not None:
+                self._worker.ask("greet", _START_SECONDS)
+        except CellFailed:
+            self.close()
 
     def _free(self, piece: Piece) -> None:
         """Free a model. It has its times: when that brings the process down, the next ones get a new one."""
