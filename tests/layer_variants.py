@@ -9,7 +9,7 @@ from litedelegates.layers.variants import Owner, Variant
 
 
 class MappedByHand(Variant):
-    """A variant whose owners say all: no op makes constants, and none is to be cut out together with its conversions."""
+    """A variant whose owners say all: no op makes constants, and none is cut out together with conversions."""
 
     def ops_of(self, layer: int) -> tuple[Op, ...]:
         """Return the ops that compute a layer."""
