@@ -207,7 +207,7 @@ def test_an_op_that_computes_two_layers_is_held_against_both_of_them() -> None:
         for record in time_alone([DIGITS_FLOAT32, fused], ["none"], layers=[0, 1, 2], seconds=0.05)
     }
     assert records[1, "fused"].together == (1, 2) and records[1, "fused"].median_us
-    assert "computes layer 1 too" in (records[2, "fused"].refusal or "")
+    assert "timed as part of layer 1" in (records[2, "fused"].refusal or "")
     assert all(records[layer, "float32"].together == () for layer in range(3))
     # The same op did not become quicker: it was held against two, of which it is one.
     speed_up = records[1, "fused"].speed_up
@@ -225,8 +225,10 @@ def test_layers_that_cannot_be_cut_out_say_why() -> None:
         [DIGITS_FLOAT32, torn], ["none"], layers=[0, 3], seconds=QUICK, skip={(3, Setting("float32", "none"))}
     )
     assert plain.median_us
-    assert (refused.refusal or "").startswith("it cannot be cut out: ") and "3" in (refused.refusal or "")
-    assert lost.refusal == "it cannot be cut out: nothing computes it in torn"
+    assert (refused.refusal or "").startswith("it cannot be cut out of the model in torn: ") and "3" in (
+        refused.refusal or ""
+    )
+    assert lost.refusal == "no op computes it in torn"
 
 
 def test_layers_of_onnx_models_run_on_execution_providers(tmp_path: Path) -> None:
