@@ -1,4 +1,4 @@
-"""The errors of layers: against plain float64 computations, on models and on models with all that models have."""
+"""The errors of layers: against plain float64 computations, and on models with all that models have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import small_models_dynamic
+import small_models_edges
 import small_models_state
 from digits_model import DIGITS, digits_data
 from hand_quantized import (
@@ -338,6 +339,9 @@ def test_what_is_asked_for_wrongly_is_refused():
         next(propagated_errors(variants, []))
     with pytest.raises(OptionError, match=r"no array for the input 'x'.*xx"):
         next(local_errors(variants, [{"xx": samples[0]["x"]}]))
+    constant = load(small_models_edges.no_inputs())
+    with pytest.raises(OptionError, match="takes no inputs"):
+        next(local_errors([itself(constant)], [{}]))
     with pytest.raises(OptionError, match="no layer 2"):
         next(output_errors(variants, samples, layers=[0, 2]))
     with pytest.raises(OptionError, match="another float32 model"):
