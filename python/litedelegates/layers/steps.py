@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
+from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
+from litedelegates.layers.error_jobs import Engine, reference_engine
+from litedelegates.layers.errors import delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Feed, load_feeds, load_labels
+from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
 from litedelegates.layers.variants import Variant
-
-Missing: TypeAlias = "Callable[[str, str], bool]"
+from litedelegates.study.delegates import make_chain, parse_delegate
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,28 @@ class Steps:
         return records
 
     def _alone(self) -> Iterator[Step]:
-        raise NotImplementedError
+        keys = [(layer, setting) for layer in self._layers for setting in self._config.settings()]
+        skip = {key for key in keys if self._known("alone", alone_key(*key))}
+        missing = {setting.precision for layer, setting in keys if (layer, setting) not in skip}
+        # With float32, which the others are timed in turn with, whether its own times are there or not.
+        wanted = tuple(name for name in self._config.names if name in {FLOAT32, *missing})
+
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            return time_alone(
+                variants,
+                self._config.delegates or (),
+                self._config.threads,
+                layers=self._layers,
+                skip=skip,
+                seconds=self._config.seconds,
+                seed=self._config.seed,
+            )
+
+        yield Step("alone", "each layer alone", wanted, len(keys) - len(skip), records)
 
     def _errors(self) -> Iterator[Step]:
         others = tuple(name for name in self._config.names if name != FLOAT32)
-        reference = "none" if self._graph.format == "tflite" else "cpu"
+        reference = reference_engine(self._graph).name
         for kind in ("local", "propagated", "output"):
             yield self._error(kind, reference, others)
         for delegate in self._config.delegates or ():
@@ -100,9 +120,14 @@ class Steps:
                 return propagated_errors(variants, self._feeds, **shared)
             if kind == "output":
                 return output_errors(variants, self._feeds, labels=self._labels, **shared)
-            return delegate_errors(variants, self._feeds, [engine], **shared)
+            return delegate_errors(variants, self._feeds, [self._engine(delegate)], **shared)
 
         return Step(kind, f"{kind} errors", wanted, len(keys) - len(skip), records)
+
+    def _engine(self, delegate: str) -> Engine:
+        if self._graph.format == "onnx":
+            return Engine(delegate, {"providers": parse_providers(delegate)})
+        return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})
 
     @cached_property
     def _feeds(self) -> list[Feed]:
