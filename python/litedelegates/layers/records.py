@@ -234,6 +234,7 @@ class Alone(Record):
         verdict: "faster", "slower" or "no difference shown" than float32.
         samples: How many runs were kept.
         ran: Where its ops ran, such as "xnnpack 1".
+        together: All the layers that were timed here, where the precision computes several at once; else empty.
         refusal: Why there is no time; None where there is.
     """
 
@@ -248,11 +249,12 @@ class Alone(Record):
     verdict: str | None = None
     samples: int = 0
     ran: str = ""
+    together: tuple[int, ...] = ()
     refusal: str | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
-        return Setting.from_json(value) if name == "setting" else value
+        return Setting.from_json(value) if name == "setting" else _tuples(value)
 
 
 @dataclass(frozen=True)
