@@ -69,8 +69,12 @@ def test_json_holds_every_record_and_a_rerun_the_same(capsys: pytest.CaptureFixt
     assert command(*arguments) == 0
     first, err = capsys.readouterr()
     content = json.loads(first)
-    assert content["store"] == "own.sqlite" and content["schema_version"] == 1 and not content["interrupted"] and not err
-    assert [record["layer"] for record in content["alone"]] == [0, 1, 2] and "in_place" not in content["config"]["parts"]
+    assert (
+        content["store"] == "own.sqlite" and content["schema_version"] == 1 and not content["interrupted"] and not err
+    )
+    assert [record["layer"] for record in content["alone"]] == [0, 1, 2] and "in_place" not in content["config"][
+        "parts"
+    ]
     assert command(*arguments) == 0
     assert capsys.readouterr().out == first
 

@@ -120,8 +120,8 @@ def call(options: argparse.Namespace) -> int:
     if interrupted:
         print("litedelegates layers: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    records = (*study.in_place, *study.alone, *study.errors)
-    return 0 if any(record.refusal is None for record in records) else 1
+    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors) for record in kind]
+    return 0 if None in refusals else 1
 
 
 def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:

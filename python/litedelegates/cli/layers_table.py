@@ -11,8 +11,7 @@ _NAME = 32
 
 def study_lines(study: LayerStudy, top: int) -> Iterator[str]:
     """Yield the slowest layers on each delegate, the worst errors and the largest transfers, ``top`` of each."""
-    for refusal in _refusals(study):
-        yield refusal
+    yield from _refusals(study)
     pairs = dict.fromkeys((setting.delegate, setting.threads) for setting in study.settings)
     for delegate, threads in pairs:
         settings = [s for s in study.settings if (s.delegate, s.threads) == (delegate, threads)]

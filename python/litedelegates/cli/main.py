@@ -1,4 +1,4 @@
-"""``litedelegates devices | run | profile | graph | cut | quantize | bench | layers | compare | report | completion``."""
+"""The program ``litedelegates`` and its commands, each a module of its own."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.graph.model import Format
 from litedelegates.layers.records import Setting
+from litedelegates.layers.sessions import check_delegate
 from litedelegates.quantize import PRECISIONS
 from litedelegates.quantize.dispatch import kind_of
-from litedelegates.study.delegates import hash_file, parse_delegate
+from litedelegates.study.delegates import hash_file
 
 Part: TypeAlias = Literal["in_place", "alone", "error"]
 
 FLOAT32 = "float32"
 PARTS: tuple[Part, ...] = get_args(Part)
-DELEGATES = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
+DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
 _FILES = ("calibration", "inputs", "labels")
 _RANDOM = "random"
 
@@ -93,14 +96,17 @@ class LayersConfig:
             _check_count(name, getattr(self, name))
         if not self.seconds > 0:
             raise OptionError(f"seconds={self.seconds!r}: it must be above 0")
-        if self.format == "tflite":
-            for text in self.delegates or ():
-                parse_delegate(text)
+        for text in self.delegates or ():
+            check_delegate(text, self.format)
         if self.labels is not None and self.inputs is None:
             raise OptionError("labels are given, but no inputs that they belong to")
+        given = [getattr(self, name) for name in _FILES if getattr(self, name) not in (None, _RANDOM)]
+        for path in (*given, *self.variants.values()):
+            if not Path(path).exists():
+                raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
 
     @property
-    def format(self) -> str:
+    def format(self) -> Format:
         """The kind of the model: "tflite" or "onnx".
 
         Raises:

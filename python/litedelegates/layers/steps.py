@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
@@ -14,7 +13,7 @@ from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.error_jobs import Engine, reference_engine
 from litedelegates.layers.errors import delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
-from litedelegates.layers.samples import Feed, load_feeds, load_labels
+from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
 from litedelegates.layers.variants import Variant
@@ -44,7 +43,12 @@ class Steps:
     """The steps of a study, without those that have nothing to do."""
 
     def __init__(
-        self, config: LayersConfig, graph: Graph, layers: Sequence[int], known: Callable[[str, str], bool]
+        self,
+        config: LayersConfig,
+        graph: Graph,
+        layers: Sequence[int],
+        samples: Samples,
+        known: Callable[[str, str], bool],
     ) -> None:
         """Plan a study.
 
@@ -52,9 +56,11 @@ class Steps:
             config: What to measure.
             graph: The float32 model.
             layers: The layers to run alone and to take errors of.
+            samples: What errors are taken over.
             known: Whether the record of a kind and a key need not be measured.
         """
-        self._config, self._graph, self._layers, self._known = config, graph, layers, known
+        self._config, self._graph, self._layers = config, graph, layers
+        self._samples, self._known = samples, known
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps in the order of doing."""
@@ -115,12 +121,12 @@ class Steps:
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": max(self._config.threads)}
             if kind == "local":
-                return local_errors(variants, self._feeds, **shared)
+                return local_errors(variants, self._samples.feeds, **shared)
             if kind == "propagated":
-                return propagated_errors(variants, self._feeds, **shared)
+                return propagated_errors(variants, self._samples.feeds, **shared)
             if kind == "output":
-                return output_errors(variants, self._feeds, labels=self._labels, **shared)
-            return delegate_errors(variants, self._feeds, [self._engine(delegate)], **shared)
+                return output_errors(variants, self._samples.feeds, labels=self._samples.labels, **shared)
+            return delegate_errors(variants, self._samples.feeds, [self._engine(delegate)], **shared)
 
         return Step(kind, f"{kind} errors", wanted, len(keys) - len(skip), records)
 
@@ -128,11 +134,3 @@ class Steps:
         if self._graph.format == "onnx":
             return Engine(delegate, {"providers": parse_providers(delegate)})
         return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})
-
-    @cached_property
-    def _feeds(self) -> list[Feed]:
-        return load_feeds(self._graph, self._config.inputs, self._config.samples, self._config.seed)
-
-    @cached_property
-    def _labels(self) -> list[Any] | None:
-        return None if self._config.labels is None else load_labels(self._config.labels, self._feeds)

@@ -18,9 +18,10 @@ from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
 from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
 from litedelegates.layers.results import LayerStudy
+from litedelegates.layers.samples import Samples
 from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
-from litedelegates.layers.variants import Variant, load_variant, make_variant
+from litedelegates.layers.variants import Variant
 from litedelegates.measure import read_machine
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
@@ -56,6 +57,7 @@ def study_layers(
     Raises:
         OSError: A file cannot be read, or the store cannot be written.
         InvalidModelError: The model cannot be read.
+        SamplesError: The inputs or labels do not fit the model.
         OptionError: The model has no layers, or a layer that was named does not exist.
         StoreError: The store was measured on another machine or runtime, a variant was another file before, or another
             study writes to it.
@@ -64,13 +66,14 @@ def study_layers(
     chosen = choose_layers(graph, config.layers)
     if not chosen:
         raise OptionError(f"{config.model} computes nothing: it has no layers")
+    samples = Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
     machine, versions = asdict(read_machine()), _versions()
     with Store.create(path, {"layers": config.to_json()}) as store:
         check_same(store, machine, versions, ENGINES[config.format])
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
-            _Work(config, graph, chosen, store, session, retry, progress).do()
+            _Work(config, graph, chosen, samples, store, session, retry, progress).do()
             how = "finished"
         finally:
             store.end_session(session, how)
@@ -85,13 +88,14 @@ class _Work:
         config: LayersConfig,
         graph: Graph,
         chosen: Sequence[int],
+        samples: Samples,
         store: Store,
         session: int,
         retry: bool,
         progress: Watcher | None,
     ) -> None:
-        self._config, self._graph, self._chosen, self._session = config, graph, chosen, session
-        self._store, self._key = LayerStore(store), config.key
+        self._config, self._graph, self._chosen, self._samples = config, graph, chosen, samples
+        self._store, self._key, self._session = LayerStore(store), config.key, session
         self._progress = progress
         self._begin = self._last = time.monotonic()
         self._folder = Path(store.path).with_name(f"{Path(store.path).name}.models")
@@ -108,7 +112,7 @@ class _Work:
         for layer in layer_infos(self._graph):
             if not self._is_known(KINDS[LayerInfo], key_of(layer)):
                 self._store.add(self._key, layer, self._session)
-        steps = list(Steps(self._config, self._graph, self._chosen, self._is_known))
+        steps = list(Steps(self._config, self._graph, self._chosen, self._samples, self._is_known))
         for step in steps:
             self._pace.expect(step.kind, step.missing)
         variants = self._variants({precision for step in steps for precision in step.precisions})
