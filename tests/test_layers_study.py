@@ -83,7 +83,7 @@ def test_digits_in_two_precisions_on_two_delegates(store: Path, tmp_path: Path) 
 
     assert (seen[-1].done, seen[-1].doing) == (seen[-1].total, "done") and seen[-1].remaining_s == 0
     assert [p.done for p in seen] == sorted(p.done for p in seen)
-    assert seen[0].remaining_s is None and any(p.remaining_s and not p.is_at_least for p in seen)
+    assert seen[0].remaining_s is None and any(p.remaining_s and not p.is_rough for p in seen)
     assert Path(study.model) == DIGITS and (store.with_name("study.sqlite.models")).is_dir()
 
 
@@ -113,29 +113,22 @@ def test_more_delegates_and_layers_widen_a_study(store: Path) -> None:
 def test_a_killed_study_loses_no_record_and_measures_none_twice(store: Path) -> None:
     pytest.importorskip("litert_quantizer")
     command = [sys.executable, str(PARENT), str(store), str(DIGITS), "dynamic"]
-    kills = 0
-    for stop_at in (3, 20, 60):
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for stop_at in (3, 15, 40):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
             assert program.stdout is not None
-            said = 0
-            for line in program.stdout:
-                said = int(line.split("/")[0])
-                if said >= stop_at:
-                    break
+            said = next(done for line in program.stdout if (done := int(line.split("/")[0])) >= stop_at)
             program.send_signal(signal.SIGKILL)
-            kills += program.wait() == -signal.SIGKILL
-        found = rows(store)
-        assert sum(kind != "layer" for kind, _ in found) >= said >= stop_at
-        if stop_at != 3:
-            assert {key: found[key] for key in before} == before  # noqa: F821
-        before = found  # noqa: F841
-    assert kills == 3
-    config = LayersConfig(str(DIGITS), ("float32", "dynamic"), ("none", "xnnpack"), **QUICK)
+            assert program.wait() == -signal.SIGKILL
+        before, found = found, rows(store)
+        assert {key: found[key] for key in before} == before
+        assert sum(kind != "layer" for kind, _ in found) >= said
+    config = LayersConfig(str(DIGITS), ("float32", "dynamic"), ("none", "xnnpack"), layers=("0-5",), **QUICK)
     seen: list[LayerProgress] = []
     study = study_layers(config, store, progress=seen.append)
     after = rows(store)
     assert {key: after[key] for key in found} == found
-    assert len(study.in_place) == 4 and len(study.alone) == 4 * 15 and seen[0].done == len(found) - 15
+    assert len(study.in_place) == 4 and len(study.alone) == 4 * 6 and seen[0].done == len(found) - 15
     assert seen[0].remaining_s is not None  # by the times of the calls before
     with Store.open(store) as opened:
         assert [session.how for session in opened.sessions()] == [None, None, None, "finished"]
@@ -232,18 +225,18 @@ def test_samples_have_the_batch_axis_and_fit_the_inputs(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="a sample is uint8; input 'image' takes"):
         load_feeds(graph, str(tmp_path / "bytes.npy"), 4)
     np.save(tmp_path / "small.npy", data["images"][:, :4])
-    with pytest.raises(SamplesError, match=r"shape \(4, 8, 1\)"):
+    with pytest.raises(SamplesError, match=r"shape \(1, 4, 8, 1\); input \'image\' takes"):
         load_feeds(graph, str(tmp_path / "small.npy"), 4)
 
 
-def test_the_time_left_is_known_once_each_kind_has_been_seen() -> None:
+def test_the_time_left_is_what_records_of_each_kind_took() -> None:
     pace = Pace()
     pace.expect("alone", 10)
     pace.expect("local", 4)
     assert pace.remaining() == (None, True) and pace.left == 14
     pace.saw("alone", 3.0)
     pace.saw("alone", 1.0)
-    assert pace.remaining() == (20.0, True)
+    assert pace.remaining() == (28.0, True)  # the others are taken to be like these
     pace.saw("local", 0.5)
     pace.expect("alone", -9)
     assert pace.remaining() == (4.0, False)

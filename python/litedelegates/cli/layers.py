@@ -167,23 +167,23 @@ def _integer(name: str, text: str) -> int:
 
 
 class ProgressLine:
-    """One line on a terminal that is written over; elsewhere a line for each tenth of the work."""
+    """One line on a terminal that is written over; elsewhere a line for each step and each tenth of the work."""
 
     def __init__(self, *, quiet: bool) -> None:
         """Say nothing if ``quiet``."""
-        self._quiet, self._terminal, self._tenth = quiet, sys.stderr.isatty(), -1
+        self._quiet, self._terminal, self._last = quiet, sys.stderr.isatty(), (-1, "")
 
     def __call__(self, progress: LayerProgress) -> None:
         """Show where the study is."""
         if self._quiet:
             return
         line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s, {_left(progress)}  {progress.doing}"
-        tenth = 10 * progress.done // max(1, progress.total)
+        now = (10 * progress.done // max(1, progress.total), progress.doing)
         if self._terminal:
             print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
-        elif tenth != self._tenth or progress.remaining_s is None:
+        elif now != self._last:
             print(line, file=sys.stderr, flush=True)
-        self._tenth = tenth
+        self._last = now
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -198,4 +198,4 @@ def _left(progress: LayerProgress) -> str:
         return "time left unknown"
     seconds = round(progress.remaining_s)
     shown = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60} s"
-    return f"{'at least' if progress.is_at_least else 'about'} {shown} left"
+    return f"{'roughly' if progress.is_rough else 'about'} {shown} left"

@@ -12,6 +12,11 @@ _NAME = 32
 def study_lines(study: LayerStudy, top: int) -> Iterator[str]:
     """Yield the slowest layers on each delegate, the worst errors and the largest transfers, ``top`` of each."""
     yield from _refusals(study)
+    for line in _lists(study, top):
+        yield line.rstrip()
+
+
+def _lists(study: LayerStudy, top: int) -> Iterator[str]:
     pairs = dict.fromkeys((setting.delegate, setting.threads) for setting in study.settings)
     for delegate, threads in pairs:
         settings = [s for s in study.settings if (s.delegate, s.threads) == (delegate, threads)]
@@ -32,8 +37,11 @@ def _slowest(study: LayerStudy, settings: Sequence[Setting], where: str, top: in
         yield _name(layer) + "".join(_times(study, layer.index, setting) for setting in measured)
     yield "whole model".ljust(_NAME + 24) + "".join(_whole(study, setting) for setting in measured)
     for setting in measured:
-        for line in study.sum_lines(setting):
-            yield line
+        record = study.in_place_of(setting)
+        if record is not None and record.parts and record.whole_us:
+            share = record.total_us / record.whole_us
+            yield f"{setting.label}: its parts in place take {record.total_us / 1e3:.3g} ms, {share:.1%} of the whole."
+        yield from (found.describe() for found in study.sums if found.setting == setting)
 
 
 def _times(study: LayerStudy, layer: int, setting: Setting) -> str:

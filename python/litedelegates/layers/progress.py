@@ -16,9 +16,9 @@ class LayerProgress:
         done: Records that are in the store.
         total: Records that there will be.
         seconds: Time since this call began.
-        remaining_s: Seconds that the rest will take, by what records of its kind took so far, in earlier calls too;
-            None as long as nothing tells.
-        is_at_least: Whether a kind is to come of which there is no record yet, so that it will take longer.
+        remaining_s: Seconds that the rest will take, by what records of each kind took so far, in earlier calls too;
+            None as long as there is no record at all.
+        is_rough: Whether a kind is to come of which there is no record yet: it is taken to be like the others.
         doing: What it does now.
     """
 
@@ -26,7 +26,7 @@ class LayerProgress:
     total: int
     seconds: float
     remaining_s: float | None
-    is_at_least: bool
+    is_rough: bool
     doing: str
 
 
@@ -57,10 +57,11 @@ class Pace:
         return sum(self._to_do.values())
 
     def remaining(self) -> tuple[float | None, bool]:
-        """Return the seconds that the rest will take, None where nothing tells, and whether it is at least that."""
-        open_kinds = +self._to_do
-        known = {kind: count for kind, count in open_kinds.items() if self._count[kind]}
-        if open_kinds and not known:
+        """Return the seconds that the rest will take, and whether that is rough; see `LayerProgress`."""
+        to_come = +self._to_do
+        count, seconds = sum(self._count.values()), sum(self._seconds.values())
+        if to_come and not count:
             return None, True
-        seconds = sum(count * self._seconds[kind] / self._count[kind] for kind, count in known.items())
-        return seconds, len(known) < len(open_kinds)
+        each = {kind: self._seconds[kind] / self._count[kind] for kind in to_come if self._count[kind]}
+        average = seconds / max(count, 1)
+        return sum(count * each.get(kind, average) for kind, count in to_come.items()), len(each) < len(to_come)

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from litedelegates.engines import Array, PortInfo
+from litedelegates.engines import Array
 from litedelegates.engines.inputs import random_value
+from litedelegates.engines.records import PortInfo
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
 from litedelegates.model import numpy_dtype

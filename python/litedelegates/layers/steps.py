@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,12 @@ from litedelegates.graph import Graph
 from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.error_jobs import Engine, reference_engine
-from litedelegates.layers.errors import delegate_errors, local_errors, output_errors, propagated_errors
+from litedelegates.layers.errors import Key, delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
-from litedelegates.layers.variants import Variant
+from litedelegates.layers.variants import Variant, in_place
 from litedelegates.study.delegates import make_chain, parse_delegate
 
 
@@ -78,7 +79,9 @@ class Steps:
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             for variant in variants:
                 try:
-                    yield in_place(variant, setting)
+                    yield in_place(
+                        variant, setting, runs=self._config.runs, seconds=self._config.seconds, seed=self._config.seed
+                    )
                 except LiteDelegatesError as error:
                     yield InPlace(setting, refusal=str(error))
 
@@ -114,9 +117,14 @@ class Steps:
                 yield self._error("delegate", delegate, self._config.names)
 
     def _error(self, kind: ErrorKind, delegate: str, precisions: tuple[str, ...]) -> Step:
-        keys = [(layer, precision, kind, delegate) for layer in self._layers for precision in precisions]
-        skip = {key for key in keys if self._known("error", error_key(*key))}
-        wanted = tuple(p for p in precisions if any(key not in skip for key in keys if key[1] == p))
+        skip: set[Key] = set()
+        missing: list[str] = []
+        for layer, precision in itertools.product(self._layers, precisions):
+            if self._known("error", error_key(kind, layer, precision, delegate)):
+                skip.add((layer, precision, kind, delegate))
+            else:
+                missing.append(precision)
+        wanted = tuple(precision for precision in precisions if precision in missing)
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": max(self._config.threads)}
@@ -128,7 +136,7 @@ class Steps:
                 return output_errors(variants, self._samples.feeds, labels=self._samples.labels, **shared)
             return delegate_errors(variants, self._samples.feeds, [self._engine(delegate)], **shared)
 
-        return Step(kind, f"{kind} errors", wanted, len(keys) - len(skip), records)
+        return Step(kind, f"{kind} errors", wanted, len(missing), records)
 
     def _engine(self, delegate: str) -> Engine:
         if self._graph.format == "onnx":

@@ -21,7 +21,7 @@ from litedelegates.layers.results import LayerStudy
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
-from litedelegates.layers.variants import Variant
+from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.measure import read_machine
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
@@ -184,8 +184,8 @@ class _Work:
     def _say(self, doing: str) -> None:
         if self._progress is not None:
             seconds = time.monotonic() - self._begin
-            left, is_at_least = self._pace.remaining()
-            self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_at_least, doing))
+            left, is_rough = self._pace.remaining()
+            self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_rough, doing))
 
 
 def _is_calibrated(precision: str) -> bool:
