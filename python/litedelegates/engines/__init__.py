@@ -89,7 +89,7 @@ def open_session(
         num_threads: Threads of the CPU kernels; by default the engine's choice.
         same_kernels: Run each op on the kernel that it would have in any other model: no delegate, no fused ops. Parts
             of a model then compute bit for bit what the whole does.
-        **options: Options of that engine's session, see `LiteRtSession` and `OnnxRuntimeSession`.
+        **options: Options of that engine's session, see `LiteRtSession` and `onnxruntime.OrtOptions`.
 
     Raises:
         InvalidModelError: The model cannot be read or loaded.

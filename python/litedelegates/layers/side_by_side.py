@@ -15,7 +15,7 @@ from litedelegates.study.words import unpack
 
 _MODULE = "litedelegates.layers.worker"
 _PATIENCE = 3  # hangs of a setting in a row, after which it is not tried any more: each takes the whole time limit
-_CLEAR_SECONDS = 10.0
+_START_SECONDS, _CLEAR_SECONDS = 60.0, 10.0
 # Of the time of a model: a block lets 16 rounds happen in it, a quarter of each block being discarded.
 _BLOCK_SHARE, _WARMUP_SHARE = 1 / 20, 1 / 8
 
@@ -75,6 +75,9 @@ class Bench:
         """Load models side by side and time them in turn.
 
         When one fails meanwhile, the others are timed again without it: what was measured beside it is not used.
+
+        Raises:
+            CellFailed: No process can be started.
         """
         left = list(pieces)
         refusals = {piece: self._given_up for piece in left if self._hangs[piece.setting] >= _PATIENCE}
@@ -147,6 +150,7 @@ class Bench:
     def _ask(self, piece: Piece, order: str, **arguments: Any) -> dict[str, Any]:
         if self._worker is None:
             self._worker = Worker(self._memory_limit, _MODULE)
+            self._worker.ask("clear", _START_SECONDS)  # its imports are not to count as time of the model
         try:
             return self._worker.ask(order, self._time_limit, name=piece.name, **arguments)
         except CellFailed as failure:

@@ -48,41 +48,45 @@ def profile(session: OnnxRuntimeSession, runs: int) -> EngineProfile:
     """
     if runs < 1:
         raise ValueError(f"profile(runs={runs}): at least one run is needed")
-    source, folder_entry = _named(session.source)
     with tempfile.TemporaryDirectory(prefix="litedelegates.", ignore_cleanup_errors=True) as folder:
-        place, notes = Path(folder), []
-        try:
-            trace = _record(session, source, folder_entry, place, runs, keep_graph=True)
-        except InvalidModelError as error:
-            # Providers that compile nodes have no file format for the result.
-            trace = _record(session, source, folder_entry, place, runs, keep_graph=False)
-            notes.append(f"The optimized graph cannot be written, so outputs are not known: {error}")
-        written = place / "optimized.onnx"
-        optimized = read_without_data(str(written)) if written.exists() and not notes else None
+        trace, optimized, note = _record(session, Path(folder), runs)
         recorded = list(_read_runs(trace))[1:]
-    if len(recorded) < runs:
-        notes.append(f"The trace was full after {len(recorded)} of {runs} runs.")
     if not recorded:
         raise RunError("ONNX Runtime's trace holds no whole run: profile fewer runs")
-    ops = _ops(recorded, optimized)
-    unknown = [op.name for op in ops if op.outputs is None]
-    if unknown and optimized is not None:
-        notes.append(f"Not in the optimized graph by name: {', '.join(unknown)}.")
-    return EngineProfile(ops, len(recorded), tuple(run.us for run in recorded), " ".join(notes), optimized)
+    if len(recorded) < runs:
+        note = f"{note} The trace was full after {len(recorded)} of {runs} runs.".lstrip()
+    return EngineProfile(_ops(recorded, optimized), len(recorded), tuple(run.us for run in recorded), note, optimized)
 
 
-def _named(source: str | bytes) -> tuple[str | bytes, str | None]:
-    """Return the model with a name on every node, and the folder of its data if it is no longer read from its path."""
-    model = read_without_data(source)
-    if not name_nodes(model):
-        return source, None
-    return model.SerializeToString(), folder_of(source)
+def _record(session: OnnxRuntimeSession, place: Path, runs: int) -> tuple[Path, Any, str]:
+    """Return the trace of ``runs + 1`` runs, and the optimized model, or a note why the engine cannot write it."""
+    model, source, data = read_without_data(session.source), session.source, None
+    if name_nodes(model):
+        source, data = model.SerializeToString(), folder_of(session.source)
+    written = place / "optimized.onnx"
+    options = _options(session, place, data)
+    options.optimized_model_filepath = str(written)
+    prefix = "session.optimized_model_external_initializers"
+    options.add_session_config_entry(f"{prefix}_file_name", "optimized.data")
+    options.add_session_config_entry(f"{prefix}_min_size_in_bytes", str(_LEAST_OUTSIDE))
+    try:
+        trace = _run(session, source, options, runs)
+    except InvalidModelError as error:
+        # Providers that compile nodes have no file format for the result.
+        trace = _run(session, source, _options(session, place, data), runs)
+        return trace, None, f"The optimized graph cannot be written, so outputs are not known: {error}"
+    optimized = read_without_data(str(written))
+    if name_nodes(optimized):
+        # The engine made nodes without names, for instance of an op that it has no kernel for; so that they can be told
+        # apart, its optimized model runs once more, as it is.
+        options = _options(session, place, str(place))
+        options.graph_optimization_level = type(options.graph_optimization_level).ORT_DISABLE_ALL
+        trace = _run(session, optimized.SerializeToString(), options, runs)
+    return trace, optimized, ""
 
 
-def _record(
-    session: OnnxRuntimeSession, source: str | bytes, data: str | None, place: Path, runs: int, keep_graph: bool
-) -> Path:
-    """Run a copy of the model with the engine's profiler on and return the path of the trace."""
+def _options(session: OnnxRuntimeSession, place: Path, data: str | None) -> Any:
+    """Return the session's options with the profiler on; ``data`` is the folder of data beside a model in memory."""
     from litedelegates.engines.onnxruntime.session import require_onnxruntime
 
     options = session.options.to_engine(require_onnxruntime())
@@ -90,11 +94,11 @@ def _record(
     options.profile_file_prefix = str(place / "trace")
     if data is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", data)
-    if keep_graph:
-        options.optimized_model_filepath = str(place / "optimized.onnx")
-        prefix = "session.optimized_model_external_initializers"
-        options.add_session_config_entry(f"{prefix}_file_name", "optimized.data")
-        options.add_session_config_entry(f"{prefix}_min_size_in_bytes", str(_LEAST_OUTSIDE))
+    return options
+
+
+def _run(session: OnnxRuntimeSession, source: str | bytes, options: Any, runs: int) -> Path:
+    """Run a copy of the model and return the path of its trace."""
     copy = session.load(source, options)
     names = [value.name for value in copy.get_outputs()]
     try:
@@ -129,49 +133,19 @@ def _read_runs(trace: Path) -> Iterator[_Run]:
 
 
 def _ops(recorded: list[_Run], optimized: Any) -> tuple[EngineOp, ...]:
-    known = {} if optimized is None else _by_name(optimized, recorded)
+    nodes = {} if optimized is None else {node.name: (number, node) for number, node in number_graphs(optimized.graph)}
     first = {name: event for run in reversed(recorded) for name, event in run.first.items()}
     ops = []
     for name, event in sorted(first.items(), key=lambda item: int(item[1]["ts"])):
-        subgraph, outputs = known.get(name, (0, None))
+        subgraph, node = nodes.get(name, (0, None))
         ops.append(
             EngineOp(
                 name=name,
                 type=event["args"]["op_name"],
-                ran=short_name(event["args"].get("provider", "")),
+                ran=short_name(event["args"]["provider"]),
                 samples_us=tuple(run.nodes.get(name, 0.0) for run in recorded),
-                outputs=outputs,
+                outputs=None if node is None else tuple(filter(None, node.output)),
                 subgraph=subgraph,
             )
         )
     return tuple(ops)
-
-
-def _by_name(optimized: Any, recorded: list[_Run]) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Return the graph and outputs of nodes by name.
-
-    Nodes that the engine made without a name, and called by type and a number, get that name in ``optimized`` where
-    they are the only ones of their type.
-    """
-    known: dict[str, tuple[int, tuple[str, ...]]] = {}
-    nameless: dict[str, list[tuple[int, Any]]] = {}
-    for number, node in number_graphs(optimized.graph):
-        if node.name:
-            known[node.name] = (number, _outputs(node))
-        else:
-            nameless.setdefault(node.op_type, []).append((number, node))
-    ran: dict[str, set[str]] = {}
-    for run in recorded:
-        for name, event in run.first.items():
-            if name not in known:
-                ran.setdefault(event["args"]["op_name"], set()).add(name)
-    for kind, names in ran.items():
-        if len(names) == len(nameless.get(kind, ())) == 1:
-            (name,), ((number, node),) = names, nameless[kind]
-            node.name = name
-            known[name] = (number, _outputs(node))
-    return known
-
-
-def _outputs(node: Any) -> tuple[str, ...]:
-    return tuple(filter(None, node.output))

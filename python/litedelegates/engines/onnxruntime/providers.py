@@ -156,7 +156,8 @@ def check_in_effect(
     missing = [provider.name for provider in providers if provider.name not in found]
     if missing:
         raise DelegateUnavailableError(
-            f"ONNX Runtime left out {', '.join(missing)}, which cannot work here: a library or device is missing"
+            f"ONNX Runtime left out {', '.join(missing)}, which cannot work here: a library or device is missing, or "
+            "it refuses the value of an option"
         )
     for provider in providers:
         told = options.get(provider.name, {})

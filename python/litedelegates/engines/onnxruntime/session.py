@@ -117,7 +117,8 @@ class OnnxRuntimeSession:
             OptionError: There were none.
         """
         if self._feed is None:
-            raise OptionError("the session has no inputs yet: set_inputs({name: array}), such as random_feed makes")
+            needed = ", ".join(repr(info.name) for info in self.inputs)
+            raise OptionError(f"nothing to run on: give arrays for {needed} with set_inputs, such as random_feed makes")
         return self._feed
 
     def set_inputs(self, feed: Mapping[str, Array]) -> None:
@@ -152,7 +153,7 @@ class OnnxRuntimeSession:
             OptionError: No inputs were set.
             RunError: The engine failed, or an array does not fit; carries its words.
         """
-        feed, time_one = self.feed, self._timer()
+        time_one, feed = self._timer(), self.feed
         samples: list[tuple[int, int, int]] = []
         begin = perf_counter_ns()
         while len(samples) < max_runs:
