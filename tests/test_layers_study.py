@@ -170,6 +170,20 @@ def test_what_cannot_be_made_is_a_refusal_that_retry_tries_again(store: Path, tm
     assert all(info.refusal is None for info in study.variants)
 
 
+def test_open_shapes_can_be_given(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from small_onnx_models import skips
+
+    model = tmp_path / "skips.onnx"
+    model.write_bytes(skips("N").SerializeToString())
+    config = LayersConfig(str(model), ("float32",), parts=("alone",), shapes={"x": (5, 3, 8, 8)}, **QUICK)
+    study = study_layers(config, store)
+    assert config.delegates == ("cpu",) and study.layers[0].shape is not None and study.layers[0].shape[0] == 5
+    assert all(record.median_us for record in study.alone) and len(study.alone) == len(study.layers)
+    assert LayersConfig(str(model), ("float32",), parts=("alone",), **QUICK).key != config.key
+
+
 def test_layers_know_their_bytes_and_those_of_the_cut_after_them() -> None:
     graph = load(DIGITS)
     infos = layer_infos(graph)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import count
+from litedelegates.cli.arguments import add_shapes, count, shapes_of
 from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.errors import OptionError
@@ -22,7 +22,7 @@ EPILOG = """examples:
   litedelegates layers model.tflite
   litedelegates layers model.tflite --precisions float32,float16,dynamic,int8 --delegates none,xnnpack,gpu
   litedelegates layers model.tflite --inputs images.npz --labels labels.npy --calibration samples.npz
-  litedelegates layers model.onnx --precisions 'float32,int8,int8;format=qoperator'
+  litedelegates layers model.onnx --precisions 'float32,int8,int8;format=qoperator' --shape image=1,3,224,224
   litedelegates layers model.tflite --parts alone --layers 3,10-20,CONV_2D --precisions float32,int8
   litedelegates layers model.tflite --variant vendor=int8_of_vendor.tflite --csv layers.csv --overlay nodes/
   litedelegates layers model.tflite --trace trace.json        # for ui.perfetto.dev or chrome://tracing
@@ -80,6 +80,7 @@ def add_command(commands: Any) -> None:
         metavar="NAME=FILE",
         help="a file that is the model in another precision already; may be repeated",
     )
+    add_shapes(parser)
     for name, kind, metavar, text in _PLAIN:
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     parser.add_argument("--store", metavar="FILE", default=DEFAULT_STORE, help=f"default: {DEFAULT_STORE}")
@@ -137,7 +138,8 @@ def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
 
 
 def _config(options: argparse.Namespace) -> LayersConfig:
-    fields: dict[str, Any] = {"model": options.model, "variants": dict(_variant(text) for text in options.variant)}
+    variants = dict(_variant(text) for text in options.variant)
+    fields: dict[str, Any] = {"model": options.model, "variants": variants, "shapes": shapes_of(options) or {}}
     for name in _LISTS:
         text = getattr(options, name)
         if text is not None:

@@ -40,6 +40,7 @@ class LayersConfig:
             for the built-in kernels and XNNPACK, or for "cpu".
         threads: Numbers of threads of the CPU kernels.
         parts: What to find out: "in_place" and "alone" for times, "error" for differences.
+        shapes: Sizes of inputs that the model leaves open, by input name; 1 for those that are not named.
         variants: Files that are the model in another precision already, by the name that they have in the results.
         runs: Profiled runs of each setting in place.
         seconds: Time of runs measured of each whole model, and of each layer alone in each precision.
@@ -58,6 +59,7 @@ class LayersConfig:
     delegates: tuple[str, ...] | None = None
     threads: tuple[int, ...] = (1,)
     parts: tuple[str, ...] = PARTS
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     variants: Mapping[str, str] = field(default_factory=dict, hash=False)
     runs: int = 20
     seconds: float = 0.2
@@ -146,8 +148,9 @@ class LayersConfig:
             OSError: A file cannot be read.
         """
         digests = {name: _digest(getattr(self, name)) for name in _FILES}
-        with_inputs = {"samples": self.samples, "allow_float32_ops": self.allow_float32_ops, "seed": self.seed}
-        return {"model_sha256": hash_file(self.model), **digests, **with_inputs}
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        own = {name: getattr(self, name) for name in ("samples", "allow_float32_ops", "seed")}
+        return {"model_sha256": hash_file(self.model), "shapes": shapes, **digests, **own}
 
     @property
     def key(self) -> str:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
 from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.measure import read_machine
+from litedelegates.quantize import CalibrationWarning
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
 from litedelegates.study.runner import LITERT, check_same, read_versions
@@ -58,11 +60,13 @@ def study_layers(
         OSError: A file cannot be read, or the store cannot be written.
         InvalidModelError: The model cannot be read.
         SamplesError: The inputs or labels do not fit the model.
-        OptionError: The model has no layers, or a layer that was named does not exist.
+        OptionError: The model has no layers, or a layer or input that was named does not exist.
         StoreError: The store was measured on another machine or runtime, a variant was another file before, or another
             study writes to it.
     """
-    graph = load(config.model)
+    folder = Path(path).with_name(f"{Path(path).name}.models")
+    model = _with_shapes(config, folder)
+    graph = load(model)
     chosen = choose_layers(graph, config.layers)
     if not chosen:
         raise OptionError(f"{config.model} computes nothing: it has no layers")
@@ -73,7 +77,7 @@ def study_layers(
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
-            _Work(config, graph, chosen, samples, store, session, retry, progress).do()
+            _Work(config, graph, model, chosen, samples, store, session, retry, progress).do()
             how = "finished"
         finally:
             store.end_session(session, how)
@@ -87,6 +91,7 @@ class _Work:
         self,
         config: LayersConfig,
         graph: Graph,
+        model: str,
         chosen: Sequence[int],
         samples: Samples,
         store: Store,
@@ -94,7 +99,8 @@ class _Work:
         retry: bool,
         progress: Watcher | None,
     ) -> None:
-        self._config, self._graph, self._chosen, self._samples = config, graph, chosen, samples
+        self._config, self._graph, self._model = config, graph, model
+        self._chosen, self._samples = chosen, samples
         self._store, self._key, self._session = LayerStore(store), config.key, session
         self._progress = progress
         self._begin = self._last = time.monotonic()
@@ -136,7 +142,9 @@ class _Work:
             self._say(f"making {precision}")
             self._last = time.monotonic()
             try:
-                variant = self._variant(precision)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", CalibrationWarning)  # it becomes the note
+                    variant = self._variant(precision)
                 info = variant_info(variant, self._note(precision))
             except (LiteDelegatesError, OSError) as error:
                 info = VariantInfo(precision, refusal=str(error))
@@ -153,7 +161,7 @@ class _Work:
             return load_variant(self._graph, given, precision)
         return make_variant(
             self._graph,
-            self._config.model,
+            self._model,
             precision,
             self._folder,
             calibration=self._config.calibration if _is_calibrated(precision) else None,
@@ -186,6 +194,18 @@ class _Work:
             seconds = time.monotonic() - self._begin
             left, is_rough = self._pace.remaining()
             self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_rough, doing))
+
+
+def _with_shapes(config: LayersConfig, folder: Path) -> str:
+    """Return the path of the model with the shapes that were asked for, of a copy where it leaves them open."""
+    if not config.shapes:
+        return config.model
+    copy = folder / f"{config.key}.{config.format}"
+    graph = load(config.model, shapes=config.shapes)
+    if not copy.is_file():  # written whole or not at all
+        folder.mkdir(parents=True, exist_ok=True)
+        graph.save(copy)
+    return str(copy)
 
 
 def _is_calibrated(precision: str) -> bool:
