@@ -18,6 +18,7 @@ from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
 from litedelegates.layers.variants import Variant, in_place
+from litedelegates.measure import read_machine
 from litedelegates.study.delegates import make_chain, parse_delegate
 
 
@@ -109,32 +110,37 @@ class Steps:
 
     def _errors(self) -> Iterator[Step]:
         others = tuple(name for name in self._config.names if name != FLOAT32)
-        reference = reference_engine(self._graph).name
-        for kind in ("local", "propagated", "output"):
-            yield self._error(kind, reference, others)
-        for delegate in self._config.delegates or ():
-            if delegate != reference or self._graph.format == "onnx":
-                yield self._error("delegate", delegate, self._config.names)
+        delegates = self._config.delegates or ()
+        reference = reference_engine(self._graph)
+        yield self._error("local", reference, others)
+        yield self._error("propagated", reference, others)
+        # The rest of the model runs once a layer and precision, so that the kernels' speed counts.
+        yield self._error("output", self._engine("xnnpack") if "xnnpack" in delegates else reference, others)
+        for delegate in delegates:
+            if delegate != reference.name or self._graph.format == "onnx":  # there the reference fuses nothing
+                yield self._error("delegate", self._engine(delegate), self._config.names)
 
-    def _error(self, kind: ErrorKind, delegate: str, precisions: tuple[str, ...]) -> Step:
+    def _error(self, kind: ErrorKind, engine: Engine, precisions: tuple[str, ...]) -> Step:
         skip: set[Key] = set()
         missing: list[str] = []
         for layer, precision in itertools.product(self._layers, precisions):
-            if self._known("error", error_key(kind, layer, precision, delegate)):
-                skip.add((layer, precision, kind, delegate))
+            if self._known("error", error_key(kind, layer, precision, engine.name)):
+                skip.add((layer, precision, kind, engine.name))
             else:
                 missing.append(precision)
         wanted = tuple(precision for precision in precisions if precision in missing)
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
-            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": max(self._config.threads)}
+            # Errors are no times: all processors may take part, whatever the settings say.
+            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": read_machine().cores}
+            feeds, labels = self._samples.feeds, self._samples.labels
             if kind == "local":
-                return local_errors(variants, self._samples.feeds, **shared)
+                return local_errors(variants, feeds, **shared)
             if kind == "propagated":
-                return propagated_errors(variants, self._samples.feeds, **shared)
+                return propagated_errors(variants, feeds, **shared)
             if kind == "output":
-                return output_errors(variants, self._samples.feeds, labels=self._samples.labels, **shared)
-            return delegate_errors(variants, self._samples.feeds, [self._engine(delegate)], **shared)
+                return output_errors(variants, feeds, labels=labels, engine=engine, **shared)
+            return delegate_errors(variants, feeds, [engine], **shared)
 
         return Step(kind, f"{kind} errors", wanted, len(missing), records)
 
