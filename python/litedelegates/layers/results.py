@@ -88,9 +88,13 @@ class LayerStudy:
 
     @cached_property
     def sums(self) -> tuple[SumOfLayers, ...]:
-        """Sum of the layers alone against the whole model, for each setting in which a layer has a time alone."""
+        """Sum of the layers alone against the whole model, for each setting in which all layers were taken out."""
+        tried: dict[Setting, set[int]] = {}
+        for record in self.alone:
+            tried.setdefault(record.setting, set()).add(record.layer)
         timed = {record.setting for record in self.alone if record.median_us is not None}
-        return tuple(found for found in sum_report(self.alone, self.in_place) if found.setting in timed)
+        whole = {setting for setting in timed if tried[setting] == self._by_index.keys()}
+        return tuple(found for found in sum_report(self.alone, self.in_place) if found.setting in whole)
 
     def layer(self, index: int) -> LayerInfo:
         """Return the layer of an index.
