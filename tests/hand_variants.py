@@ -68,8 +68,8 @@ def by_hand(
 
 def by_name(precision: str, source: Graph, graph: Graph) -> HandVariant:
     """Return a variant whose tensors have the names that they have in the float32 model."""
-    of_layer = {op.makes[0].name: op.index for op in source.ops}
-    layers = {op.index: of_layer[op.makes[0].name] for op in graph.ops if op.makes[0].name in of_layer}
+    of_layer = {op.name: op.index for op in source.ops}  # the name of what it makes, in a ``.tflite``
+    layers = {op.index: of_layer[op.name] for op in graph.ops if op.name in of_layer}
     conversions = {op.index: 0 for op in graph.ops if op.index not in layers and not op.is_fixed}
     own = {tensor.name for tensor in graph.tensors if not tensor.is_constant}
     return by_hand(

@@ -1,281 +1,40 @@
-"""The errors of layers against plain float64 computations on networks whose quantization is set by hand."""
+"""The errors of layers: against plain float64 computations, on models with all that models have, and within memory."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import tracemalloc
 
 import numpy as np
 import pytest
-from hand_variants import HandVariant, by_hand
-from litedelegates.graph import Graph, load
-from litedelegates.layers.errors import local_errors, output_errors, propagated_errors
+import small_models_dynamic
+import small_models_state
+from digits_model import DIGITS, digits_data
+from hand_quantized import (
+    NETS,
+    SAMPLES,
+    VARIANTS,
+    Array,
+    Grid,
+    feeds,
+    figures,
+    local_by_hand,
+    output_by_hand,
+    propagated_by_hand,
+    tflite_variant,
+    true_values,
+)
+from hand_variants import HandVariant, by_hand, by_name
+from litedelegates.engines import open_session
+from litedelegates.errors import OptionError
+from litedelegates.graph import Graph, expose, load
+from litedelegates.layers.errors import Engine, delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.records import LayerError
-from numpy.typing import NDArray
-from small_models_builder import ModelBuilder, Op, Quantization, Type, schema
+from litedelegates.layers.walking import Walk, last_uses, peak_of
+from small_models_builder import ModelBuilder, Op, Type, schema
 
-Array = NDArray[Any]
-
-# Two layers, 1 x 1 convolutions of six channels to five to four (or matrix products), without bias.
-RANDOM = np.random.default_rng(204)
-WEIGHTS = [RANDOM.normal(size=(5, 6)).astype(np.float32), RANDOM.normal(size=(4, 5)).astype(np.float32)]
-SAMPLES = [RANDOM.normal(size=(1, 2, 2, 6)).astype(np.float32) for _ in range(3)]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Integers that stand for real values: of a type, with scales (of each channel, the last axis) and zero points."""
-
-    dtype: type
-    scale: float | tuple[float, ...]
-    zero: int = 0
-
-    @property
-    def tflite(self) -> Quantization:
-        scales = np.atleast_1d(self.scale).tolist()
-        return Quantization(scales, [self.zero] * len(scales))
-
-    def store(self, real: Array) -> Array:
-        """Return the integers, which are rounded and cut off at the ends of the type."""
-        ends = np.iinfo(self.dtype)
-        exact = np.asarray(real, np.float64) / self.scale
-        # No value lies where kernels may round either way; those for uint8 round to 1/64 first.
-        assert np.abs(exact % 1 - 0.5).min() > (1 / 128 if self.dtype is np.uint8 else 1e-6)
-        return np.clip(np.rint(exact) + self.zero, ends.min, ends.max)
-
-    def real(self, stored: Array) -> Array:
-        return (stored - self.zero) * np.asarray(self.scale)
-
-
-@dataclass(frozen=True)
-class Net:
-    """The grids of the two layers: of x, of what is between, of y, and of the weights."""
-
-    x: Grid
-    h: Grid
-    y: Grid
-    weights: tuple[Grid, Grid]
-
-    def layer(self, index: int, real: Array) -> Array:
-        """Return the integers that a layer makes of real values, as the exact sums give them."""
-        before, after = ((self.x, self.h), (self.h, self.y))[index]
-        grid = self.weights[index]
-        weights = grid.real(grid.store(WEIGHTS[index].T)).T
-        return after.store(before.real(before.store(real)) @ weights.T)
-
-
-NETS = {
-    "uint8": Net(
-        Grid(np.uint8, 0.03, 110),
-        Grid(np.uint8, 0.09, 130),
-        Grid(np.uint8, 0.13, 97),
-        (Grid(np.uint8, 0.021, 130), Grid(np.uint8, 0.017, 125)),
-    ),
-    "int8 per channel": Net(
-        Grid(np.int8, 0.03, -7),
-        Grid(np.int8, 0.08, 12),
-        Grid(np.int8, 0.11, -100),  # of which many values are cut off
-        (Grid(np.int8, (0.013, 0.02, 0.017, 0.03, 0.015)), Grid(np.int8, (0.014, 0.021, 0.03, 0.018))),
-    ),
-    # Powers of two: kernels for int16 rescale with 15 bits only.
-    "int16 activations": Net(
-        Grid(np.int16, 2.0**-12),
-        Grid(np.int16, 2.0**-7),
-        Grid(np.int16, 2.0**-3),
-        (Grid(np.int8, 2.0**-5), Grid(np.int8, 2.0**-5)),
-    ),
-}
-
-
-def true_values(sample: Array) -> list[Array]:
-    """Return x, h and y in float64."""
-    x = sample.astype(np.float64)
-    h = x @ WEIGHTS[0].T.astype(np.float64)
-    return [x, h, h @ WEIGHTS[1].T.astype(np.float64)]
-
-
-def figures(references: list[Array], others: list[Array]) -> dict[str, float]:
-    """Return what the errors are by definition, over all samples."""
-    x, y = np.concatenate([array.ravel() for array in references]), np.concatenate([array.ravel() for array in others])
-    return {
-        "elements": x.size,
-        "rmse": math.sqrt(np.mean((y - x) ** 2)),
-        "sqnr_db": 10 * math.log10(np.sum(x**2) / np.sum((y - x) ** 2)),
-        "cosine": x @ y / math.sqrt((x @ x) * (y @ y)),
-        "max_abs": np.abs(y - x).max(),
-    }
-
-
-def local_by_hand(net: Net, layer: int) -> tuple[dict[str, float], Array]:
-    true = [true_values(sample) for sample in SAMPLES]
-    stored = [net.layer(layer, values[layer]) for values in true]
-    grid = (net.h, net.y)[layer]
-    return figures([values[layer + 1] for values in true], [grid.real(array) for array in stored]), np.stack(stored)
-
-
-def propagated_by_hand(net: Net, layer: int) -> tuple[dict[str, float], Array]:
-    true, stored = [true_values(sample) for sample in SAMPLES], []
-    for x, _, _ in true:
-        stored.append(net.layer(0, x))
-        if layer == 1:
-            stored[-1] = net.layer(1, net.h.real(stored[-1]))
-    grid = (net.h, net.y)[layer]
-    return figures([values[layer + 1] for values in true], [grid.real(array) for array in stored]), np.stack(stored)
-
-
-def output_by_hand(net: Net, layer: int) -> dict[str, float]:
-    if layer == 1:
-        return local_by_hand(net, 1)[0]
-    true = [true_values(sample) for sample in SAMPLES]
-    changed = [net.h.real(net.layer(0, x)) @ WEIGHTS[1].T.astype(np.float64) for x, _, _ in true]
-    return figures([y for _, _, y in true], changed)
-
-
-def tflite_variant(name: str, border: str = "integer") -> HandVariant:
-    return _tflite_variant(NETS[name], name, border)
-
-
-def _tflite_variant(net: Net, name: str, border: str) -> HandVariant:
-    source = ModelBuilder()
-    graph = source.graph()
-    x, h, y = graph.input("x", (1, 2, 2, 6)), graph.tensor("h", (1, 2, 2, 5)), graph.output("y", (1, 2, 2, 4))
-    for index, (before, after) in enumerate(((x, h), (h, y))):
-        weights = graph.constant(f"w{index}", WEIGHTS[index][:, None, None, :])
-        bias = graph.constant(f"b{index}", np.zeros(len(WEIGHTS[index]), np.float32))
-        graph.op(Op.CONV_2D, [before, weights, bias], [after], _conv())
-    made = ModelBuilder()
-    graph = made.graph()
-    kinds = {np.uint8: Type.UINT8, np.int8: Type.INT8, np.int16: Type.INT16}
-    is_float = border == "float"
-    ends = (graph.tensor, graph.tensor) if is_float else (graph.input, graph.output)
-    if is_float:
-        graph.input("x", (1, 2, 2, 6))
-    x = ends[0]("x_q", (1, 2, 2, 6), kinds[net.x.dtype], quantization=net.x.tflite)
-    h = graph.tensor("h_q", (1, 2, 2, 5), kinds[net.h.dtype], quantization=net.h.tflite)
-    y = ends[1]("y_q", (1, 2, 2, 4), kinds[net.y.dtype], quantization=net.y.tflite)
-    if is_float:
-        graph.op(Op.QUANTIZE, [graph.table.inputs[0]], [x], schema.QuantizeOptionsT())
-    wide = np.int64 if net.x.dtype is np.int16 else np.int32
-    for index, (before, after, grid) in enumerate(((x, h, net.x), (h, y, net.h))):
-        own = net.weights[index]
-        stored = own.store(WEIGHTS[index].T).T.astype(own.dtype)[:, None, None, :]
-        weights = graph.constant(f"w{index}", stored, own.tflite)
-        scales = (np.atleast_1d(own.scale) * grid.scale).tolist()
-        bias = graph.constant(f"b{index}", np.zeros(len(stored), wide), Quantization(scales, [0] * len(scales)))
-        graph.op(Op.CONV_2D, [before, weights, bias], [after], _conv(), version=3)
-    if is_float:
-        graph.op(Op.DEQUANTIZE, [y], [graph.output("y", (1, 2, 2, 4))], schema.DequantizeOptionsT(), version=2)
-    first = 1 if is_float else 0
-    return by_hand(
-        name,
-        load(source.to_bytes()),
-        load(made.to_bytes()),
-        {first: 0, first + 1: 1},
-        {"x": "x_q", "h": "h_q", "y": "y_q"},
-        {0: 0, 3: 1} if is_float else {},
-    )
-
-
-def _conv() -> Any:
-    options = schema.Conv2DOptionsT()
-    options.padding, options.strideW, options.strideH = schema.Padding.VALID, 1, 1
-    options.dilationWFactor = options.dilationHFactor = 1
-    return options
-
-
-def onnx_source() -> Graph:
-    import small_onnx_models as small
-    from onnx import helper
-
-    nodes = [helper.make_node("MatMul", ["x", "w0"], ["h"]), helper.make_node("MatMul", ["h", "w1"], ["y"])]
-    constants = [small.array(f"w{index}", np.ascontiguousarray(WEIGHTS[index].T)) for index in range(2)]
-    border = [("x", small.FLOAT, [1, 2, 2, 6])], [("y", small.FLOAT, [1, 2, 2, 4])]
-    return load(small.model(nodes, *border, constants))
-
-
-def _onnx_constants(net: Net) -> list[Any]:
-    import small_onnx_models as small
-
-    constants = []
-    for name, grid in {"x": net.x, "h": net.h, "y": net.y, "w0": net.weights[0], "w1": net.weights[1]}.items():
-        constants.append(small.array(f"{name}_scale", np.asarray(grid.scale, np.float32)))
-        constants.append(small.array(f"{name}_zero", np.full(np.shape(grid.scale), grid.zero, grid.dtype)))
-    for index, grid in enumerate(net.weights):
-        constants.append(small.array(f"w{index}_q", grid.store(WEIGHTS[index].T).astype(grid.dtype)))
-    return constants
-
-
-def onnx_qdq_variant(name: str) -> HandVariant:
-    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
-    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
-    import small_onnx_models as small
-    from onnx import helper
-
-    def turn(kind: str, before: str, after: str, grid: str, **more: Any) -> Any:
-        return helper.make_node(kind, [before, f"{grid}_scale", f"{grid}_zero"], [after], **more)
-
-    nodes = [turn("QuantizeLinear", "x", "x_q", "x")]
-    for index, (before, after) in enumerate((("x", "h"), ("h", "y"))):
-        axis = {"axis": 1} if isinstance(NETS[name].weights[index].scale, tuple) else {}
-        nodes += [
-            turn("DequantizeLinear", f"{before}_q", f"{before}_d", before),
-            turn("DequantizeLinear", f"w{index}_q", f"w{index}_d", f"w{index}", **axis),
-            helper.make_node("MatMul", [f"{before}_d", f"w{index}_d"], [f"{after}_f"]),
-            turn("QuantizeLinear", f"{after}_f", f"{after}_q", after),
-        ]
-    nodes.append(turn("DequantizeLinear", "y_q", "y", "y"))
-    border = [("x", small.FLOAT, [1, 2, 2, 6])], [("y", small.FLOAT, [1, 2, 2, 4])]
-    return by_hand(
-        name,
-        onnx_source(),
-        load(small.model(nodes, *border, _onnx_constants(NETS[name]), opset=21, ir_version=10)),
-        {3: 0, 7: 1},
-        {"x": "x_q", "h": "h_q", "y": "y_q"},
-        {0: 0, 1: 0, 4: 0, 5: 1, 8: 1, 9: 1},
-        {0: [1, 3, 4], 1: [5, 7, 8]},
-    )
-
-
-def onnx_qoperator_variant(name: str) -> HandVariant:
-    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
-    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
-    import small_onnx_models as small
-    from onnx import helper
-
-    def of(tensor: str) -> list[str]:
-        return [f"{tensor}_q", f"{tensor}_scale", f"{tensor}_zero"]
-
-    nodes = [
-        helper.make_node("QuantizeLinear", ["x", "x_scale", "x_zero"], ["x_q"]),
-        helper.make_node("QLinearMatMul", [*of("x"), *of("w0"), "h_scale", "h_zero"], ["h_q"]),
-        helper.make_node("QLinearMatMul", [*of("h"), *of("w1"), "y_scale", "y_zero"], ["y_q"]),
-        helper.make_node("DequantizeLinear", ["y_q", "y_scale", "y_zero"], ["y"]),
-    ]
-    border = [("x", small.FLOAT, [1, 2, 2, 6])], [("y", small.FLOAT, [1, 2, 2, 4])]
-    return by_hand(
-        name,
-        onnx_source(),
-        load(small.model(nodes, *border, _onnx_constants(NETS[name]))),
-        {1: 0, 2: 1},
-        {"x": "x_q", "h": "h_q", "y": "y_q"},
-        {0: 0, 3: 1},
-    )
-
-
-VARIANTS: dict[str, Callable[[], HandVariant]] = {
-    **{f"tflite {name}": lambda name=name: tflite_variant(name) for name in NETS},
-    "tflite int8 with a float border": lambda: tflite_variant("int8 per channel", "float"),
-    "onnx qdq uint8": lambda: onnx_qdq_variant("uint8"),
-    "onnx qdq int8 per channel": lambda: onnx_qdq_variant("int8 per channel"),
-    "onnx qdq int16 activations": lambda: onnx_qdq_variant("int16 activations"),
-    "onnx qoperator uint8": lambda: onnx_qoperator_variant("uint8"),
-}
-
-
-def feeds() -> list[dict[str, Array]]:
-    return [{"x": sample} for sample in SAMPLES]
+XNNPACK = Engine("xnnpack", {"delegate": "xnnpack"})
 
 
 def check(record: LayerError, wanted: dict[str, float], stored: Array | None = None, grid: Grid | None = None) -> None:
@@ -307,7 +66,7 @@ def test_errors_are_those_of_a_plain_computation_in_float64(make):
         assert keys == [(layer, variant.precision, kind, reference) for layer in range(2)]
     # Before the first layer nothing has gone wrong yet; after it the error of the first is in that of the second.
     assert propagated[0] == LayerError(**{**vars(local[0]), "kind": "propagated"})
-    assert propagated[1].rmse != pytest.approx(local[1].rmse, rel=1e-3)
+    assert propagated[1].rmse != pytest.approx(local[1].rmse, rel=1e-6)
 
 
 def test_stored_values_below_the_zero_point_would_wrap_around_in_their_own_type():
@@ -329,3 +88,368 @@ def test_values_cut_off_at_the_ends_are_counted():
     assert [record.saturated for record in records] == [0.0, share]
     assert records[1].rmse_over_scale == pytest.approx(wanted["rmse"] / 0.11, rel=2e-5)
     assert records[1].rmse > 2 * records[0].rmse
+
+
+def digits_variant(precision: str) -> HandVariant:
+    return _digits_variants([precision])[0]
+
+
+def _digits_variants(precisions: list[str]) -> list[HandVariant]:
+    pytest.importorskip("litert_quantizer", reason="needs the extra litedelegates[quantize]")
+    from litedelegates.quantize import quantize
+
+    source, variants = load(DIGITS), []
+    for precision in precisions:
+        more = {"calibration": digits_data()["calibration"]} if precision == "int8" else {}
+        variants.append(by_name(precision, source, load(quantize(DIGITS, precision, **more))))
+    return variants
+
+
+def digits_feeds(count: int) -> list[dict[str, Array]]:
+    return [{"image": image[np.newaxis]} for image in digits_data()["images"][:count]]
+
+
+def mul_chain(*factors: float, size: int = 4) -> Graph:
+    """Return a chain of MULs of x by constants; the tensor ``step_i`` holds x times the first i + 1 of them."""
+    model = ModelBuilder()
+    graph = model.graph()
+    previous = graph.input("x", (1, size))
+    for step, factor in enumerate(factors):
+        made = graph.tensor(f"step_{step}", (1, size))
+        graph.op(Op.MUL, [previous, graph.constant(f"c{step}", np.float32(factor))], [made], schema.MulOptionsT())
+        previous = made
+    graph.table.outputs = [previous]
+    return load(model.to_bytes())
+
+
+def itself(graph: Graph) -> HandVariant:
+    """Return the float32 model as a variant of itself."""
+    return by_name("float32", graph, graph)
+
+
+def key(record: LayerError) -> tuple[int, str, str, str]:
+    return record.layer, record.precision, record.kind, record.delegate
+
+
+def test_a_local_error_is_that_of_the_layer_and_a_propagated_one_has_all_before_it():
+    source = mul_chain(2, 3, 5)
+    variant = by_name("rough", source, mul_chain(2.2, 3, 5.5))
+    samples = [{"x": np.array([[1, -2, 3, 4]], np.float32)}]
+    local = [record.max_abs for record in local_errors([variant], samples)]
+    assert local == pytest.approx([0.2 * 4, 0, 6 * 0.5 * 4], rel=1e-5)
+    propagated = [record.max_abs for record in propagated_errors([variant], samples)]
+    assert propagated == pytest.approx([0.2 * 4, 0.6 * 4, (6.6 * 5.5 - 30) * 4], rel=1e-5)
+    output = [record.max_abs for record in output_errors([variant], samples)]
+    assert output == pytest.approx([0.2 * 15 * 4, 0, 6 * 0.5 * 4], rel=1e-5)
+
+
+@pytest.mark.parametrize(("factor", "flags"), [(math.nan, ("nan",)), (0.0, ("all zero",))])
+def test_values_that_are_no_figures_are_flagged_where_they_arise(factor, flags):
+    source = mul_chain(2, 5, 3)
+    variant = by_name("broken", source, mul_chain(2, factor, 3))
+    samples = [{"x": np.array([[1, -2, 3, 4]], np.float32)}]
+    assert [record.flags for record in local_errors([variant], samples)] == [(), flags, ()]
+    assert [record.flags for record in propagated_errors([variant], samples)] == [(), flags, flags]
+    (output,) = output_errors([variant], samples, layers=[1])
+    assert (output.flags, output.rmse) == (flags, math.inf if factor else pytest.approx(math.sqrt(7.5) * 30))
+    assert output.cosine is None
+
+
+def test_an_overflow_is_flagged_where_it_arises():
+    def exponential(factor: float) -> Graph:
+        model = ModelBuilder()
+        graph = model.graph()
+        x, scaled, y = graph.input("x", (1, 4)), graph.tensor("scaled", (1, 4)), graph.output("y", (1, 4))
+        graph.op(Op.MUL, [x, graph.constant("c", np.float32(factor))], [scaled], schema.MulOptionsT())
+        graph.op(Op.EXP, [scaled], [y], schema.ExpOptionsT())
+        return load(model.to_bytes())
+
+    source = exponential(1)
+    variant = by_name("broken", source, exponential(50))
+    samples = [{"x": np.array([[1, 2, 3, -4]], np.float32)}]
+    assert [record.flags for record in local_errors([variant], samples)] == [(), ()]
+    scaled, y = propagated_errors([variant], samples)
+    assert (scaled.flags, y.flags, y.rmse, y.cosine) == ((), ("inf",), math.inf, None)
+
+
+def test_nan_where_integers_are_wanted_is_refused_and_not_hidden():
+    source, small, large = mul_chain(math.nan, 3), NETS["uint8"].x.tflite, NETS["uint8"].h.tflite
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (1, 4))
+    first, second = graph.tensor("step_0", (1, 4)), graph.output("step_1", (1, 4), Type.UINT8, large)
+    stored = graph.tensor("step_0_q", (1, 4), Type.UINT8, quantization=small)
+    graph.op(Op.MUL, [x, graph.constant("c0", np.float32(math.nan))], [first], schema.MulOptionsT())
+    graph.op(Op.QUANTIZE, [first], [stored], schema.QuantizeOptionsT())
+    factor = graph.constant("c1", np.array([155], np.uint8), NETS["uint8"].x.tflite)
+    graph.op(Op.MUL, [stored, factor], [second], schema.MulOptionsT())
+    variant = by_hand(
+        "mixed",
+        source,
+        load(model.to_bytes()),
+        {0: 0, 2: 1},
+        {"x": "x", "step_0": "step_0", "step_1": "step_1"},
+        {1: 1},
+    )
+    records = list(local_errors([variant], [{"x": np.ones((1, 4), np.float32)}]))
+    assert records[0].flags == ("nan",)
+    assert "'step_0_q' hold NaN" in records[1].refusal
+
+
+@pytest.mark.parametrize("piece_nbytes", [1, 20_000, 1 << 30])
+def test_walking_gives_bit_for_bit_what_the_whole_model_gives(piece_nbytes):
+    graph = load(DIGITS)
+    inner = [tensor for op in graph.ops for tensor in op.makes]
+    samples = digits_feeds(2)
+    session = open_session(expose(graph, inner).to_bytes(), same_kernels=True)
+    wanted = [session.run(sample) for sample in samples]
+    walk = Walk(
+        graph,
+        {graph.inputs[0]: [sample["image"] for sample in samples]},
+        [[tensor] for tensor in inner],
+        piece_nbytes=piece_nbytes,
+    )
+    for tensor, values in zip(inner, walk, strict=True):
+        for array, outputs in zip(values[tensor], wanted, strict=True):
+            assert array.tobytes() == outputs[tensor.name].tobytes()
+    assert walk.failure is None
+
+
+def test_a_walk_holds_only_what_is_still_needed():
+    graph = mul_chain(*[1.5] * 30, size=1000)
+    samples = [np.ones((1, 1000), np.float32)] * 3
+    demands = [list(op.makes) for op in graph.ops]
+    walk = Walk(graph, {graph.inputs[0]: samples}, demands, piece_nbytes=1)
+    assert len(list(walk)) == 30
+    assert walk.peak_nbytes == 2 * 3 * 4000  # what an op reads and what it makes
+    assert peak_of(graph, demands) == 2 * 4000
+    # Asked for at the end as well, the first one stays.
+    late = [*demands, demands[0]]
+    walk = Walk(graph, {graph.inputs[0]: samples}, late, piece_nbytes=1)
+    *_, last = walk
+    assert last[demands[0][0]][0].max() == 1.5
+    assert walk.peak_nbytes == 3 * 3 * 4000 == 3 * peak_of(graph, late)
+    assert last_uses(graph, demands)[graph.inputs[0]] == 0
+
+
+@pytest.mark.parametrize("measure", [local_errors, propagated_errors, output_errors])
+def test_inner_tensors_stay_within_the_budget(measure):
+    graph = mul_chain(*[1.01] * 20, size=50_000)
+    variant = by_name("rough", graph, mul_chain(*[1.02] * 20, size=50_000))
+    samples = [{"x": np.full((1, 50_000), 0.5, np.float32)}] * 6
+    budget, everything = 4 << 20, 20 * 6 * 200_000
+    assert everything > 5 * budget
+    tracemalloc.start()
+    try:
+        count = sum(record.refusal is None for record in measure([variant], samples, budget_nbytes=budget))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 20
+    assert peak < budget + (4 << 20)  # records, graphs, and the outputs of one layer
+
+
+def test_several_passes_give_the_records_of_one():
+    variant = tflite_variant("uint8")
+    labels = [1, 3, 0]
+    for measure in (local_errors, propagated_errors, lambda *a, **k: output_errors(*a, labels=labels, **k)):
+        whole = list(measure([variant], feeds()))
+        assert list(measure([variant], feeds(), budget_nbytes=1)) == whole
+        assert [record.samples for record in whole] == [3, 3]
+
+
+def test_what_is_known_is_skipped_and_records_come_one_by_one():
+    variants = [itself(mul_chain(2, 3, 5))]
+    variants.append(by_name("rough", variants[0].source, mul_chain(2, 3.5, 5)))
+    samples = [{"x": np.ones((1, 4), np.float32)}]
+    for measure in (local_errors, propagated_errors, output_errors):
+        whole = list(measure(variants, samples))
+        assert len(whole) == 6
+        for known in range(6):
+            stopped = measure(variants, samples)
+            begun = [next(stopped) for _ in range(known)]
+            stopped.close()
+            rest = measure(variants, samples, skip={key(record) for record in begun})
+            assert [*begun, *rest] == whole
+        assert list(measure(variants, samples, layers=[1])) == [record for record in whole if record.layer == 1]
+
+
+def test_quantizing_one_layer_does_to_the_output_what_a_model_shows_that_is_quantized_there():
+    from_digits = _digits_variants(["float16", "dynamic", "int8"])
+    from litedelegates.quantize import quantize
+
+    data, count = digits_data(), 40
+    images, labels = data["images"][:count], data["labels"][:count]
+    wanted = _on_reference_kernels(DIGITS.read_bytes(), images)
+    layers = [3, 9, 14]
+    records = list(output_errors(from_digits, digits_feeds(count), labels=labels, layers=layers))
+    assert [(record.layer, record.precision) for record in records] == [
+        (layer, variant.precision) for layer in layers for variant in from_digits
+    ]
+    for record in records:
+        name = from_digits[0].source.ops[record.layer].name
+        more = {"calibration": data["calibration"]} if record.precision == "int8" else {}
+        found = _on_reference_kernels(quantize(DIGITS, record.precision, only=[name], **more), images)
+        by_book = figures([wanted], [found])
+        assert record.rmse == pytest.approx(by_book["rmse"], rel=1e-3 if record.precision == "int8" else 1e-6)
+        assert record.max_abs == pytest.approx(by_book["max_abs"], rel=1e-2 if record.precision == "int8" else 1e-6)
+        assert record.agreement == np.mean(found.argmax(1) == wanted.argmax(1))
+        assert record.accuracy == np.mean(found.argmax(1) == labels)
+
+
+def _on_reference_kernels(model: bytes, images: Array) -> Array:
+    session = open_session(model, same_kernels=True)
+    return np.concatenate([session.run({"image": image[np.newaxis]})["logits"] for image in images])
+
+
+def test_the_error_of_a_delegate_is_the_difference_to_the_reference_kernels():
+    graph = load(DIGITS)
+    samples = digits_feeds(3)
+    inner = [op.makes[0] for op in graph.ops]
+    exposed = expose(graph, inner).to_bytes()
+    outputs = {
+        delegate: [open_session(exposed, delegate=delegate, num_threads=1).run(sample) for sample in samples]
+        for delegate in (None, "xnnpack")
+    }
+    for budget in (1 << 28, 1):  # in one window, and with one layer in each
+        records = list(delegate_errors([itself(graph)], samples, [XNNPACK], num_threads=1, budget_nbytes=budget))
+        assert [key(record) for record in records] == [(op.index, "float32", "delegate", "xnnpack") for op in graph.ops]
+        for record, tensor in zip(records, inner, strict=True):
+            reference, other = ([run[tensor.name] for run in outputs[name]] for name in (None, "xnnpack"))
+            wanted = np.abs(np.float64(reference) - np.float64(other)).max()
+            assert (record.samples, record.max_abs) == (3, pytest.approx(wanted, rel=1e-2, abs=1e-7))
+        assert 0 < records[-1].max_abs < 1e-4
+
+
+def test_the_rest_of_a_model_may_run_on_a_delegate():
+    variant = tflite_variant("int8 per channel")
+    reference, fast = (list(output_errors([variant], feeds(), engine=engine)) for engine in (None, XNNPACK))
+    assert [record.delegate for record in (*reference, *fast)] == ["none", "none", "xnnpack", "xnnpack"]
+    for one, other in zip(reference, fast, strict=True):
+        assert other.rmse == pytest.approx(one.rmse, rel=1e-4)
+
+
+def test_accuracy_and_agreement_count_the_places_of_the_largest_outputs():
+    source = mul_chain(2, 3)
+    variant = by_name("turned", source, mul_chain(-2, 3))
+    samples = [{"x": np.array([row], np.float32)} for row in ([1, 2, 3, 4], [4, -3, 2, 1], [0, 9, 8, -7], [1, 1, 5, 1])]
+    first, second = output_errors([variant], samples, labels=[3, 1, 3, 0])
+    # The first layer turns the order round: 0, 1, 3 and 0 instead of 3, 0, 1 and 2; the second one is as it was.
+    assert (first.agreement, first.accuracy) == (0.0, 0.75)
+    assert (second.agreement, second.accuracy) == (1.0, 0.25)
+    (unlabelled,) = output_errors([variant], samples, layers=[0])
+    assert (unlabelled.agreement, unlabelled.accuracy) == (0.0, None)
+
+
+@pytest.mark.parametrize("build", [small_models_state.lstm, small_models_state.svdf, small_models_state.counter])
+def test_state_goes_on_from_sample_to_sample(build):
+    graph = load(build())
+    (taken,) = graph.input_names
+    rng = np.random.default_rng(0)
+    samples = [{taken: rng.random(graph.inputs[0].shape, np.float32)} for _ in range(3)]
+    session = open_session(build(), same_kernels=True)
+    wanted = [session.run(sample)[graph.output_names[0]] for sample in samples]
+    fresh = open_session(build(), same_kernels=True).run(samples[1])[graph.output_names[0]]
+    assert fresh.tobytes() != wanted[1].tobytes()  # the first sample is remembered
+    inputs = {graph.inputs[0]: [sample[taken] for sample in samples]}
+    (values,) = Walk(graph, inputs, [graph.outputs], piece_nbytes=1)
+    assert [array.tobytes() for array in values[graph.outputs[0]]] == [array.tobytes() for array in wanted]
+    for record in propagated_errors([itself(graph)], samples, budget_nbytes=1):
+        assert record.refusal is not None or (record.samples, record.max_abs) == (3, 0.0)
+
+
+def test_a_layer_that_shares_state_with_others_is_not_measured_alone():
+    graph = load(small_models_state.counter())
+    records = list(local_errors([itself(graph)], [{"step": np.ones(1, np.float32)}]))
+    refusals = {graph.ops[record.layer].type: record.refusal for record in records}
+    assert "both use" in refusals["READ_VARIABLE"]
+    assert "no real numbers" in refusals["ASSIGN_VARIABLE"]
+    assert refusals["ADD"] is None
+
+
+def test_branches_loops_and_several_outputs_are_layers_like_others():
+    x = np.array([[1, 4, 3, 2]], np.float32)
+    for build, feed in {
+        small_models_dynamic.if_then_else: {"condition": np.array([True]), "x": x},
+        small_models_dynamic.while_loop: {"count": np.array([1], np.int32), "x": x},
+        small_models_dynamic.top_k: None,
+    }.items():
+        graph = load(build())
+        samples = [
+            feed
+            or {
+                info.name: np.ones(info.shape, np.int32 if info.element_type == "int32" else np.float32)
+                for info in open_session(build()).inputs
+            }
+        ]
+        for measure in (local_errors, propagated_errors, output_errors):
+            for record in measure([itself(graph)], samples):
+                assert (record.refusal, record.max_abs) == (None, 0.0), (build, measure)
+
+
+def test_layers_without_real_numbers_are_refused():
+    model = ModelBuilder()
+    graph = model.graph()
+    x, doubled = graph.input("x", (1, 4)), graph.tensor("doubled", (1, 4))
+    graph.op(Op.ADD, [x, x], [doubled], schema.AddOptionsT())
+    options = schema.ArgMaxOptionsT()
+    options.outputType = Type.INT32
+    graph.op(
+        Op.ARG_MAX, [doubled, graph.constant("axis", np.int32(1))], [graph.output("place", (1,), Type.INT32)], options
+    )
+    variants, samples = [itself(load(model.to_bytes()))], [{"x": np.ones((1, 4), np.float32)}]
+    for measure in (local_errors, propagated_errors, lambda *a: delegate_errors(*a, [XNNPACK])):
+        first, second = measure(variants, samples)
+        assert first.refusal is None
+        assert "it makes int32: no real numbers" in second.refusal
+    first, second = output_errors(variants, samples)
+    assert "no output of the model that holds real numbers" in first.refusal
+
+
+def test_a_layer_without_an_output_of_its_own_says_with_which_it_is_computed():
+    source, fused = mul_chain(2, 3), mul_chain(6)
+    (product,) = fused.ops
+    variant = by_hand("fused", source, fused, {0: 0}, {"x": "x", "step_1": product.makes[0].name}, groups={1: [0]})
+    variant = dataclasses.replace(variant, owners={0: dataclasses.replace(variant.owners[0], layers=(0, 1))})
+    samples = [{"x": np.ones((1, 4), np.float32)}]
+    for measure in (local_errors, propagated_errors, output_errors):
+        hidden, shown = measure([variant], samples)
+        assert hidden.refusal == "fused computes it together with layer 1, and its own output nowhere"
+        assert (shown.refusal, shown.max_abs) == (None, 0.0)
+
+
+def test_what_cannot_run_in_one_precision_is_still_measured_in_the_others():
+    source = mul_chain(2, 3)
+    custom = ModelBuilder()
+    graph = custom.graph()
+    x, first, second = graph.input("x", (1, 4)), graph.tensor("step_0", (1, 4)), graph.output("step_1", (1, 4))
+    graph.op(Op.MUL, [x, graph.constant("c0", np.float32(2))], [first], schema.MulOptionsT())
+    graph.op(Op.CUSTOM, [first], [second], custom_code="NobodyHasThis")
+    broken = by_name("broken", source, load(custom.to_bytes()))
+    samples = [{"x": np.ones((1, 4), np.float32)}]
+    for measure in (local_errors, propagated_errors, output_errors):
+        records = {key(record)[:2]: record for record in measure([broken, itself(source)], samples)}
+        assert "NobodyHasThis" in records[1, "broken"].refusal
+        assert records[0, "broken"].max_abs == 0.0
+        assert [records[layer, "float32"].max_abs for layer in range(2)] == [0.0, 0.0]
+    records = list(delegate_errors([broken, itself(source)], samples, [XNNPACK]))
+    assert [record.refusal is None for record in records] == [False, False, True, True]
+
+
+def test_what_is_asked_for_wrongly_is_refused():
+    source = mul_chain(2, 3)
+    variants, samples = [itself(source)], [{"x": np.ones((1, 4), np.float32)}]
+    with pytest.raises(OptionError, match="no variants"):
+        next(local_errors([], samples))
+    with pytest.raises(OptionError, match="no samples"):
+        next(propagated_errors(variants, []))
+    with pytest.raises(OptionError, match=r"no array for the input 'x'.*xx"):
+        next(local_errors(variants, [{"xx": samples[0]["x"]}]))
+    with pytest.raises(OptionError, match="no layer 2"):
+        next(output_errors(variants, samples, layers=[0, 2]))
+    with pytest.raises(OptionError, match="another float32 model"):
+        next(local_errors([*variants, itself(mul_chain(2, 3))], samples))
+    with pytest.raises(OptionError, match="2 labels were given for 1 samples"):
+        next(output_errors(variants, samples, labels=[0, 1]))
+    with pytest.raises(OptionError, match="xnnpack"):
+        next(delegate_errors(variants, samples, [Engine("xnpack", {"delegate": "xnpack"})]))
