@@ -61,13 +61,17 @@ def time_alone(
     for delegate in delegates:
         check_delegate(delegate, variants[0].graph.format)
     for name, values in (("threads", threads), ("seconds", [seconds]), ("time_limit", [time_limit])):
-        if not all(value > 0 for value in values):
-            raise OptionError(f"{name}={values[0] if name != 'threads' else values!r}: it must be above 0")
+        for value in values:
+            if not value > 0:
+                raise OptionError(f"{name}={value!r}: it must be above 0")
+    known = [op.index for op in variants[0].source.ops if not op.is_fixed]
+    chosen = known if layers is None else list(layers)
+    for layer in chosen:
+        if layer not in known:
+            raise OptionError(f"layers={layer!r} is no layer of this model: they are {known[0]} to {known[-1]}")
     free = free_memory()
     if memory_limit is None and free is not None:
         memory_limit = int(free * MEMORY_SHARE)
-    source = variants[0].source
-    chosen = [op.index for op in source.ops if not op.is_fixed] if layers is None else list(layers)
     settings = [
         Setting(variant.precision, delegate, count)
         for count in threads

@@ -90,8 +90,8 @@ class SumOfLayers(Record):
     def verdict(self) -> Explained:
         """Whether the whole takes what its layers take alone, within `TOLERANCE`.
 
-        "faster" and "slower" only where all of the interval says so; "cannot be told" where more than `MISSING_SHARE`
-        of the time in place is not in the sum, or the whole has no time.
+        It "cannot be told" where the interval reaches beyond the tolerance and back, where more than `MISSING_SHARE` of
+        the time in place is not in the sum, or where the whole has no time.
         """
         ratio = self.ratio
         if ratio is None or (self.missing if self.missing_share is None else self.missing_share > MISSING_SHARE):
@@ -99,7 +99,9 @@ class SumOfLayers(Record):
         low, high = (ratio.value if end is None else end for end in (ratio.low, ratio.high))
         if high < 1 / (1 + TOLERANCE):
             return "faster than its layers"
-        return "slower than its layers" if low > 1 + TOLERANCE else "explained"
+        if low > 1 + TOLERANCE:
+            return "slower than its layers"
+        return "explained" if low >= 1 / (1 + TOLERANCE) and high <= 1 + TOLERANCE else "cannot be told"
 
     def describe(self) -> str:
         """Return the figures as one sentence."""
