@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from litedelegates.layers import LayerError, LayerInfo, LayerStudy, Setting
@@ -67,6 +68,9 @@ def _errors(study: LayerStudy, top: int) -> Iterator[str]:
         if not worst:
             continue
         yield ""
+        if worst[0].sqnr_db == math.inf:
+            yield f"errors of {precision}: no layer alone differs from float32"
+            continue
         yield f"worst errors of {precision}: dB local, propagated, and of the model's output if only this layer has it"
         for error in worst:
             shown = [_db(study.error_of(error.layer, precision, kind)) for kind in ("local", "propagated", "output")]
