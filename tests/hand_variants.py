@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from litedelegates.graph import Graph, Op, Tensor
+import numpy as np
+from digits_model import digits_data
+from litedelegates.graph import Graph, Tensor, load
+from litedelegates.graph import Op as GraphOp
 from litedelegates.layers.variants import Owner, Variant
+from small_models_builder import ModelBuilder, Op, schema
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class HandVariant(Variant):
     groups: Mapping[int, Sequence[int]] = field(default_factory=dict)
     tensors: Mapping[str, str] = field(default_factory=dict)
 
-    def ops_of(self, layer: int) -> tuple[Op, ...]:
+    def ops_of(self, layer: int) -> tuple[GraphOp, ...]:
         return tuple(
             op
             for op in self.graph.ops
@@ -30,7 +35,7 @@ class HandVariant(Variant):
             and layer in self.owners[op.index].layers
         )
 
-    def group_of(self, layer: int) -> tuple[Op, ...]:
+    def group_of(self, layer: int) -> tuple[GraphOp, ...]:
         return tuple(self.graph.ops[index] for index in self.groups.get(layer, ()))
 
     def tensor_of(self, tensor: Tensor) -> Tensor | None:
@@ -80,3 +85,26 @@ def by_name(precision: str, source: Graph, graph: Graph) -> HandVariant:
         {tensor.name: tensor.name for tensor in source.tensors if tensor.name in own},
         conversions,
     )
+
+
+def mul_chain(*factors: float, size: int = 4) -> Graph:
+    """Return a chain of MULs of x by constants; the tensor ``step_i`` holds x times the first i + 1 of them."""
+    model = ModelBuilder()
+    graph = model.graph()
+    previous = graph.input("x", (1, size))
+    for step, factor in enumerate(factors):
+        made = graph.tensor(f"step_{step}", (1, size))
+        graph.op(Op.MUL, [previous, graph.constant(f"c{step}", np.float32(factor))], [made], schema.MulOptionsT())
+        previous = made
+    graph.table.outputs = [previous]
+    return load(model.to_bytes())
+
+
+def itself(graph: Graph) -> HandVariant:
+    """Return the float32 model as a variant of itself."""
+    return by_name("float32", graph, graph)
+
+
+def digits_feeds(count: int) -> list[dict[str, Any]]:
+    """Return the first images of the digits as samples of the shipped model."""
+    return [{"image": image[np.newaxis]} for image in digits_data()["images"][:count]]

@@ -1,14 +1,14 @@
-"""The errors of layers: against plain float64 computations, on models with all that models have, and within memory."""
+"""The errors of layers: against plain float64 computations, and on models with all that models have."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
 import small_models_dynamic
+import small_models_edges
 import small_models_state
 from digits_model import DIGITS, digits_data
 from hand_quantized import (
@@ -25,13 +25,12 @@ from hand_quantized import (
     tflite_variant,
     true_values,
 )
-from hand_variants import HandVariant, by_hand, by_name
+from hand_variants import HandVariant, by_hand, by_name, digits_feeds, itself, mul_chain
 from litedelegates.engines import open_session
 from litedelegates.errors import OptionError
 from litedelegates.graph import Graph, expose, load
 from litedelegates.layers.errors import Engine, delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.records import LayerError
-from litedelegates.layers.walking import Walk, last_uses, peak_of
 from small_models_builder import ModelBuilder, Op, Type, schema
 
 XNNPACK = Engine("xnnpack", {"delegate": "xnnpack"})
@@ -90,11 +89,7 @@ def test_values_cut_off_at_the_ends_are_counted():
     assert records[1].rmse > 2 * records[0].rmse
 
 
-def digits_variant(precision: str) -> HandVariant:
-    return _digits_variants([precision])[0]
-
-
-def _digits_variants(precisions: list[str]) -> list[HandVariant]:
+def digits_variants(precisions: list[str]) -> list[HandVariant]:
     pytest.importorskip("litert_quantizer", reason="needs the extra litedelegates[quantize]")
     from litedelegates.quantize import quantize
 
@@ -103,28 +98,6 @@ def _digits_variants(precisions: list[str]) -> list[HandVariant]:
         more = {"calibration": digits_data()["calibration"]} if precision == "int8" else {}
         variants.append(by_name(precision, source, load(quantize(DIGITS, precision, **more))))
     return variants
-
-
-def digits_feeds(count: int) -> list[dict[str, Array]]:
-    return [{"image": image[np.newaxis]} for image in digits_data()["images"][:count]]
-
-
-def mul_chain(*factors: float, size: int = 4) -> Graph:
-    """Return a chain of MULs of x by constants; the tensor ``step_i`` holds x times the first i + 1 of them."""
-    model = ModelBuilder()
-    graph = model.graph()
-    previous = graph.input("x", (1, size))
-    for step, factor in enumerate(factors):
-        made = graph.tensor(f"step_{step}", (1, size))
-        graph.op(Op.MUL, [previous, graph.constant(f"c{step}", np.float32(factor))], [made], schema.MulOptionsT())
-        previous = made
-    graph.table.outputs = [previous]
-    return load(model.to_bytes())
-
-
-def itself(graph: Graph) -> HandVariant:
-    """Return the float32 model as a variant of itself."""
-    return by_name("float32", graph, graph)
 
 
 def key(record: LayerError) -> tuple[int, str, str, str]:
@@ -196,68 +169,6 @@ def test_nan_where_integers_are_wanted_is_refused_and_not_hidden():
     assert "'step_0_q' hold NaN" in records[1].refusal
 
 
-@pytest.mark.parametrize("piece_nbytes", [1, 20_000, 1 << 30])
-def test_walking_gives_bit_for_bit_what_the_whole_model_gives(piece_nbytes):
-    graph = load(DIGITS)
-    inner = [tensor for op in graph.ops for tensor in op.makes]
-    samples = digits_feeds(2)
-    session = open_session(expose(graph, inner).to_bytes(), same_kernels=True)
-    wanted = [session.run(sample) for sample in samples]
-    walk = Walk(
-        graph,
-        {graph.inputs[0]: [sample["image"] for sample in samples]},
-        [[tensor] for tensor in inner],
-        piece_nbytes=piece_nbytes,
-    )
-    for tensor, values in zip(inner, walk, strict=True):
-        for array, outputs in zip(values[tensor], wanted, strict=True):
-            assert array.tobytes() == outputs[tensor.name].tobytes()
-    assert walk.failure is None
-
-
-def test_a_walk_holds_only_what_is_still_needed():
-    graph = mul_chain(*[1.5] * 30, size=1000)
-    samples = [np.ones((1, 1000), np.float32)] * 3
-    demands = [list(op.makes) for op in graph.ops]
-    walk = Walk(graph, {graph.inputs[0]: samples}, demands, piece_nbytes=1)
-    assert len(list(walk)) == 30
-    assert walk.peak_nbytes == 2 * 3 * 4000  # what an op reads and what it makes
-    assert peak_of(graph, demands) == 2 * 4000
-    # Asked for at the end as well, the first one stays.
-    late = [*demands, demands[0]]
-    walk = Walk(graph, {graph.inputs[0]: samples}, late, piece_nbytes=1)
-    *_, last = walk
-    assert last[demands[0][0]][0].max() == 1.5
-    assert walk.peak_nbytes == 3 * 3 * 4000 == 3 * peak_of(graph, late)
-    assert last_uses(graph, demands)[graph.inputs[0]] == 0
-
-
-@pytest.mark.parametrize("measure", [local_errors, propagated_errors, output_errors])
-def test_inner_tensors_stay_within_the_budget(measure):
-    graph = mul_chain(*[1.01] * 20, size=50_000)
-    variant = by_name("rough", graph, mul_chain(*[1.02] * 20, size=50_000))
-    samples = [{"x": np.full((1, 50_000), 0.5, np.float32)}] * 6
-    budget, everything = 4 << 20, 20 * 6 * 200_000
-    assert everything > 5 * budget
-    tracemalloc.start()
-    try:
-        count = sum(record.refusal is None for record in measure([variant], samples, budget_nbytes=budget))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert count == 20
-    assert peak < budget + (4 << 20)  # records, graphs, and the outputs of one layer
-
-
-def test_several_passes_give_the_records_of_one():
-    variant = tflite_variant("uint8")
-    labels = [1, 3, 0]
-    for measure in (local_errors, propagated_errors, lambda *a, **k: output_errors(*a, labels=labels, **k)):
-        whole = list(measure([variant], feeds()))
-        assert list(measure([variant], feeds(), budget_nbytes=1)) == whole
-        assert [record.samples for record in whole] == [3, 3]
-
-
 def test_what_is_known_is_skipped_and_records_come_one_by_one():
     variants = [itself(mul_chain(2, 3, 5))]
     variants.append(by_name("rough", variants[0].source, mul_chain(2, 3.5, 5)))
@@ -275,7 +186,7 @@ def test_what_is_known_is_skipped_and_records_come_one_by_one():
 
 
 def test_quantizing_one_layer_does_to_the_output_what_a_model_shows_that_is_quantized_there():
-    from_digits = _digits_variants(["float16", "dynamic", "int8"])
+    from_digits = digits_variants(["float16", "dynamic", "int8"])
     from litedelegates.quantize import quantize
 
     data, count = digits_data(), 40
@@ -339,23 +250,6 @@ def test_accuracy_and_agreement_count_the_places_of_the_largest_outputs():
     assert (second.agreement, second.accuracy) == (1.0, 0.25)
     (unlabelled,) = output_errors([variant], samples, layers=[0])
     assert (unlabelled.agreement, unlabelled.accuracy) == (0.0, None)
-
-
-@pytest.mark.parametrize("build", [small_models_state.lstm, small_models_state.svdf, small_models_state.counter])
-def test_state_goes_on_from_sample_to_sample(build):
-    graph = load(build())
-    (taken,) = graph.input_names
-    rng = np.random.default_rng(0)
-    samples = [{taken: rng.random(graph.inputs[0].shape, np.float32)} for _ in range(3)]
-    session = open_session(build(), same_kernels=True)
-    wanted = [session.run(sample)[graph.output_names[0]] for sample in samples]
-    fresh = open_session(build(), same_kernels=True).run(samples[1])[graph.output_names[0]]
-    assert fresh.tobytes() != wanted[1].tobytes()  # the first sample is remembered
-    inputs = {graph.inputs[0]: [sample[taken] for sample in samples]}
-    (values,) = Walk(graph, inputs, [graph.outputs], piece_nbytes=1)
-    assert [array.tobytes() for array in values[graph.outputs[0]]] == [array.tobytes() for array in wanted]
-    for record in propagated_errors([itself(graph)], samples, budget_nbytes=1):
-        assert record.refusal is not None or (record.samples, record.max_abs) == (3, 0.0)
 
 
 def test_a_layer_that_shares_state_with_others_is_not_measured_alone():
@@ -445,6 +339,9 @@ def test_what_is_asked_for_wrongly_is_refused():
         next(propagated_errors(variants, []))
     with pytest.raises(OptionError, match=r"no array for the input 'x'.*xx"):
         next(local_errors(variants, [{"xx": samples[0]["x"]}]))
+    constant = load(small_models_edges.no_inputs())
+    with pytest.raises(OptionError, match="takes no inputs"):
+        next(local_errors([itself(constant)], [{}]))
     with pytest.raises(OptionError, match="no layer 2"):
         next(output_errors(variants, samples, layers=[0, 2]))
     with pytest.raises(OptionError, match="another float32 model"):
