@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from layer_variants import variant
 from litedelegates import OptionError
 from litedelegates.layers.alone import time_alone
 from litedelegates.layers.records import Alone, Setting
-from litedelegates.layers.variants import Variant
+from litedelegates.layers.variants import Owner, Variant
 from litedelegates.quantize import quantize_file
 from native_libraries import compile_library
 
@@ -64,6 +65,13 @@ def worker_pids() -> list[int]:
             if is_worker and mark in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(int(folder.name))
     return found
+
+
+def wait_until_gone() -> None:
+    deadline = time.monotonic() + 5
+    while worker_pids() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not worker_pids()
 
 
 def by_setting(records: list[Alone]) -> dict[tuple[int, str], Alone]:
@@ -167,6 +175,7 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     assert next(found).median_us
     (between,) = worker_pids()
     os.kill(between, signal.SIGKILL)
+    wait_until_gone()
     assert next(found).median_us  # nothing was being timed
     (meanwhile,) = worker_pids()
     assert meanwhile != between
@@ -187,15 +196,66 @@ def test_what_was_measured_is_skipped_and_serves_as_the_base_again(quantized: Ca
     assert records[0].speed_up is not None
 
 
+def test_an_op_that_computes_two_layers_is_held_against_both_of_them() -> None:
+    graph = DIGITS_FLOAT32.source
+    owners = {op.index: Owner((op.index,), "layer", "by hand") for op in graph.ops}
+    owners[1] = Owner((1, 2), "layer", "by hand")  # as if this op did the work of both
+    del owners[2]
+    fused = replace(DIGITS_FLOAT32, precision="fused", owners=owners)
+    records = {
+        (record.layer, record.setting.precision): record
+        for record in time_alone([DIGITS_FLOAT32, fused], ["none"], layers=[0, 1, 2], seconds=0.05)
+    }
+    assert records[1, "fused"].together == (1, 2) and records[1, "fused"].median_us
+    assert "computes layer 1 too" in (records[2, "fused"].refusal or "")
+    assert all(records[layer, "float32"].together == () for layer in range(3))
+    # The same op did not become quicker: it was held against two, of which it is one.
+    speed_up = records[1, "fused"].speed_up
+    both = (records[1, "float32"].median_us or 0) + (records[2, "float32"].median_us or 0)
+    assert speed_up is not None and speed_up > 1
+    assert speed_up == pytest.approx(both / (records[1, "fused"].median_us or 1), rel=0.5)
+
+
+def test_layers_that_cannot_be_cut_out_say_why() -> None:
+    graph = DIGITS_FLOAT32.source
+    owners = {op.index: Owner((op.index,), "layer", "by hand") for op in graph.ops}
+    owners[3] = Owner((0,), "layer", "by hand")  # two ops with others between them, which lead from one to the other
+    torn = replace(DIGITS_FLOAT32, precision="torn", owners=owners)
+    plain, refused, lost = time_alone(
+        [DIGITS_FLOAT32, torn], ["none"], layers=[0, 3], seconds=QUICK, skip={(3, Setting("float32", "none"))}
+    )
+    assert plain.median_us
+    assert (refused.refusal or "").startswith("it cannot be cut out: ") and "3" in (refused.refusal or "")
+    assert lost.refusal == "it cannot be cut out: nothing computes it in torn"
+
+
+def test_layers_of_onnx_models_run_on_execution_providers(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
+    import small_onnx_models
+
+    file = tmp_path / "skips.onnx"
+    onnx.save(small_onnx_models.skips(), file)
+    whole = variant(file)
+    records = list(time_alone([whole, replace(whole, precision="again")], ["cpu", "azure+cpu"], seconds=QUICK))
+    assert len(records) == 4 * len(whole.source.ops)
+    assert all(record.refusal is None and record.median_us and record.samples >= 6 for record in records)
+    assert {record.ran for record in records if record.setting.delegate == "cpu"} == {"cpu"}
+    # The profile tells that none of them ran on azure.
+    assert all(record.ran.startswith("cpu ") for record in records if record.setting.delegate == "azure+cpu")
+    assert all(record.speed_up for record in records if record.setting.precision == "again")
+    with pytest.raises(OptionError, match="Did you mean 'cpu'"):
+        time_alone([whole], ["cpuu"])
+    with pytest.raises(OptionError, match="NAME=VALUE"):
+        time_alone([whole], ["cpu;fast"])
+
+
 def test_a_process_ends_with_the_loop_that_was_left() -> None:
     found = time_alone([DIGITS_FLOAT32], ["none"], seconds=QUICK)
     next(found)
     assert worker_pids()
     found.close()
-    deadline = time.monotonic() + 5
-    while worker_pids() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not worker_pids()
+    wait_until_gone()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def time_alone(
         threads: Numbers of threads of the CPU kernels.
         layers: Which layers; by default all.
         skip: Layers and settings that are not to be measured, because they were before.
-        seconds: Time of runs measured of each model.
+        seconds: Time for each model, its warm-up included; six rounds are measured in any case.
         time_limit: Seconds that a load, or a block of runs, may take.
         memory_limit: Bytes of memory at which the process is ended; by default most of what is free now.
         seed: Of the orders and the random inputs.
@@ -54,7 +54,8 @@ def time_alone(
         A record for every layer and setting, all of a layer as soon as it is measured.
 
     Raises:
-        OptionError: There is no such delegate or option, or a number is too small.
+        OptionError: There is no such delegate, option or layer, or a number is too small.
+        CellFailed: While measuring: no process can be started.
     """
     if not variants:
         raise OptionError("variants is empty: give the model in at least one precision")
@@ -72,14 +73,14 @@ def time_alone(
     free = free_memory()
     if memory_limit is None and free is not None:
         memory_limit = int(free * MEMORY_SHARE)
-    settings = [
+    settings = dict.fromkeys(
         Setting(variant.precision, delegate, count)
         for count in threads
         for delegate in delegates
         for variant in variants
-    ]
+    )
     bench = Bench(seconds, time_limit, memory_limit, seed)
-    return _time({variant.precision: variant for variant in variants}, chosen, settings, set(skip), bench)
+    return _time({variant.precision: variant for variant in variants}, chosen, list(settings), set(skip), bench)
 
 
 def _time(
@@ -149,7 +150,8 @@ class _Cutter:
         path = self._folder / f"{name}.{variant.graph.format}"
         if not path.exists():
             ops = dict.fromkeys(op for layer in layers for op in variant.group_of(layer))
-            extract(variant.graph, ops).save(path)
+            # `Graph.save` waits for the disk, which takes longer than all the rest.
+            path.write_bytes(extract(variant.graph, ops).to_bytes())
         return str(path)
 
 

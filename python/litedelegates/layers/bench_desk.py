@@ -13,12 +13,12 @@ from litedelegates.study.words import pack
 
 
 class BenchDesk:
-    """Holds models side by side and answers orders about them: `load`, `run` and `clear`."""
+    """Holds models side by side and answers orders about them; each is a method."""
 
     def __init__(self) -> None:
         """Start with no model."""
         self._sessions: dict[str, Session] = {}
-        orders = (self.load, self.run, self.clear)
+        orders = (self.greet, self.load, self.run, self.free)
         self._orders: dict[str, Callable[..., dict[str, Any]]] = {order.__name__: order for order in orders}
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,12 +36,17 @@ class BenchDesk:
         """Time runs of a model, back to back."""
         return {"samples": pack(self._sessions[name].time_runs(max_runs=runs))}
 
-    def clear(self) -> dict[str, Any]:
-        """Free all models."""
-        while self._sessions:
-            self._sessions.popitem()[1].close()
+    def free(self, name: str) -> dict[str, Any]:
+        """Free a model, if it was loaded."""
+        if name in self._sessions:
+            self._sessions.pop(name).close()
+        return {}
+
+    def greet(self) -> dict[str, Any]:
+        """Do nothing, which shows that the process is there."""
         return {}
 
     def close(self) -> None:
         """Free all models, before the process ends."""
-        self.clear()
+        for name in list(self._sessions):
+            self.free(name)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from litedelegates.layers.records import Setting
-from litedelegates.measure import Interleaved, Plan, Timer, interleave
+from litedelegates.measure import Interleaved, Plan, Timer, interleave_loads
 from litedelegates.study.process import CellFailed, Worker
 from litedelegates.study.words import unpack
 
 _MODULE = "litedelegates.layers.worker"
 _PATIENCE = 3  # hangs of a setting in a row, after which it is not tried any more: each takes the whole time limit
-_START_SECONDS, _CLEAR_SECONDS = 60.0, 10.0
-# Of the time of a model: a block lets 16 rounds happen in it, a quarter of each block being discarded.
-_BLOCK_SHARE, _WARMUP_SHARE = 1 / 20, 1 / 8
+_START_SECONDS, _FREE_SECONDS = 60.0, 10.0
+# Of pairs of copies of layers that take microseconds, a third were called different when each was loaded once, and one
+# in thirty with four loads.
+_LOADS = 4
+# Of the time of a model. A quarter of a block more is discarded: this makes some 24 rounds beside the warm-up.
+_WARMUP_SHARE, _BLOCK_SHARE = 1 / 8, 1 / 32
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Bench:
         """Start no process yet.
 
         Args:
-            seconds: Time of runs measured of each model.
+            seconds: Time for each model, its warm-up included.
             time_limit: Seconds that a load, or a stretch of runs, may take.
             memory_limit: Bytes of resident memory at which the process is ended.
             seed: Of the orders and the random inputs.
@@ -72,36 +77,35 @@ class Bench:
         self._hangs: Counter[Setting] = Counter()
 
     def time(self, pieces: Iterable[Piece]) -> SideBySide:
-        """Load models side by side and time them in turn.
+        """Load models side by side, time them in turn, and do so again with other places in memory.
 
         When one fails meanwhile, the others are timed again without it: what was measured beside it is not used.
 
         Raises:
             CellFailed: No process can be started.
         """
-        left = list(pieces)
-        refusals = {piece: self._given_up for piece in left if self._hangs[piece.setting] >= _PATIENCE}
-        while left := [piece for piece in left if piece not in refusals]:
+        self._greet()
+        ran, refusals = {}, {}
+        for piece in pieces:
             try:
-                ran = self._load(left, refusals)
-                if not ran:
-                    break
-                timed = interleave({piece.name: self._timer(piece) for piece in ran}, self._plan(len(ran)))
+                if self._hangs[piece.setting] >= _PATIENCE:
+                    raise _Refused(piece, f"not tried: it gave no answer the last {_PATIENCE} times")
+                with self._loaded(piece) as answer:
+                    ran[piece] = str(answer["ran"])
             except _Refused as refused:
+                refusals[piece] = refused.reason
+        while ran:
+            loaders = {piece.name: functools.partial(self._timer, piece) for piece in ran}
+            try:
+                timed = interleave_loads(loaders, self._plan(len(ran)), loads=_LOADS)
+            except _Refused as refused:
+                del ran[refused.piece]
                 refusals[refused.piece] = refused.reason
             else:
                 for piece in ran:
                     del self._hangs[piece.setting]
                 return SideBySide(timed, ran, refusals)
         return SideBySide(None, {}, refusals)
-
-    def _plan(self, count: int) -> Plan:
-        return Plan(
-            max_seconds=self._seconds * count,
-            block_seconds=self._seconds * _BLOCK_SHARE,
-            warmup_seconds=self._seconds * _WARMUP_SHARE,
-            seed=self._seed,
-        )
 
     def close(self) -> None:
         """End the process."""
@@ -117,40 +121,47 @@ class Bench:
     ) -> None:
         self.close()
 
-    @property
-    def _given_up(self) -> str:
-        return f"not tried: it gave no answer within {self._time_limit:g} s the last {_PATIENCE} times"
+    def _plan(self, count: int) -> Plan:
+        return Plan(
+            max_seconds=self._seconds * (1 - _WARMUP_SHARE) * count,
+            block_seconds=self._seconds * _BLOCK_SHARE,
+            warmup_seconds=self._seconds * _WARMUP_SHARE / _LOADS,
+            seed=self._seed,
+        )
 
-    def _load(self, pieces: list[Piece], refusals: dict[Piece, str]) -> dict[Piece, str]:
-        """Load models and return where each runs; those that cannot be loaded go to ``refusals``."""
-        self._clear()
-        ran = {}
-        for piece in pieces:
-            try:
-                answer = self._ask(piece, "load", model=piece.path, setting=piece.setting.to_json(), seed=self._seed)
-            except _Refused as refused:
-                if self._worker is None:  # and those before it are gone too
-                    raise
-                refusals[piece] = refused.reason
-            else:
-                ran[piece] = str(answer["ran"])
-        return ran
+    @contextlib.contextmanager
+    def _loaded(self, piece: Piece) -> Iterator[dict[str, Any]]:
+        """Hold a model loaded; gives what its loading was answered with."""
+        try:
+            yield self._ask(piece, "load", model=piece.path, setting=piece.setting.to_json(), seed=self._seed)
+        finally:
+            self._free(piece)
 
-    def _clear(self) -> None:
-        """Free the models of before. They have their times: that one could not be freed is no failure of the next."""
+    @contextlib.contextmanager
+    def _timer(self, piece: Piece) -> Iterator[Timer]:
+        with self._loaded(piece):
+            yield lambda runs: unpack(self._ask(piece, "run", runs=runs)["samples"])
+
+    def _greet(self) -> None:
+        """Make sure that the process is there: it may have fallen while nothing was loaded, by nobody's fault."""
         try:
             if self._worker is not None:
-                self._worker.ask("clear", _CLEAR_SECONDS)
+                self._worker.ask("greet", _START_SECONDS)
         except CellFailed:
             self.close()
 
-    def _timer(self, piece: Piece) -> Timer:
-        return lambda runs: unpack(self._ask(piece, "run", runs=runs)["samples"])
+    def _free(self, piece: Piece) -> None:
+        """Free a model. It has its times: when that brings the process down, the next ones get a new one."""
+        try:
+            if self._worker is not None:
+                self._worker.ask("free", _FREE_SECONDS, name=piece.name)
+        except CellFailed:
+            self.close()
 
     def _ask(self, piece: Piece, order: str, **arguments: Any) -> dict[str, Any]:
         if self._worker is None:
             self._worker = Worker(self._memory_limit, _MODULE)
-            self._worker.ask("clear", _START_SECONDS)  # its imports are not to count as time of the model
+            self._worker.ask("greet", _START_SECONDS)  # its imports are not to count as time of the model
         try:
             return self._worker.ask(order, self._time_limit, name=piece.name, **arguments)
         except CellFailed as failure:
