@@ -149,7 +149,7 @@ def test_a_file_given_as_a_variant_is_studied_and_may_not_change(store: Path, tm
     local = study.error_of(CONV, "mine", "local")
     assert local is not None and local.refusal is None
     quantize_file(str(DIGITS), own, "float16")
-    with pytest.raises(StoreError, match="mine was another file when"):
+    with pytest.raises(StoreError, match="mine is another file than when"):
         study_layers(LayersConfig(str(DIGITS), ("float32",), ("none",), **given), store)
     with pytest.raises(OptionError, match="give the file another name"):
         LayersConfig(str(DIGITS), variants={"int8": str(own)})
@@ -166,6 +166,7 @@ def test_what_cannot_be_made_is_a_refusal_that_retry_tries_again(store: Path, tm
     assert refused["float32"] is None and refused["later"]
     assert [record.setting.precision for record in study.in_place] == ["float32"]
     missing.write_bytes(DIGITS.read_bytes())
+    assert study_layers(config, store).to_json() == study.to_json()
     study = study_layers(config, store, retry=True)
     assert [record.setting.precision for record in study.in_place] == ["float32", "later"]
     assert all(info.refusal is None for info in study.variants)
@@ -246,17 +247,17 @@ def test_samples_have_the_batch_axis_and_fit_the_inputs(tmp_path: Path) -> None:
 
 def test_the_time_left_is_what_records_of_each_kind_took() -> None:
     pace = Pace()
-    pace.expect("alone", 10)
-    pace.expect("local", 4)
+    pace.plan([("alone", 10), ("local", 4)])
     assert pace.remaining() == (None, True) and pace.left == 14
     pace.saw("alone", 3.0)
     pace.saw("alone", 1.0)
     assert pace.remaining() == (28.0, True)  # the others are taken to be like these
     pace.saw("local", 0.5)
-    pace.expect("alone", -9)
-    assert pace.remaining() == (4.0, False)
-    pace.expect("alone", -1)
-    pace.expect("local", -4)
+    pace.did("alone", 2.0)
+    assert pace.remaining() == (20.0, False) and pace.left == 13
+    pace.plan([("local", 1)])
+    assert pace.remaining() == (0.5, False)
+    pace.did("local", 0.5)
     assert pace.remaining() == (0.0, False)
 
 

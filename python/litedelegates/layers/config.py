@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -124,6 +124,12 @@ class LayersConfig:
     def names(self) -> tuple[str, ...]:
         """All precisions: those that are made, and the files that were given."""
         return (*self.precisions, *self.variants)
+
+    def without(self, names: Collection[str]) -> LayersConfig:
+        """Return the same configuration without some precisions and variants; float32 stays."""
+        precisions = tuple(name for name in self.precisions if name not in names)
+        variants = {name: path for name, path in self.variants.items() if name not in names}
+        return dataclasses.replace(self, precisions=precisions or (FLOAT32,), variants=variants)
 
     def settings(self) -> list[Setting]:
         """Return how the model is run, in order: float32 first on each delegate."""

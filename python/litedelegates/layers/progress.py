@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,14 +42,21 @@ class Pace:
         self._count: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
 
-    def expect(self, kind: str, count: int) -> None:
-        """Take in that more records of a kind are to come; fewer where ``count`` is negative."""
-        self._to_do[kind] += count
+    def plan(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Take in how many records of each kind are to come, in place of what was known before."""
+        self._to_do.clear()
+        for kind, count in counts:
+            self._to_do[kind] += count
 
     def saw(self, kind: str, seconds: float) -> None:
-        """Take in what a record took, in this call or an earlier one."""
+        """Take in what a record took that an earlier call measured."""
         self._count[kind] += 1
         self._seconds[kind] = self._seconds.get(kind, 0.0) + seconds
+
+    def did(self, kind: str, seconds: float) -> None:
+        """Take in what a record took that was to come."""
+        self.saw(kind, seconds)
+        self._to_do[kind] -= 1
 
     @property
     def left(self) -> int:

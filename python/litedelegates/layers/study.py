@@ -109,28 +109,34 @@ class _Work:
         records = self._store.known(self._key)
         self._known = {(record.kind, record.key) for record in records if not (retry and record.is_refusal)}
         self._pace = Pace()
-        for record in records:
+        self._refused = {record.key for record in records if record.kind == KINDS[VariantInfo] and record.is_refusal}
+        measured = [record for record in records if record.kind not in (KINDS[LayerInfo], KINDS[VariantInfo])]
+        for record in measured:
             self._pace.saw(_pace_kind(record), record.seconds)
-        self._done = sum(kind not in (KINDS[LayerInfo], KINDS[VariantInfo]) for kind, _ in self._known)
+        self._done = sum((record.kind, record.key) in self._known for record in measured)
 
     def do(self) -> None:
         """Measure all that is missing."""
         for layer in layer_infos(self._graph):
             if not self._is_known(KINDS[LayerInfo], key_of(layer)):
                 self._store.add(self._key, layer, self._session)
-        steps = list(Steps(self._config, self._graph, self._chosen, self._samples, self._is_known))
-        for step in steps:
-            self._pace.expect(step.kind, step.missing)
+        refused = {name for name in self._refused if self._is_known(KINDS[VariantInfo], name)}
+        steps = self._plan(refused)
         variants = self._variants({precision for step in steps for precision in step.precisions})
+        if failed := {precision for step in steps for precision in step.precisions} - variants.keys():
+            steps = self._plan(refused | failed)
         for step in steps:
-            left = step.missing
-            own = [variants[precision] for precision in step.precisions if precision in variants]
             self._say(step.doing)
-            for record in step.records(own) if own else ():
-                left -= 1
+            for record in step.records([variants[precision] for precision in step.precisions]):
                 self._add(record, step)
-            self._pace.expect(step.kind, -left)  # those of variants that could not be made
         self._say("done")
+
+    def _plan(self, without: set[str]) -> list[Step]:
+        """Return what there is to do without some precisions."""
+        config = self._config.without(without)
+        steps = list(Steps(config, self._graph, self._chosen, self._samples, self._is_known))
+        self._pace.plan((step.kind, step.missing) for step in steps)
+        return steps
 
     def _is_known(self, kind: str, key: str) -> bool:
         return (kind, key) in self._known
@@ -146,11 +152,10 @@ class _Work:
                     warnings.simplefilter("ignore", CalibrationWarning)  # it becomes the note
                     variant = self._variant(precision)
                 info = variant_info(variant, self._note(precision))
+                found[precision] = variant
             except (LiteDelegatesError, OSError) as error:
                 info = VariantInfo(precision, refusal=str(error))
-            else:
-                self._check_same_variant(info)
-                found[precision] = variant
+            self._check_same_variant(info)
             self._store.add(self._key, info, self._session, time.monotonic() - self._last)
         self._last = time.monotonic()
         return found
@@ -173,19 +178,25 @@ class _Work:
         return RANDOM_NOTE if is_random and precision not in self._config.variants else ""
 
     def _check_same_variant(self, info: VariantInfo) -> None:
+        """Refuse to mix records of different files.
+
+        Raises:
+            StoreError: The file is not what it was when the store's records were measured, or cannot be made any more.
+        """
         before = {known.precision: known for known in self._store.records(self._key, VariantInfo)}.get(info.precision)
-        if before is not None and before.refusal is None and before.sha256 != info.sha256:
-            raise StoreError(
-                f"{info.precision} was another file when {self._store.path} was begun ({before.sha256[:12]}, now "
-                f"{info.sha256[:12]}): its records would not belong together. Name another --store"
-            )
+        if before is None or before.refusal is not None or before.sha256 == info.sha256:
+            return
+        now = info.refusal or f"it was {before.sha256[:12]}, now it is {info.sha256[:12]}"
+        raise StoreError(
+            f"{info.precision} is another file than when {self._store.path} was begun, so that its records would not "
+            f"belong together: {now}. Name another --store"
+        )
 
     def _add(self, record: Record, step: Step) -> None:
         now = time.monotonic()
         self._store.add(self._key, record, self._session, now - self._last)
         self._done += 1
-        self._pace.expect(step.kind, -1)
-        self._pace.saw(step.kind, now - self._last)
+        self._pace.did(step.kind, now - self._last)
         self._last = now
         self._say(step.doing)
 
