@@ -69,6 +69,21 @@ def test_inner_tensors_stay_within_the_budget(measure):
     assert peak < budget + (4 << 20)  # records, graphs, and the outputs of one layer
 
 
+def test_more_samples_than_fit_into_the_budget_are_run_in_several_passes():
+    source, variant = mul_chain(2, 3, 5, size=50_000), mul_chain(2.5, 3, 5, size=50_000)
+    samples = [{"x": np.full((1, 50_000), 0.5, np.float32)}] * 60
+    budget, at_once = 4 << 20, 60 * 2 * 200_000
+    assert at_once > 5 * budget
+    tracemalloc.start()
+    try:
+        records = list(local_errors([by_name("rough", source, variant)], samples, budget_nbytes=budget))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [(record.samples, record.max_abs) for record in records] == [(60, 0.25), (60, 0.0), (60, 0.0)]
+    assert peak < budget + (4 << 20)
+
+
 def test_several_passes_give_the_records_of_one():
     variant = tflite_variant("uint8")
     labels = [1, 3, 0]
