@@ -25,16 +25,17 @@ def time_alone(
     *,
     layers: Iterable[int] | None = None,
     skip: Collection[tuple[int, Setting]] = (),
-    seconds: float = 0.2,
+    seconds: float = 0.16,
     time_limit: float = 30.0,
     memory_limit: int | None = None,
     seed: int = 0,
 ) -> Iterator[Alone]:
     """Cut each layer out of each variant and time all that come of it in turn.
 
-    The models of a layer are loaded side by side in a process of their own, and get one block of runs in every round.
-    Each runs on random inputs, its weights are the true ones, and a time includes the waiting for the device. One that
-    cannot be cut out, loaded or run, or that brings the process down, gives a record that says why.
+    The models of a layer are loaded side by side in a process of their own, several times over (see
+    `measure.interleave_loads`), and get one block of runs in every round. Each runs on random inputs, its weights are
+    the true ones, and a time includes the waiting for the device. One that cannot be cut out, loaded or run, or that
+    brings the process down, gives a record that says why.
 
     An op that computes several layers at once is timed as the first of them, and held against the float32 model of all
     of them.
@@ -45,7 +46,7 @@ def time_alone(
         threads: Numbers of threads of the CPU kernels.
         layers: Which layers; by default all.
         skip: Layers and settings that are not to be measured, because they were before.
-        seconds: Time for each model, its warm-up included; six rounds are measured in any case.
+        seconds: Time for each model, its warm-up included; two rounds after each load are measured in any case.
         time_limit: Seconds that a load, or a block of runs, may take.
         memory_limit: Bytes of memory at which the process is ended; by default most of what is free now.
         seed: Of the orders and the random inputs.
