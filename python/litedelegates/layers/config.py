@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph.model import Format
+from litedelegates.layers.precisions import parse_precision
 from litedelegates.layers.records import Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.quantize import PRECISIONS
@@ -86,9 +87,7 @@ class LayersConfig:
             if name in self.precisions or name.partition(";")[0] in (FLOAT32, *PRECISIONS):
                 raise OptionError(f"variants={name!r}: this is what a precision is called; give the file another name")
         for precision in self.precisions:
-            kind = precision.partition(";")[0]
-            if kind not in (FLOAT32, *PRECISIONS):
-                raise OptionError(f"there is no precision {kind!r}. {nearest(kind, (FLOAT32, *PRECISIONS))}")
+            parse_precision(precision, self.format)
         for part in self.parts:
             if part not in PARTS:
                 raise OptionError(f"a layer study has no part {part!r}. {nearest(part, PARTS)}")

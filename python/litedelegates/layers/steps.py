@@ -13,11 +13,12 @@ from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.error_jobs import Engine, reference_engine
 from litedelegates.layers.errors import Key, delegate_errors, local_errors, output_errors, propagated_errors
+from litedelegates.layers.in_place import in_place
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
-from litedelegates.layers.variants import Variant, in_place
+from litedelegates.layers.variants import Variant
 from litedelegates.measure import read_machine
 from litedelegates.study.delegates import make_chain, parse_delegate
 
