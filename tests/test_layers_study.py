@@ -172,6 +172,30 @@ def test_what_cannot_be_made_is_a_refusal_that_retry_tries_again(store: Path, tm
     assert all(info.refusal is None for info in study.variants)
 
 
+def test_an_onnx_model_is_studied_by_the_same_code(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from small_onnx import conv_net
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(conv_net().SerializeToString())
+    precisions = ("float32", "int8", "int8;format=qoperator")
+    study = study_layers(LayersConfig(str(model), precisions, shapes={"x": (1, 3, 16, 16)}, **QUICK), store)
+    settings = [Setting(precision, "cpu") for precision in precisions]
+    assert [record.setting for record in study.in_place] == settings
+    assert all(record.refusal is None and record.whole_us for record in study.in_place)
+    convolutions = [layer.index for layer in study.layers if layer.type == "Conv"]
+    assert convolutions
+    for layer in convolutions:
+        times = [study.alone_of(layer, setting) for setting in settings]
+        assert all(record is not None and record.median_us for record in times)
+        for precision in precisions[1:]:
+            for kind in ("local", "propagated", "output"):
+                error = study.error_of(layer, precision, kind)
+                assert error is not None and error.sqnr_db is not None and error.sqnr_db > 5
+    assert {error.delegate for error in study.errors if error.kind == "delegate"} == {"cpu"}
+
+
 def test_open_shapes_can_be_given(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
