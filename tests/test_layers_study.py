@@ -189,10 +189,12 @@ def test_an_onnx_model_is_studied_by_the_same_code(store: Path, tmp_path: Path) 
     for layer in convolutions:
         times = [study.alone_of(layer, setting) for setting in settings]
         assert all(record is not None and record.median_us for record in times)
-        for precision in precisions[1:]:
-            for kind in ("local", "propagated", "output"):
-                error = study.error_of(layer, precision, kind)
-                assert error is not None and error.sqnr_db is not None and error.sqnr_db > 5
+    # Quantized, a convolution and the Relu behind it are one, and only the output of both is there to look at.
+    assert all(error.refusal is None or "together" in error.refusal for error in study.errors)
+    for precision in precisions[1:]:
+        for kind in ("local", "propagated", "output"):
+            worst = study.worst_error(1, kind, precision)
+            assert worst and worst[0].sqnr_db is not None and worst[0].sqnr_db > 5
     assert {error.delegate for error in study.errors if error.kind == "delegate"} == {"cpu"}
 
 
