@@ -14,16 +14,23 @@ from pathlib import Path
 
 import pytest
 from digits_model import DIGITS, digits_data
-from layer_variants import variant
 from litedelegates import OptionError
+from litedelegates.graph import load
 from litedelegates.layers.alone import time_alone
+from litedelegates.layers.owners import Owner, identity
 from litedelegates.layers.records import Alone, Setting
-from litedelegates.layers.variants import Owner, Variant
+from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.quantize import quantize_file
 from native_libraries import compile_library
 
+
+def float32_of(path: Path) -> Variant:
+    graph = load(path)
+    return Variant("float32", str(path), graph, graph, identity(graph))
+
+
 QUICK = 0.01  # seconds of each model
-DIGITS_FLOAT32 = variant(DIGITS)
+DIGITS_FLOAT32 = float32_of(DIGITS)
 ADDS = {"crash": "SIGSEGV", "hang": "no answer within 1 s", "eat": "400 MB"}
 
 
@@ -45,7 +52,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Varia
         file = folder / f"{precision}.tflite"
         calibration = digits_data()["calibration"] if precision == "int8" else None
         quantize_file(DIGITS, file, precision, calibration, progress=False)
-        return variant(DIGITS, file, precision)
+        return load_variant(DIGITS_FLOAT32.source, file, precision)
 
     return make
 
@@ -197,8 +204,7 @@ def test_what_was_measured_is_skipped_and_serves_as_the_base_again(quantized: Ca
 
 
 def test_an_op_that_computes_two_layers_is_held_against_both_of_them() -> None:
-    graph = DIGITS_FLOAT32.source
-    owners = {op.index: Owner((op.index,), "layer", "by hand") for op in graph.ops}
+    owners = identity(DIGITS_FLOAT32.source)
     owners[1] = Owner((1, 2), "layer", "by hand")  # as if this op did the work of both
     del owners[2]
     fused = replace(DIGITS_FLOAT32, precision="fused", owners=owners)
@@ -207,7 +213,7 @@ def test_an_op_that_computes_two_layers_is_held_against_both_of_them() -> None:
         for record in time_alone([DIGITS_FLOAT32, fused], ["none"], layers=[0, 1, 2], seconds=0.05)
     }
     assert records[1, "fused"].together == (1, 2) and records[1, "fused"].median_us
-    assert "computes layer 1 too" in (records[2, "fused"].refusal or "")
+    assert "timed as part of layer 1" in (records[2, "fused"].refusal or "")
     assert all(records[layer, "float32"].together == () for layer in range(3))
     # The same op did not become quicker: it was held against two, of which it is one.
     speed_up = records[1, "fused"].speed_up
@@ -217,16 +223,17 @@ def test_an_op_that_computes_two_layers_is_held_against_both_of_them() -> None:
 
 
 def test_layers_that_cannot_be_cut_out_say_why() -> None:
-    graph = DIGITS_FLOAT32.source
-    owners = {op.index: Owner((op.index,), "layer", "by hand") for op in graph.ops}
+    owners = identity(DIGITS_FLOAT32.source)
     owners[3] = Owner((0,), "layer", "by hand")  # two ops with others between them, which lead from one to the other
     torn = replace(DIGITS_FLOAT32, precision="torn", owners=owners)
     plain, refused, lost = time_alone(
         [DIGITS_FLOAT32, torn], ["none"], layers=[0, 3], seconds=QUICK, skip={(3, Setting("float32", "none"))}
     )
     assert plain.median_us
-    assert (refused.refusal or "").startswith("it cannot be cut out: ") and "3" in (refused.refusal or "")
-    assert lost.refusal == "it cannot be cut out: nothing computes it in torn"
+    assert (refused.refusal or "").startswith("it cannot be cut out of the model in torn: ") and "3" in (
+        refused.refusal or ""
+    )
+    assert lost.refusal == "no op computes it in torn"
 
 
 def test_layers_of_onnx_models_run_on_execution_providers(tmp_path: Path) -> None:
@@ -236,7 +243,7 @@ def test_layers_of_onnx_models_run_on_execution_providers(tmp_path: Path) -> Non
 
     file = tmp_path / "skips.onnx"
     onnx.save(small_onnx_models.skips(), file)
-    whole = variant(file)
+    whole = float32_of(file)
     records = list(time_alone([whole, replace(whole, precision="again")], ["cpu", "azure+cpu"], seconds=QUICK))
     assert len(records) == 4 * len(whole.source.ops)
     assert all(record.refusal is None and record.median_us and record.samples >= 6 for record in records)

@@ -41,9 +41,9 @@ def test_layers_that_take_what_the_whole_takes_explain_it() -> None:
     )
     assert int8.whole_speed_up.value == pytest.approx(1010 / 310)
     assert int8.describe() == (
-        "int8 xnnpack 1t: the 2 layers take 0.3 (0.299 to 0.301) ms alone and the whole 0.31 (0.309 to 0.311) ms, "
-        "+0.01 ms: it is explained by them; over float32 the layers gain 3.33 (3.31 to 3.37) and the whole 3.26 (3.25 "
-        "to 3.27)."
+        "int8 xnnpack 1t: the 2 layers take 0.300 (0.299 to 0.301) ms alone and the whole 0.310 (0.309 to 0.311) "
+        "ms, +0.0100 ms: it is explained by them; over float32 the layers gain 3.33 (3.31 to 3.37) and the whole 3.26 "
+        "(3.25 to 3.27)."
     )
 
 
@@ -92,3 +92,8 @@ def test_settings_are_held_against_float32_of_their_own_delegate_and_threads() -
 def test_sums_are_written_and_read_back() -> None:
     (found,) = sum_report([alone(0, FLOAT32, 500, 1)], [whole(FLOAT32, 510, {(0,): 480, (1,): 20}, 2)])
     assert SumOfLayers.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(("value", "said"), [(1.0, "1.00"), (0.998, "0.998"), (159.2, "159"), (2345.6, "2346")])
+def test_figures_are_said_in_three_digits(value: float, said: str) -> None:
+    assert str(Figure(value)) == said and str(Figure(value, value, value)) == f"{said} ({said} to {said})"

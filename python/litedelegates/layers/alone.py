@@ -108,7 +108,7 @@ def _time_layer(cutter: _Cutter, layer: int, settings: list[Setting], bench: Ben
         try:
             pieces[setting] = cutter.cut(layer, setting)
         except LiteDelegatesError as error:
-            refusals[setting] = f"it cannot be cut out: {error}"
+            refusals[setting] = str(error)
         else:
             # Without it, it has a time all the same.
             with contextlib.suppress(LiteDelegatesError):
@@ -134,9 +134,9 @@ class _Cutter:
         ops = variant.ops_of(layer)
         together = tuple(sorted({each for op in ops for each in variant.owners[op.index].layers}))
         if not together:
-            raise CutError(f"nothing computes it in {setting.precision}")
+            raise CutError(f"no op computes it in {setting.precision}")
         if together[0] != layer:
-            raise CutError(f"what computes it in {setting.precision} computes layer {together[0]} too, see there")
+            raise CutError(f"it was timed as part of layer {together[0]}: in {setting.precision} one op computes both")
         return Piece(setting, together, self._write(variant, [layer]))
 
     def cut_base(self, piece: Piece) -> Piece:
@@ -152,7 +152,10 @@ class _Cutter:
         if not path.exists():
             ops = dict.fromkeys(op for layer in layers for op in variant.group_of(layer))
             # `Graph.save` waits for the disk, which takes longer than all the rest.
-            path.write_bytes(extract(variant.graph, ops).to_bytes())
+            try:
+                path.write_bytes(extract(variant.graph, ops).to_bytes())
+            except LiteDelegatesError as error:
+                raise CutError(f"it cannot be cut out of the model in {variant.precision}: {error}") from error
         return str(path)
 
 

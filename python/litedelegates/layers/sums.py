@@ -45,8 +45,13 @@ class Figure(Record):
 
     def text(self, scale: float = 1.0) -> str:
         """Return the figure divided by ``scale`` to three digits, with its interval where it has one."""
-        value, *ends = (None if part is None else f"{part / scale:.3g}" for part in (self.value, self.low, self.high))
+        parts = (self.value, self.low, self.high)
+        value, *ends = (None if part is None else _three_digits(part / scale) for part in parts)
         return f"{value} ({ends[0]} to {ends[1]})" if None not in ends else f"{value}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class SumOfLayers(Record):
             share = "" if self.missing_share is None else f", {self.missing_share:.1%} of the time in place"
             said += f" ({len(self.missing)} more have no time{share})"
         if self.whole_us is not None and self.difference_us is not None:
-            difference = f"{self.difference_us / 1e3:+.3g} ms"
+            difference = f"{self.difference_us / 1e3:+#.3g} ms"
             said += f" and the whole {self.whole_us.text(1e3)} ms, {difference}: it is {_WORDS[self.verdict]}"
         if self.sum_speed_up is not None:
             said += f"; over float32 the layers gain {self.sum_speed_up}"
