@@ -36,7 +36,8 @@ def _slowest(study: LayerStudy, settings: Sequence[Setting], where: str, top: in
     yield " " * (_NAME + 24) + "".join(f"{setting.precision:>28}" for setting in measured)
     for layer in slowest:
         yield _name(layer) + "".join(_times(study, layer.index, setting) for setting in measured)
-    yield "whole model".ljust(_NAME + 24) + "".join(_whole(study, setting) for setting in measured)
+    if any(record.whole_us for record in map(study.in_place_of, measured) if record is not None):
+        yield "whole model".ljust(_NAME + 24) + "".join(_whole(study, setting) for setting in measured)
     for setting in measured:
         record = study.in_place_of(setting)
         if record is not None and record.parts and record.whole_us:
