@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 from litedelegates.engines import Session, open_session
 from litedelegates.engines.litert import LiteRtSession
 from litedelegates.engines.onnxruntime import OnnxRuntimeSession, Provider, require_onnxruntime
 from litedelegates.engines.onnxruntime.providers import check_providers, short_name
-from litedelegates.errors import OptionError
+from litedelegates.errors import DelegateUnavailableError, OptionError
 from litedelegates.graph.model import Format
 from litedelegates.layers.records import Setting
 from litedelegates.placement import summarize
@@ -16,7 +17,7 @@ from litedelegates.study.delegates import make_chain, parse_delegate
 
 
 def check_delegate(text: str, model_format: Format) -> None:
-    """Raise unless a model of this format can be run on what ``text`` says.
+    """Raise unless ``text`` says what a model of this format can be run on, here or elsewhere.
 
     Raises:
         OptionError: There is no such delegate, provider or option; names the nearest.
@@ -25,7 +26,9 @@ def check_delegate(text: str, model_format: Format) -> None:
     if model_format == "tflite":
         parse_delegate(text)
     else:
-        check_providers(parse_providers(text), require_onnxruntime().get_available_providers())
+        ort = require_onnxruntime()
+        with contextlib.suppress(DelegateUnavailableError):  # what runs it will say so in its record
+            check_providers(parse_providers(text), ort.get_available_providers(), ort.get_all_providers())
 
 
 def parse_providers(text: str) -> tuple[Provider, ...]:
