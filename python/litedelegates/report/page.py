@@ -13,13 +13,15 @@ from typing import Any
 
 import litedelegates.report
 
-STYLES = ("style.css", "charts.css")
+STYLES = ("style.css", "charts.css", "layers.css")
 # In the order they are run: each uses what stands before it, `main.js` starts.
 SCRIPTS = tuple(
     f"{name}.js"
     for name in (
         *("dom", "format", "scales", "study", "marks", "frame", "speedup", "pareto", "distribution", "placement"),
-        *("results", "detail", "overview", "main"),
+        *("results", "detail", "overview"),
+        *("errortrack", "layers", "zoom", "tracks", "layertip", "layertable", "findings", "tracknotes", "depth"),
+        "main",
     )
 )
 

@@ -1,0 +1,97 @@
+"""What stands out in a layer study: the slowest layers, the worst errors, the cuts that send least."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST = 5
+
+
+def findings(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands out in a document of `layers_document`; layers are given by their position.
+
+    Returns:
+        ``slowest`` by label of the setting (position, microseconds, share of the whole sum), ``worst`` by kind and
+        precision of the error (position, decibels), ``cuts`` (position, share of the time before it) and ``sums``
+        (sentences).
+    """
+    settings = document["settings"]
+    timed = [one for one in settings if one["in_place"] and any(map(is_number, one["in_place"]["us"]))]
+    return {
+        "slowest": {one["label"]: _slowest(one["in_place"]) for one in timed},
+        "worst": [
+            {"kind": one["kind"], "precision": one["precision"], "delegate": one["delegate"], "layers": worst}
+            for one in document["errors"]
+            if (worst := _worst(one.get("sqnr_db", [])))
+        ],
+        "cuts": _cheapest_cuts(document["cuts"]["float32"], timed),
+        "cuts_setting": timed[0]["label"] if timed else None,
+        "sums": [said for one in settings if (said := _sums(one, len(document["layers"])))],
+    }
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of a column is a finite number."""
+    return isinstance(value, int | float)
+
+
+def say_us(us: float) -> str:
+    """Return a time to three digits in the unit that suits it."""
+    size, unit = next((entry for entry in ((1e6, "s"), (1e3, "ms")) if abs(us) >= entry[0]), (1.0, "µs"))
+    value = us / size
+    return f"{value:#.3g}".rstrip(".") + f" {unit}" if abs(value) < 1000 else f"{value:.0f} {unit}"
+
+
+def _slowest(timing: Mapping[str, Any]) -> list[list[float]]:
+    total = timing["total_us"] or 1.0
+    found = [(us, position) for position, us in enumerate(timing["us"]) if is_number(us)]
+    return [[position, us, round(us / total, 4)] for us, position in sorted(found, key=lambda one: -one[0])[:MOST]]
+
+
+def _worst(decibels: Sequence[Any]) -> list[list[float]]:
+    found = [(value, position) for position, value in enumerate(decibels) if is_number(value)]
+    return [[position, value] for value, position in sorted(found)[:MOST]]
+
+
+def _cheapest_cuts(cuts: Sequence[Any], timed: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Return the cuts that send less than every cut before them: the others are both later and dearer."""
+    front: list[int] = []
+    for position, nbytes in enumerate(cuts):
+        if is_number(nbytes) and (not front or nbytes < cuts[front[-1]]):
+            front.append(position)
+    us = timed[0]["in_place"]["us"] if timed else []
+    total = sum(filter(is_number, us))
+    return [
+        [position, round(sum(filter(is_number, us[: position + 1])) / total, 4) if total else None]
+        for position in front[-MOST:]
+    ]
+
+
+def _sums(setting: Mapping[str, Any], layers: int) -> str | None:
+    """Set the sums of the layers against the time of the whole model, in words."""
+    timing, alone = setting["in_place"], setting["alone"]
+    whole = timing["whole_us"] if timing else None
+    said = []
+    if timing and timing["total_us"] is not None:
+        estimate = "estimated to take" if timing["is_estimate"] else "in place take"
+        sentence = f"the layers {estimate} {say_us(timing['total_us'])} in sum{_against(timing['total_us'], whole)}"
+        if timing["unmapped_us"]:
+            sentence += f", of it {say_us(timing['unmapped_us'])} in parts that nothing tells the layer of"
+        said.append(sentence)
+    times = [us for us in alone["us"] if is_number(us)] if alone else []
+    if times:
+        missing = layers - len(times)
+        without = f" ({missing} of {layers} could not be run alone)" if missing else ""
+        said.append(f"run alone they take {say_us(sum(times))}{without}{_against(sum(times), whole)}")
+    if not said:
+        return None
+    ending = f". The whole model takes {say_us(whole)}." if whole is not None else "."
+    return f"{setting['label']}: {'; '.join(said)}{ending}"
+
+
+def _against(us: float, whole: float | None) -> str:
+    if not whole:
+        return ""
+    percent = 100 * (us / whole - 1)
+    return f", {abs(percent):.1f} % {'more' if percent > 0 else 'less'} than the whole"
