@@ -13,8 +13,8 @@ def findings(document: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``slowest`` by label of the setting (position, microseconds, share of the whole sum), ``worst`` by kind and
-        precision of the error (position, decibels), ``cuts`` (position, share of the time before it) and ``sums``
-        (sentences).
+        precision of the error (position, decibels), ``cuts`` (position, share of the time before it) and ``sums`` by
+        label of the setting (the layers against the whole model).
     """
     settings = document["settings"]
     timed = [one for one in settings if one["in_place"] and any(map(is_number, one["in_place"]["us"]))]
@@ -27,7 +27,7 @@ def findings(document: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "cuts": _cheapest_cuts(document["cuts"]["float32"], timed),
         "cuts_setting": timed[0]["label"] if timed else None,
-        "sums": [said for one in settings if (said := _sums(one, len(document["layers"])))],
+        "sums": {one["label"]: sums for one in settings if (sums := _sums(one, len(document["layers"])))},
     }
 
 
@@ -68,26 +68,32 @@ def _cheapest_cuts(cuts: Sequence[Any], timed: Sequence[Mapping[str, Any]]) -> l
     ]
 
 
-def _sums(setting: Mapping[str, Any], layers: int) -> str | None:
-    """Set the sums of the layers against the time of the whole model, in words."""
-    timing, alone = setting["in_place"], setting["alone"]
-    whole = timing["whole_us"] if timing else None
-    said = []
-    if timing and timing["total_us"] is not None:
-        estimate = "estimated to take" if timing["is_estimate"] else "in place take"
-        sentence = f"the layers {estimate} {say_us(timing['total_us'])} in sum{_against(timing['total_us'], whole)}"
-        if timing["unmapped_us"]:
-            sentence += f", of it {say_us(timing['unmapped_us'])} in parts that nothing tells the layer of"
-        said.append(sentence)
+def _sums(setting: Mapping[str, Any], layers: int) -> dict[str, Any] | None:
+    """Set the sums of the layers against the time of the whole model, in numbers and in words."""
+    timing, alone = setting["in_place"] or {}, setting["alone"]
+    whole, in_place, unmapped = timing.get("whole_us"), timing.get("total_us"), timing.get("unmapped_us")
     times = [us for us in alone["us"] if is_number(us)] if alone else []
+    if in_place is None and not times:
+        return None
+    said = []
+    if in_place is not None:
+        estimate = "are estimated to take" if timing["is_estimate"] else "in place take"
+        lost = f", of it {say_us(unmapped)} in parts that nothing tells the layer of" if unmapped else ""
+        said.append(f"the layers {estimate} {say_us(in_place)} in sum{_against(in_place, whole)}{lost}")
+    missing = layers - len(times)
     if times:
-        missing = layers - len(times)
         without = f" ({missing} of {layers} could not be run alone)" if missing else ""
         said.append(f"run alone they take {say_us(sum(times))}{without}{_against(sum(times), whole)}")
-    if not said:
-        return None
     ending = f". The whole model takes {say_us(whole)}." if whole is not None else "."
-    return f"{setting['label']}: {'; '.join(said)}{ending}"
+    return {
+        "whole_us": whole,
+        "in_place_us": in_place,
+        "conversion_us": sum(filter(is_number, timing.get("conversion_us", []))) if in_place is not None else None,
+        "unmapped_us": unmapped,
+        "alone_us": sum(times) if times else None,
+        "missing": missing if times else None,
+        "text": f"{setting['label']}: {'; '.join(said)}{ending}",
+    }
 
 
 def _against(us: float, whole: float | None) -> str:

@@ -59,14 +59,14 @@ function layerStudy(data) {
       const focused = controls.contains(document.activeElement) ? [...controls.querySelectorAll("button")].indexOf(document.activeElement) : -1;
       controls.replaceChildren(...layerControls(view).filter(Boolean));
       if (focused >= 0) controls.querySelectorAll("button")[focused].focus();
-      if (what === "series") { summary.replaceChildren(layerFindings(view)); view.canvases.forEach((canvas) => canvas.update()); }
+      if (what === "series" || what === "range") { summary.replaceChildren(layerFindings(view), layerSums(view) || ""); view.canvases.forEach((canvas) => canvas.update()); }
       view.canvases.forEach((canvas) => redraw(canvas, canvas.clientWidth || 600));
     }
     placeBands(view);
-    rows.update();
+    rows.update(what);
   };
   const node = el("article", { class: "layer-study", "aria-label": `Layers of ${data.name}` }, study.layers.length > 1 ? el("h3", { class: "layer-title" }, data.name) : null, summary,
-    el("figure", {}, el("figcaption", {}, el("h3", {}, "Along the depth of the network"), el("p", {}, "Drag to zoom; click or use the arrow keys to choose a layer.")), controls, frames, layerSums(view)), rows);
+    el("figure", {}, el("figcaption", {}, el("h3", {}, "Along the depth of the network"), el("p", {}, "Drag, or Ctrl and the wheel, to zoom; click or arrow keys to choose a layer.")), controls, frames), rows);
   node.start = () => {
     view.changed("series");
     view.canvases.forEach((canvas) => { canvas.after = () => placeBands(view); watcher.observe(canvas); });

@@ -15,7 +15,7 @@ function errorScale(p, values, isLog) {
 function drawErrors(view, width) {
   const p = plot(view, width, 190), measure = LAYER_MEASURES[view.measure], isLog = view.measure !== "sqnr_db";
   const series = errorsOf(view, view.kind).filter((one) => one[view.measure]), drawn = (value) => finite(value) && (!isLog || value > 0);
-  const values = series.flatMap((one) => p.at.map((at) => one[view.measure][at]).filter(drawn));
+  const r = Math.max(1.2, Math.min(4, p.band / 3)), values = series.flatMap((one) => p.at.map((at) => one[view.measure][at]).filter(drawn));
   const y = errorScale(p, measure.base ? [...values, measure.base] : values, isLog);
   axes(p, y, 5, measure.text);
   if (measure.base) p.svg.append(sv("line", { class: "base dashed", x1: p.left, x2: p.right, y1: Math.round(y(measure.base)) + 0.5, y2: Math.round(y(measure.base)) + 0.5 }));
@@ -27,7 +27,7 @@ function drawErrors(view, width) {
       if (drawn(value)) {
         line += `${open ? "L" : "M"}${x},${px(y(value))}`;
         points.push({ at, y: y(value) });
-      } else if (value === "inf" && !isLog || value === 0) exact += `M${x},${p.top}m-4,6l4,-6 4,6z`;
+      } else if (value === "inf" && !isLog || value === 0) exact += `M${x},${p.top}m${-r},${1.5 * r}l${r},${-1.5 * r} ${r},${1.5 * r}z`;
       else if (value !== null) broken += `M${x},${p.bottom - 5}m-4,-4l8,8m0,-8l-8,8`;
       open = drawn(value);
     }
@@ -39,22 +39,27 @@ function drawErrors(view, width) {
 
 // Layers without a point in the chart of errors, and the reason.
 function errorGaps(view) {
-  const groups = new Map(), isLog = view.measure !== "sqnr_db";
+  const groups = new Map(), isLog = view.measure !== "sqnr_db", said = new Map();
   for (const one of errorsOf(view, view.kind)) {
     view.data.layers.forEach((layer, at) => {
       const value = one[view.measure] ? one[view.measure][at] : null;
       const why = one.refusals[at] || (value === "inf" && !isLog || value === 0 ? "▴ No difference" : typeof value === "string" ? "× Not finite" : null);
-      if (why) groups.set(`${why} (${one.precision})`, [...(groups.get(`${why} (${one.precision})`) || []), layer.index]);
+      const key = JSON.stringify([why, one.precision]);
+      if (why) groups.set(key, [...(groups.get(key) || []), layer.index]);
     });
   }
-  const some = (list) => (list.length > 12 ? `${list.slice(0, 12).join(", ")} and ${list.length - 12} more` : list.join(", "));
-  return [...groups].map(([why, list]) => `${why}: ${list.length === 1 ? "layer" : "layers"} ${some(list)}`);
+  const some = (list) => `${list.length === 1 ? "layer" : "layers"} ${list.slice(0, 12).join(", ")}${list.length > 12 ? ` and ${list.length - 12} more` : ""}`;
+  for (const [key, list] of groups) {
+    const [why, precision] = JSON.parse(key), same = JSON.stringify([why, some(list)]);
+    said.set(same, [...(said.get(same) || []), precision]);
+  }
+  return [...said].map(([key, precisions]) => { const [why, where] = JSON.parse(key); return `${why}: ${where} (${precisions.join(", ")})`; });
 }
 
 function drawBytes(view, width) {
   const p = plot(view, width, 190), own = view.data.bytes[view.form], cuts = view.data.cuts[view.form];
   const most = Math.max(1, ...p.at.flatMap((at) => [own[at], cuts[at]]).filter(finite)), y = linearScale(0, most * 1.06, p.bottom, p.top);
-  const [size, unit] = most >= 1e6 ? [1e6, "MB"] : most >= 1e3 ? [1e3, "kB"] : [1, "B"], alive = steps(p, y, [], cuts, 0, Infinity);
+  const [size, unit] = most >= 1e6 ? [1e6, "MB"] : most >= 1e3 ? [1e3, "kB"] : [1, "B"], alive = steps(p, y, [], cuts, 0, Infinity, Math.min);
   axes(p, y, 4, (value) => (value ? digits(value / size, 2) : `0 ${unit}`));
   const illegal = p.at.filter((at) => view.data.layers[at].refusal);
   p.svg.append(sv("path", { class: "depth-area f7 pale", d: steps(p, y, [], own, 0, 1).area }), sv("path", { class: "depth-line cut", d: alive.outline }),

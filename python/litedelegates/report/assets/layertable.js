@@ -20,15 +20,22 @@ function layerTable(view) {
       el("th", { scope: "row", class: "text" }, el("button", { type: "button", class: "link", tabindex: inTabs ? 0 : -1, "aria-pressed": String(chosen) }, layerName(view, at)), " ", el("small", {}, short(layer.name, 60))),
       columns.map(([, value, kind]) => el("td", { class: kind ? kind(at) : null }, value(at))));
   };
-  node.update = () => {
+  // Where the row is there already only its mark moves.
+  node.update = (what) => {
     const shown = view.to - view.from, most = all ? shown : Math.min(shown, LAYER_ROWS);
-    const first = view.chosen === null || all ? view.from : Math.max(view.from, Math.min(view.to - most, view.chosen - Math.floor(most / 2)));
-    columns = layerColumns(view);
-    headRow.replaceChildren(el("th", { scope: "col", class: "text" }, "Layer"), ...columns.map(([name]) => el("th", { scope: "col" }, name)));
-    body.replaceChildren(...Array.from({ length: most }, (_, i) => row(first + i)));
-    about.textContent = `${most === shown ? plural(shown, "layer") : `Layers ${view.data.layers[first].index} to ${view.data.layers[first + most - 1].index} of ${shown} shown in the charts`}`;
-    more.textContent = all ? `Show ${LAYER_ROWS} at a time` : `Show all ${shown}`;
-    more.hidden = shown <= LAYER_ROWS;
+    const there = what === "chosen" && (view.chosen === null || body.querySelector(`[data-at="${view.chosen}"]`));
+    for (const old of there ? body.querySelectorAll(`.chosen-row, [data-at="${view.chosen}"]`) : []) old.replaceWith(row(Number(old.dataset.at)));
+    if (!there) {
+      const first = view.chosen === null || all ? view.from : Math.max(view.from, Math.min(view.to - most, view.chosen - Math.floor(most / 2)));
+      columns = layerColumns(view);
+      headRow.replaceChildren(el("th", { scope: "col", class: "text" }, "Layer"), ...columns.map(([name]) => el("th", { scope: "col" }, name)));
+      body.replaceChildren(...Array.from({ length: most }, (_, i) => row(first + i)));
+      about.textContent = most === shown ? plural(shown, "layer") : `Layers ${view.data.layers[first].index} to ${view.data.layers[first + most - 1].index}; the charts show ${shown}`;
+      more.textContent = all ? `Show ${LAYER_ROWS} at a time` : `Show all ${shown}`;
+      more.hidden = shown <= LAYER_ROWS;
+    }
+    const chosen = body.querySelector(".chosen-row"), scroller = node.querySelector(".scroller");
+    if (chosen) scroller.scrollTop = Math.min(chosen.offsetTop - headRow.offsetHeight, Math.max(scroller.scrollTop, chosen.offsetTop + chosen.offsetHeight - scroller.clientHeight));
   };
   return node;
 }
@@ -36,7 +43,7 @@ function layerTable(view) {
 // [heading, text by position, class by position]
 function layerColumns(view) {
   const settings = settingsShown(view), way = view.timing === "in_place" ? "" : " alone", measure = LAYER_MEASURES[view.measure];
-  const times = settings.filter((one) => one[view.timing]).map((one) => [`${one.precision}${way}${one.in_place && one.in_place.is_estimate && !way ? ", estimate" : ""}`, (at) => {
+  const times = settings.filter((one) => one[view.timing]).map((one) => [`Time ${one.precision}${way}${one.in_place && one.in_place.is_estimate && !way ? ", estimate" : ""}`, (at) => {
     const joined = view.timing === "in_place" ? one.in_place.fused[at] : undefined;
     return joined === undefined ? time(finite(one[view.timing].us[at]) ? one[view.timing].us[at] : null) : el("small", {}, `in ${view.data.layers[joined].index}`);
   }]);

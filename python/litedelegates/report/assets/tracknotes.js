@@ -6,7 +6,8 @@ function trackNotes(view, id) {
   if (id === "times") {
     const pattern = sv("g"), fillWith = hatch(pattern), converting = view.timing === "in_place" && settingsShown(view).some((one) => one.in_place && one.in_place.conversion_us.some(finite));
     const said = view.timing === "in_place" ? settingsShown(view).filter((one) => one.in_place).flatMap(({ precision, in_place: own }) => [own.refusal && `${precision}: ${own.refusal}`, own.is_estimate && !own.refusal && `${precision}: an estimate, ${own.note}`, ...own.warnings.map((text) => `${precision}: ⚠ ${text}`)]).filter(Boolean) : [];
-    return [converting ? el("ul", { class: "legend" }, key([pattern, sv("rect", { x: -6, y: -6, width: 12, height: 12, fill: fillWith })], "conversions that the layer caused, part of its time")) : null, ...said.map((text) => el("p", {}, text))];
+    const group = Math.ceil((2 * (view.to - view.from)) / Math.max(200, (view.canvases[0].clientWidth || 600) - 64));
+    return [group > 1 ? el("p", {}, `A step is the largest of ${group} layers; zoom in for each.`) : null, converting && group === 1 ? el("ul", { class: "legend" }, key([pattern, sv("rect", { x: -6, y: -6, width: 12, height: 12, fill: fillWith })], "conversions that the layer caused, part of its time")) : null, ...said.map((text) => el("p", {}, text))];
   }
   if (id === "gains") return [view.gain === "in_place" ? el("p", {}, "From the times in place: without an interval, and only where the same layers ran as one.") : el("p", {}, "The line is float32. Whiskers are 95 % intervals; a hollow mark shows no difference.")];
   if (id === "errors") return errorGaps(view).map((text) => el("p", {}, text));

@@ -10,7 +10,7 @@ const px = (value) => Math.round(value * 10) / 10;
 let patterns = 0;
 
 function plot(view, width, height) {
-  const left = width < 480 ? 46 : 58, right = width - 6, x = linearScale(view.from, view.to, left, right);
+  const left = width < 480 ? 46 : 58, right = Math.max(left + 60, width - 6), x = linearScale(view.from, view.to, left, right);
   const at = Array.from({ length: view.to - view.from }, (_, i) => view.from + i);
   return { view, svg: sv("svg"), x, left, right, top: 8, bottom: height - 26, height, band: x(1) - x(0), at };
 }
@@ -24,18 +24,20 @@ function axes(p, y, most, text) {
     p.svg.append(sv("text", { class: "aside", x: p.x(value + 0.5), y: p.bottom + 19, "text-anchor": "middle" }, p.view.data.layers[value].index));
 }
 
-// Bars side by side where they can be told apart, an outline of steps where not. `floor` and `values` are by position.
-function steps(p, y, floor, values, k, count) {
-  const apart = p.band >= 4 * count, wide = apart ? (p.band * 0.8) / count : p.band, shift = apart ? p.band * 0.1 + k * wide : 0;
+// Bars side by side where they can be told apart, an outline of steps where not; where layers are narrower than a line a
+// step stands for several and `pick` says for which of them. `floor` and `values` are by position.
+function steps(p, y, floor, values, k, count, pick = Math.max) {
+  const apart = p.band >= 4 * count, group = Math.max(1, Math.ceil(2 / p.band)), wide = apart ? (p.band * 0.8) / count : p.band * group, shift = apart ? p.band * 0.1 + k * wide : 0;
   let area = "", outline = "", open = false;
-  for (const at of p.at) {
-    if (!finite(values[at])) { open = false; continue; }
-    const from = px(p.x(at) + shift), to = px(p.x(at) + shift + wide - (apart && wide > 3 ? 0.8 : 0)), high = px(y(values[at]));
-    area += `M${from},${px(y(finite(floor[at]) ? floor[at] : 0))}V${high}H${to}V${px(y(finite(floor[at]) ? floor[at] : 0))}z`;
+  for (let at = p.view.from; at < p.view.to; at += group) {
+    const own = values.slice(at, Math.min(at + group, p.view.to)).filter(finite);
+    if (!own.length) { open = false; continue; }
+    const value = pick(...own), from = px(p.x(at) + shift), to = px(Math.min(p.right, p.x(at) + shift + wide - (apart && wide > 3 ? 0.8 : 0))), high = px(y(value)), low = px(y(finite(floor[at]) && group === 1 ? floor[at] : 0));
+    area += `M${from},${low}V${high}H${to}V${low}z`;
     outline += `${open ? `V${high}` : `M${from},${high}`}H${to}`;
     open = true;
   }
-  return { area, outline, apart };
+  return { area, outline, apart, group };
 }
 
 // A share of the total that is not the layer's own work is told by hue and by texture.
@@ -55,7 +57,7 @@ function drawTimes(view, width) {
     const { us, conversion_us: converting = [] } = one[view.timing], own = us.map((value, at) => (finite(value) ? value - (converting[at] || 0) : null));
     const body = steps(p, y, [], own, k, settings.length), converts = us.map((value, at) => (finite(converting[at]) ? value : null));
     const top = steps(p, y, own, converts, k, settings.length), hue = hueOf(one.precision);
-    p.svg.append(sv("path", { class: `depth-area f${hue} ${body.apart ? "" : "dense"}`, d: body.area }), sv("path", { d: top.area, fill: texture }));
+    p.svg.append(sv("path", { class: `depth-area f${hue} ${body.apart ? "" : "dense"}`, d: body.area }), top.group > 1 ? "" : sv("path", { d: top.area, fill: texture }));
     if (!body.apart) p.svg.append(sv("path", { class: `depth-line s${hue}`, d: steps(p, y, [], us, k, settings.length).outline }));
   });
   return bands(p);
@@ -63,7 +65,7 @@ function drawTimes(view, width) {
 
 // `hollow` ones are drawn as a ring. Returns where the series stands beside the others of the same layer.
 function dots(p, precision, points, k, count) {
-  const gap = Math.min((p.band * 0.8) / count, 11), r = Math.max(1.4, Math.min(3.6, p.band / (1.6 * count)));
+  const gap = Math.min((p.band * 0.8) / count, 11), r = Math.max(1.4, Math.min(3.3, p.band / (1.6 * count)));
   const x = (at) => px(p.x(at + 0.5) + (k - (count - 1) / 2) * gap), paths = { solid: "", hollow: "" };
   for (const { at, y, hollow } of points) paths[hollow ? "hollow" : "solid"] += `M${x(at)},${px(y)}${glyph(precision, r)}`;
   const hue = hueOf(precision);

@@ -57,10 +57,11 @@ function listenToTrack(view, canvas) {
     const at = where(event), drawn = start && Math.abs(event.clientX - start.x) > 6;
     if (drawn && !canvas.hasPointerCapture(event.pointerId)) canvas.setPointerCapture(event.pointerId);
     view.brush = drawn || view.brush && start ? [Math.floor(Math.min(at, start.at)), Math.ceil(Math.max(at, start.at))] : null;
+    const moved = view.pointed !== Math.floor(at);
     view.pointed = Math.floor(at);
-    placeBands(view);
+    if (moved || view.brush) placeBands(view);
     if (view.brush) tip.hidden = true;
-    else showLayerTip(view, view.pointed, canvas);
+    else if (moved || tip.hidden) showLayerTip(view, view.pointed, canvas);
   });
   canvas.addEventListener("pointerup", (event) => {
     if (start && view.brush) zoomTo(view, ...view.brush);
