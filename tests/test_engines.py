@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from litedelegates import Interpreter
-from litedelegates.engines import PortInfo, open_session
+from litedelegates.engines import open_session
 from litedelegates.engines.litert import LiteRtSession
+from litedelegates.engines.records import PortInfo
 from litedelegates.errors import InvalidModelError, OptionError, RunError
 
 DIGITS = Path(__file__).resolve().parent.parent / "models" / "digits.tflite"

@@ -1,4 +1,4 @@
-"""``litedelegates devices | run | profile | graph | cut | quantize | bench | compare | report | completion``."""
+"""The program ``litedelegates`` and its commands, each a module of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 import litedelegates
-from litedelegates.cli import bench, compare, completion, cut, devices, graph, profile, quantize, report, run
+from litedelegates.cli import bench, compare, completion, cut, devices, graph, layers, profile, quantize, report, run
 from litedelegates.cli.outcome import EXIT_CODES, outcome
 
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, run, profile, graph, cut, quantize, bench, compare, report, completion):
+    for module in (devices, run, profile, graph, cut, quantize, bench, layers, compare, report, completion):
         module.add_command(commands)
     # Before the command or behind it; there without a default, which would undo the one before.
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from litedelegates.engines.records import EngineProfile, PortInfo
 from litedelegates.errors import InvalidModelError, OptionError, nearest
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Content: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
-
-
-@dataclass(frozen=True)
-class PortInfo:
-    """An input or output of a session.
-
-    Attributes:
-        name: What a caller calls it.
-        shape: Sizes, -1 for those that may change; empty as well where the engine does not know the rank.
-        element_type: Such as ``float32``.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    element_type: str
 
 
 class Session(Protocol):
@@ -52,6 +37,40 @@ class Session(Protocol):
         Raises:
             OptionError: An input is missing.
             RunError: The engine failed; carries its words.
+        """
+        ...
+
+    def set_inputs(self, feed: Mapping[str, Array]) -> None:
+        """Keep the arrays that `time_runs` and `profile` run on; as for `run`.
+
+        Raises:
+            OptionError: An input is missing.
+        """
+        ...
+
+    def time_runs(self, *, max_runs: int, min_runs: int = 1, max_seconds: float = 1e9) -> Array:
+        """Run the model on the inputs that were set, back to back, and return every sample.
+
+        Args:
+            max_runs: Stop after this many runs.
+            min_runs: Do not stop for time before this many.
+            max_seconds: Stop after this time.
+
+        Returns:
+            int64 array of shape (runs, 3): nanoseconds of upload, run and read-back. Their sum is the latency: it
+            includes waiting for the device.
+        """
+        ...
+
+    def profile(self, runs: int = 50) -> EngineProfile:
+        """Return the times of the ops as the engine runs them, on a second copy of the model with its profiler on.
+
+        Args:
+            runs: How many runs to record, on the inputs that were set.
+
+        Raises:
+            ValueError: ``runs`` is below 1.
+            UnsupportedError: The engine cannot profile this model.
         """
         ...
 

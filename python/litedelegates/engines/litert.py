@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from litedelegates.engines import Array, Content, PortInfo, pick
+import numpy as np
+
+from litedelegates.engines import Array, Content, pick
+from litedelegates.engines.records import EngineOp, EngineProfile, PortInfo
 from litedelegates.interpreter import Interpreter
 
 if TYPE_CHECKING:
@@ -50,6 +53,21 @@ class LiteRtSession:
         """What a run gives."""
         return tuple(map(_info, self.interpreter.outputs))
 
+    def set_inputs(self, feed: Mapping[str, Array]) -> None:
+        """Set the inputs that `time_runs` and `profile` run on.
+
+        Raises:
+            OptionError: An input is missing.
+            ValueError: An array is of another dtype or shape than the input.
+        """
+        values = pick(self.inputs, feed)
+        for info, value in zip(self.interpreter.inputs, values, strict=True):
+            if np.shape(value) != info.shape:
+                self.interpreter.resize_tensor_input(info.index, np.shape(value), strict=True)
+        self.interpreter.allocate_tensors()
+        for info, value in zip(self.interpreter.inputs, values, strict=True):
+            self.interpreter.set_tensor(info.index, value)
+
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model on arrays by name and return its outputs by name; see `engines.Session.run`.
 
@@ -61,6 +79,37 @@ class LiteRtSession:
         results = self.interpreter.run(*pick(self.inputs, feed))
         names = [info.name for info in self.interpreter.outputs]
         return dict(zip(names, results if isinstance(results, tuple) else (results,), strict=True))
+
+    def time_runs(self, *, max_runs: int, min_runs: int = 1, max_seconds: float = 1e9) -> Array:
+        """Run the model on the inputs that were set; see `Interpreter.time_runs`.
+
+        Raises:
+            RunError: The runtime failed; carries its words.
+        """
+        return self.interpreter.time_runs(max_runs=max_runs, min_runs=min_runs, max_seconds=max_seconds)
+
+    def profile(self, runs: int = 50) -> EngineProfile:
+        """Return the times of the ops; see `Interpreter.profile`. LiteRT does not time the run around them.
+
+        Raises:
+            ValueError: ``runs`` is below 1.
+            UnsupportedError: The model runs on the classic route, which has no profiler.
+        """
+        found = self.interpreter.profile(runs)
+        ops = [
+            EngineOp(
+                name=op.name,
+                type=op.name,
+                ran=op.ran,
+                samples_us=op.samples_us,
+                op_index=op.op_index,
+                op_indices=op.op_indices,
+                partition=op.partition,
+                subgraph=op.subgraph,
+            )
+            for op in found.ops
+        ]
+        return EngineProfile(tuple(ops), found.runs, note=found.note)
 
     def close(self) -> None:
         """Free the model now."""

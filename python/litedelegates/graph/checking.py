@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.engines import PortInfo, Session, open_session
+from litedelegates.engines import Session, open_session
+from litedelegates.engines.inputs import random_value
 from litedelegates.errors import CutError, OptionError, RunError
 from litedelegates.graph.loading import ModelLike, load, load_all
-from litedelegates.model import numpy_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -117,7 +117,7 @@ def check(
 
 def _random_feeds(session: Session, runs: int, seed: int) -> list[Mapping[str, Any]]:
     rng = np.random.default_rng(seed)
-    return [{info.name: _random_value(info, rng) for info in session.inputs} for _ in range(runs)]
+    return [{info.name: random_value(info, rng) for info in session.inputs} for _ in range(runs)]
 
 
 def _feeds(inputs: Any) -> list[Mapping[str, Any]]:
@@ -135,22 +135,6 @@ def _feed(session: Session, known: Mapping[str, Array], number: int) -> dict[str
             f"part {number} needs {', '.join(map(repr, missing))}, which neither the caller nor an earlier part gives"
         )
     return {info.name: known[info.name] for info in session.inputs}
-
-
-def _random_value(info: PortInfo, rng: np.random.Generator) -> Array:
-    """Return values that fit an input: floats in [0, 1), 8-bit integers below 100, other integers 0 or 1.
-
-    The last may be indices or counts, which larger values would put out of range.
-    """
-    shape = [max(size, 1) for size in info.shape]
-    dtype = numpy_dtype(info.element_type)
-    if dtype.kind in "fc" or info.element_type == "bfloat16":
-        return rng.random(shape, np.float32).astype(dtype)
-    if dtype.kind in "iub":
-        return rng.integers(0, 100 if dtype.itemsize == 1 and dtype.kind != "b" else 2, shape).astype(dtype)
-    raise OptionError(
-        f"input {info.name!r} is of type {info.element_type}: give its values, check(..., inputs={{...}})"
-    )
 
 
 def _compare(name: str, expected: Sequence[Mapping[str, Array]], got: Sequence[Mapping[str, Array]]) -> OutputCheck:

@@ -1,1 +1,24 @@
 """Layer studies: time, bytes and error of every layer, in every precision, on every delegate."""
+
+from litedelegates.layers.config import PARTS, LayersConfig
+from litedelegates.layers.overlay import write_overlays
+from litedelegates.layers.progress import LayerProgress
+from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
+from litedelegates.layers.results import LayerStudy
+from litedelegates.layers.trace import to_trace
+
+__all__ = [
+    "PARTS",
+    "Alone",
+    "InPlace",
+    "LayerError",
+    "LayerInfo",
+    "LayerProgress",
+    "LayerStudy",
+    "LayersConfig",
+    "PartTiming",
+    "Setting",
+    "VariantInfo",
+    "to_trace",
+    "write_overlays",
+]

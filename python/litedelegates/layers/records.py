@@ -7,6 +7,7 @@ constants are none. A *variant* is that model in another precision, whose ops ar
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,9 +25,10 @@ class Record:
     """A frozen dataclass that writes itself to plain values and reads itself back."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as plain values, fields that say nothing left out."""
-        plain = _plain({entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)})  # type: ignore[arg-type]
-        return {name: value for name, value in plain.items() if value is not None and value != []}
+        """Return the record as plain values, fields at their default left out; numbers that JSON has not as text."""
+        entries = dataclasses.fields(self)  # type: ignore[arg-type]
+        values = {entry.name: getattr(self, entry.name) for entry in entries}
+        return {entry.name: _plain(values[entry.name]) for entry in entries if values[entry.name] != _default(entry)}
 
     @classmethod
     def from_json(cls: type[AnyRecord], data: Mapping[str, Any]) -> AnyRecord:
@@ -95,6 +97,33 @@ class LayerInfo(Record):
     nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     cut_nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class VariantInfo(Record):
+    """A model in another precision, and what its layers hand on.
+
+    Attributes:
+        precision: As in `Setting.precision`.
+        sha256: Digest of the file.
+        file_nbytes: Its size.
+        nbytes: Bytes of a layer's outputs as this file holds them, by layer; None where that is not known.
+        cut_nbytes: Bytes alive across the cut after a layer, as this file holds them; None as before.
+        note: What has to be known about the file, such as a calibration with random values.
+        refusal: Why there is none; None where there is.
+    """
+
+    precision: str
+    sha256: str = ""
+    file_nbytes: int = 0
+    nbytes: Mapping[int, int | None] = field(default_factory=dict, hash=False)
+    cut_nbytes: Mapping[int, int | None] = field(default_factory=dict, hash=False)
+    note: str = ""
+    refusal: str | None = None
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        return {int(layer): size for layer, size in value.items()} if name in ("nbytes", "cut_nbytes") else value
 
 
 @dataclass(frozen=True)
@@ -205,6 +234,7 @@ class Alone(Record):
         verdict: "faster", "slower" or "no difference shown" than float32.
         samples: How many runs were kept.
         ran: Where its ops ran, such as "xnnpack 1".
+        together: All the layers that were timed here, where the precision computes several at once; else empty.
         refusal: Why there is no time; None where there is.
     """
 
@@ -219,11 +249,12 @@ class Alone(Record):
     verdict: str | None = None
     samples: int = 0
     ran: str = ""
+    together: tuple[int, ...] = ()
     refusal: str | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
-        return Setting.from_json(value) if name == "setting" else value
+        return Setting.from_json(value) if name == "setting" else _tuples(value)
 
 
 @dataclass(frozen=True)
@@ -272,12 +303,26 @@ class LayerError(Record):
         if self.kind not in get_args(ErrorKind):
             raise RecordError(f"there is no error kind {self.kind!r}. {nearest(str(self.kind), get_args(ErrorKind))}")
 
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        is_number = name in ("rmse", "rmse_over_scale", "sqnr_db", "cosine", "max_abs") and isinstance(value, str)
+        return float(value) if is_number else _tuples(value)
+
+
+def _default(entry: dataclasses.Field[Any]) -> Any:
+    """Return the default of a field; where it has none, something that no value is equal to."""
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return entry.default
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_json()
     if isinstance(value, Mapping):
         return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # "inf", "-inf" or "nan"
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 

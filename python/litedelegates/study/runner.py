@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from litedelegates.study.reference import References
 from litedelegates.study.store import Store, StoreError
 
 MEMORY_SHARE = 0.8
+LITERT = ("ai-edge-litert", "libLiteRt sha256")
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ def run_study(
         StoreError: The store was measured on another machine or runtime, or another study writes to it.
     """
     pairs = config.cells()
-    machine, versions = asdict(read_machine()), _versions()
+    machine, versions = asdict(read_machine()), read_versions()
     with Store.create(path, config.to_json()) as store:
-        _check_same(store, machine, versions)
+        check_same(store, machine, versions)
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
@@ -123,7 +124,8 @@ def _run(
     report("done")
 
 
-def _versions() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
+    """Return the versions that times depend on, by package, and the digest of the runtime's library."""
     from litedelegates.runtime import find_runtime
 
     versions: dict[str, str] = dict(read_machine().packages)
@@ -131,8 +133,20 @@ def _versions() -> dict[str, str]:
     return {**versions, "libLiteRt sha256": hash_file(library)}
 
 
-def _check_same(store: Store, machine: dict[str, Any], versions: dict[str, str]) -> None:
-    """Refuse to go on with a study where its times would not compare with those it holds."""
+def check_same(
+    store: Store, machine: Mapping[str, Any], versions: Mapping[str, str], engine: Sequence[str] = LITERT
+) -> None:
+    """Refuse to go on with a study where its times would not compare with those it holds.
+
+    Args:
+        store: The study.
+        machine: What measures now.
+        versions: What runs now.
+        engine: The names among ``versions`` that have to be the same.
+
+    Raises:
+        StoreError: Another machine or runtime measured it.
+    """
     sessions = store.sessions()
     if not sessions:
         return
@@ -143,9 +157,10 @@ def _check_same(store: Store, machine: dict[str, Any], versions: dict[str, str])
                 f"{store.path} was measured on another machine ({name}: {before.machine.get(name)}, here: "
                 f"{machine[name]}): name another --store"
             )
-    for name in ("ai-edge-litert", "libLiteRt sha256"):
-        if before.versions.get(name) != versions.get(name):
+    for name in engine:
+        measured_with = next((session.versions[name] for session in sessions if name in session.versions), None)
+        if measured_with is not None and measured_with != versions.get(name):
             raise StoreError(
-                f"{store.path} was measured with another runtime ({name}: {before.versions.get(name)}, here: "
+                f"{store.path} was measured with another runtime ({name}: {measured_with}, here: "
                 f"{versions.get(name)}): name another --store"
             )

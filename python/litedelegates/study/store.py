@@ -47,6 +47,11 @@ class Store:
         row = connection.execute("SELECT created, config FROM study").fetchone()
         self.created, self.config = float(row[0]), dict(json.loads(row[1]))
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open database, for records of other kinds that live in the same file."""
+        return self._connection
+
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
         """Open a store for reading; also while a study writes to it.

@@ -1,0 +1,201 @@
+"""``litedelegates layers``: time, bytes and error of every layer, in every precision, on every delegate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from litedelegates.cli.arguments import count
+from litedelegates.cli.layers_table import study_lines
+from litedelegates.cli.outcome import INTERRUPTED
+from litedelegates.errors import OptionError
+from litedelegates.files import write_whole
+from litedelegates.layers import PARTS, LayerProgress, LayersConfig, LayerStudy, study_layers, to_trace, write_overlays
+from litedelegates.study import StoreError
+
+DEFAULT_STORE = "study.sqlite"
+
+EPILOG = """examples:
+  litedelegates layers model.tflite
+  litedelegates layers model.tflite --precisions float32,float16,dynamic,int8 --delegates none,xnnpack,gpu
+  litedelegates layers model.tflite --inputs images.npz --labels labels.npy --calibration samples.npz
+  litedelegates layers model.onnx --precisions 'float32,int8,int8;format=qoperator'
+  litedelegates layers model.tflite --parts alone --layers 3,10-20,CONV_2D --precisions float32,int8
+  litedelegates layers model.tflite --variant vendor=int8_of_vendor.tflite --csv layers.csv --overlay nodes/
+  litedelegates layers model.tflite --trace trace.json        # for ui.perfetto.dev or chrome://tracing
+
+What is measured goes to the store at once; the same command goes on where it was interrupted or killed, and more
+precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, are part of
+the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C (the store is
+valid).
+"""
+
+_LISTS = ("precisions", "delegates", "threads", "parts", "layers")
+_PLAIN = (
+    ("calibration", str, "SOURCE", "for int8 and int16x8: a .npy or .npz with samples, or random (the default)"),
+    ("inputs", str, "FILE", "a .npy (one input) or .npz (by name) with samples along the first axis, for errors"),
+    ("labels", str, "FILE", "a .npy with the label of each sample, for accuracy"),
+    ("samples", count, "N", "samples that errors are taken over, at most (default: 8)"),
+    ("runs", count, "N", "profiled runs of each setting (default: 20)"),
+    ("seconds", float, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
+    ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
+)
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "layers",
+        help="measure time, bytes and error of every layer",
+        description="Measure each layer of a float32 model in each precision on each delegate: its time in place and\n"
+        "alone, the bytes a cut after it would send, and its error.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a float32 .tflite or .onnx")
+    parser.add_argument(
+        "--precisions",
+        metavar="P,P",
+        help="what the model is made into, options behind ; (default: float32,float16,dynamic,int8)",
+    )
+    parser.add_argument(
+        "--delegates",
+        metavar="D,D",
+        help="chains such as none, xnnpack, gpu (default: none,xnnpack); providers such as cpu for an .onnx",
+    )
+    parser.add_argument("--threads", metavar="N,N", help="threads of the CPU kernels (default: 1)")
+    parser.add_argument("--parts", metavar="P,P", help=f"what to find out (default: {','.join(PARTS)})")
+    parser.add_argument(
+        "--layers",
+        metavar="L,L",
+        help="layers to run alone and to take errors of: indices, ranges, types, names (default: all)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a file that is the model in another precision already; may be repeated",
+    )
+    for name, kind, metavar, text in _PLAIN:
+        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    parser.add_argument("--store", metavar="FILE", default=DEFAULT_STORE, help=f"default: {DEFAULT_STORE}")
+    parser.add_argument("--retry", action="store_true", help="try again what failed before")
+    out = parser.add_argument_group("output")
+    out.add_argument("--top", type=count, default=10, metavar="N", help="layers of each list that is printed")
+    out.add_argument("--json", action="store_true", help="print everything as JSON")
+    out.add_argument("--csv", metavar="FILE", help="write a table: one row a layer and setting")
+    out.add_argument("--overlay", metavar="FOLDER", help="write node data for Model Explorer, a file a figure")
+    out.add_argument("--trace", metavar="FILE", help="write a trace for Perfetto and Chrome")
+    out.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> int:
+    """Measure, write the files, and print what was found."""
+    config = _config(options)
+    interrupted = False
+    try:
+        with ProgressLine(quiet=options.quiet) as line:
+            study_layers(config, options.store, retry=options.retry, progress=line, command=sys.argv)
+    except KeyboardInterrupt:
+        interrupted = True
+    try:
+        study = LayerStudy.open(options.store, config.key)
+    except (StoreError, FileNotFoundError, OptionError):
+        if not interrupted:
+            raise
+        return INTERRUPTED  # before there was anything to tell of
+    written = _write(study, options)
+    if options.json:
+        print(json.dumps({"store": options.store, "interrupted": interrupted, **study.to_json()}))
+    else:
+        print(f"{config.model}: {len(study.layers)} layers")
+        for text in study_lines(study, options.top):
+            print(text)
+        print(f"\nresults in {', '.join([options.store, *written])}")
+    if interrupted:
+        print("litedelegates layers: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors) for record in kind]
+    return 0 if None in refusals else 1
+
+
+def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
+    written = []
+    for path, content in ((options.csv, LayerStudy.to_csv), (options.trace, to_trace)):
+        if path is not None:
+            write_whole(path, [content(study).encode()])
+            written.append(path)
+    if options.overlay is not None:
+        write_overlays(study, options.overlay)
+        written.append(options.overlay)
+    return written
+
+
+def _config(options: argparse.Namespace) -> LayersConfig:
+    fields: dict[str, Any] = {"model": options.model, "variants": dict(_variant(text) for text in options.variant)}
+    for name in _LISTS:
+        text = getattr(options, name)
+        if text is not None:
+            fields[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+    if options.threads is not None:
+        fields["threads"] = tuple(_integer("--threads", part) for part in fields["threads"])
+    fields |= {name: getattr(options, name) for name, *_ in _PLAIN if getattr(options, name) is not None}
+    for name in ("csv", "trace"):
+        path = getattr(options, name)
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise OptionError(f"--{name} {path}: the folder to write to does not exist")
+    return LayersConfig(**fields)
+
+
+def _variant(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals or not name or not path:
+        raise OptionError(f"--variant {text}: write it as NAME=FILE, such as vendor=int8.tflite")
+    return name, path
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"{name} {text}: it must be integers such as 1,2,4") from None
+
+
+class ProgressLine:
+    """One line on a terminal that is written over; elsewhere a line for each tenth of the work."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Say nothing if ``quiet``."""
+        self._quiet, self._terminal, self._tenth = quiet, sys.stderr.isatty(), -1
+
+    def __call__(self, progress: LayerProgress) -> None:
+        """Show where the study is."""
+        if self._quiet:
+            return
+        line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s, {_left(progress)}  {progress.doing}"
+        tenth = 10 * progress.done // max(1, progress.total)
+        if self._terminal:
+            print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
+        elif tenth != self._tenth or progress.remaining_s is None:
+            print(line, file=sys.stderr, flush=True)
+        self._tenth = tenth
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._terminal and not self._quiet:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _left(progress: LayerProgress) -> str:
+    if progress.remaining_s is None:
+        return "time left unknown"
+    seconds = round(progress.remaining_s)
+    shown = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60} s"
+    return f"{'at least' if progress.is_at_least else 'about'} {shown} left"

@@ -1,0 +1,165 @@
+"""What a layer study is asked to measure, and what tells one study from another in a store."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from litedelegates.errors import OptionError, nearest
+from litedelegates.graph.model import Format
+from litedelegates.layers.records import Setting
+from litedelegates.layers.sessions import check_delegate
+from litedelegates.quantize import PRECISIONS
+from litedelegates.quantize.dispatch import kind_of
+from litedelegates.study.delegates import hash_file
+
+Part: TypeAlias = Literal["in_place", "alone", "error"]
+
+FLOAT32 = "float32"
+PARTS: tuple[Part, ...] = get_args(Part)
+DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
+_FILES = ("calibration", "inputs", "labels")
+_RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class LayersConfig:
+    """A model, the settings to run it in, and how long.
+
+    Attributes:
+        model: Path of a float32 ``.tflite`` or ``.onnx``.
+        precisions: What `quantize` makes of it, options behind semicolons: "int8", "int8;format=qoperator"; "float32"
+            for the file itself, which everything is compared with and which is added where it is missing.
+        delegates: Chains as `study.parse_delegate` reads them; for an ``.onnx`` execution providers such as "cpu". None
+            for the built-in kernels and XNNPACK, or for "cpu".
+        threads: Numbers of threads of the CPU kernels.
+        parts: What to find out: "in_place" and "alone" for times, "error" for differences.
+        variants: Files that are the model in another precision already, by the name that they have in the results.
+        runs: Profiled runs of each setting in place.
+        seconds: Time of runs measured of each whole model, and of each layer alone in each precision.
+        calibration: For int8 and int16x8: what `quantize` takes; "random" is good for measuring speed only.
+        inputs: A ``.npy`` (one input) or ``.npz`` (by name) with samples along the first axis; None for random values.
+        labels: A ``.npy`` with the label of each sample: accuracy is the share whose largest output is the label.
+        samples: Samples that errors are taken over, at most.
+        layers: Layers to take out and to take errors of: indices, ranges, types or names as in `infos.choose_layers`;
+            empty for all. Times in place are always of all.
+        allow_float32_ops: Accept variants in which ops that cannot be quantized stay float32.
+        seed: Of the orders and the random inputs.
+    """
+
+    model: str
+    precisions: tuple[str, ...] = (FLOAT32, "float16", "dynamic", "int8")
+    delegates: tuple[str, ...] | None = None
+    threads: tuple[int, ...] = (1,)
+    parts: tuple[str, ...] = PARTS
+    variants: Mapping[str, str] = field(default_factory=dict, hash=False)
+    runs: int = 20
+    seconds: float = 0.2
+    calibration: str = _RANDOM
+    inputs: str | None = None
+    labels: str | None = None
+    samples: int = 8
+    layers: tuple[str, ...] = ()
+    allow_float32_ops: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("precisions", "delegates", "threads", "parts", "layers"):
+            value = getattr(self, name)
+            if value is None:
+                value = DELEGATES[self.format]
+            if isinstance(value, str | int) or (not value and name != "layers"):
+                raise OptionError(f"{name}={value!r}: it must be a list with at least one entry")
+            object.__setattr__(self, name, tuple(dict.fromkeys(value)))
+        own = (FLOAT32, *(name for name in self.precisions if name != FLOAT32))
+        object.__setattr__(self, "precisions", own)
+        object.__setattr__(self, "model", str(self.model))
+        for name in self.variants:
+            if name in self.precisions or name.partition(";")[0] in (FLOAT32, *PRECISIONS):
+                raise OptionError(f"variants={name!r}: this is what a precision is called; give the file another name")
+        for precision in self.precisions:
+            kind = precision.partition(";")[0]
+            if kind not in (FLOAT32, *PRECISIONS):
+                raise OptionError(f"there is no precision {kind!r}. {nearest(kind, (FLOAT32, *PRECISIONS))}")
+        for part in self.parts:
+            if part not in PARTS:
+                raise OptionError(f"a layer study has no part {part!r}. {nearest(part, PARTS)}")
+        for count in self.threads:
+            _check_count("threads", count)
+        for name in ("runs", "samples"):
+            _check_count(name, getattr(self, name))
+        if not self.seconds > 0:
+            raise OptionError(f"seconds={self.seconds!r}: it must be above 0")
+        for text in self.delegates or ():
+            check_delegate(text, self.format)
+        if self.labels is not None and self.inputs is None:
+            raise OptionError("labels are given, but no inputs that they belong to")
+        given = [getattr(self, name) for name in _FILES if getattr(self, name) not in (None, _RANDOM)]
+        for path in (*given, *self.variants.values()):
+            if not Path(path).exists():
+                raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+
+    @property
+    def format(self) -> Format:
+        """The kind of the model: "tflite" or "onnx".
+
+        Raises:
+            OSError: It cannot be read.
+            OptionError: It is neither.
+        """
+        kind = kind_of(self.model)
+        if kind == "keras":
+            raise OptionError(f"{self.model}: layers are measured of a .tflite or .onnx; convert it first")
+        return "onnx" if kind == "onnx" else "tflite"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All precisions: those that are made, and the files that were given."""
+        return (*self.precisions, *self.variants)
+
+    def settings(self) -> list[Setting]:
+        """Return how the model is run, in order: float32 first on each delegate."""
+        return [
+            Setting(precision, delegate, threads)
+            for threads in self.threads
+            for delegate in self.delegates or ()
+            for precision in self.names
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as plain values."""
+        plain = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the results depend on and what no result says of itself.
+
+        How long is measured, and which settings, is not in it: a study can be widened. Where a file lies is not either.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+        digests = {name: _digest(getattr(self, name)) for name in _FILES}
+        with_inputs = {"samples": self.samples, "allow_float32_ops": self.allow_float32_ops, "seed": self.seed}
+        return {"model_sha256": hash_file(self.model), **digests, **with_inputs}
+
+    @property
+    def key(self) -> str:
+        """What the study is called in a store."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(source: str | None) -> str | None:
+    return hash_file(source) if source is not None and Path(source).is_file() else source
+
+
+def _check_count(name: str, count: Any) -> None:
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise OptionError(f"{name}={count!r}: it must be an integer of at least 1")

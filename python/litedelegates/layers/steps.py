@@ -1,0 +1,136 @@
+"""What a layer study has to do: a step for each call of a measuring function, and the records that each will give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litedelegates.errors import LiteDelegatesError
+from litedelegates.graph import Graph
+from litedelegates.layers.alone import time_alone
+from litedelegates.layers.config import FLOAT32, LayersConfig
+from litedelegates.layers.error_jobs import Engine, reference_engine
+from litedelegates.layers.errors import delegate_errors, local_errors, output_errors, propagated_errors
+from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
+from litedelegates.layers.samples import Samples
+from litedelegates.layers.sessions import parse_providers
+from litedelegates.layers.store import alone_key, error_key
+from litedelegates.layers.variants import Variant
+from litedelegates.study.delegates import make_chain, parse_delegate
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of a measuring function.
+
+    Attributes:
+        kind: What its records are counted as, such as "alone" or "local": records of a kind take about as long.
+        doing: What to call it.
+        precisions: The variants it needs.
+        missing: How many records it will give.
+        records: Measures; takes those of its variants that could be made.
+    """
+
+    kind: str
+    doing: str
+    precisions: tuple[str, ...]
+    missing: int
+    records: Callable[[Sequence[Variant]], Iterator[Record]]
+
+
+class Steps:
+    """The steps of a study, without those that have nothing to do."""
+
+    def __init__(
+        self,
+        config: LayersConfig,
+        graph: Graph,
+        layers: Sequence[int],
+        samples: Samples,
+        known: Callable[[str, str], bool],
+    ) -> None:
+        """Plan a study.
+
+        Args:
+            config: What to measure.
+            graph: The float32 model.
+            layers: The layers to run alone and to take errors of.
+            samples: What errors are taken over.
+            known: Whether the record of a kind and a key need not be measured.
+        """
+        self._config, self._graph, self._layers = config, graph, layers
+        self._samples, self._known = samples, known
+
+    def __iter__(self) -> Iterator[Step]:
+        """Yield the steps in the order of doing."""
+        parts = {"in_place": self._in_place, "alone": self._alone, "error": self._errors}
+        for name, steps in parts.items():
+            if name in self._config.parts:
+                yield from (step for step in steps() if step.missing)
+
+    def _in_place(self) -> Iterator[Step]:
+        for setting in self._config.settings():
+            missing = not self._known("in_place", setting.label)
+            yield Step("in_place", f"in place {setting.label}", (setting.precision,), missing, self._placed(setting))
+
+    def _placed(self, setting: Setting) -> Callable[[Sequence[Variant]], Iterator[Record]]:
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            for variant in variants:
+                try:
+                    yield in_place(variant, setting)
+                except LiteDelegatesError as error:
+                    yield InPlace(setting, refusal=str(error))
+
+        return records
+
+    def _alone(self) -> Iterator[Step]:
+        keys = [(layer, setting) for layer in self._layers for setting in self._config.settings()]
+        skip = {key for key in keys if self._known("alone", alone_key(*key))}
+        missing = {setting.precision for layer, setting in keys if (layer, setting) not in skip}
+        # With float32, which the others are timed in turn with, whether its own times are there or not.
+        wanted = tuple(name for name in self._config.names if name in {FLOAT32, *missing})
+
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            return time_alone(
+                variants,
+                self._config.delegates or (),
+                self._config.threads,
+                layers=self._layers,
+                skip=skip,
+                seconds=self._config.seconds,
+                seed=self._config.seed,
+            )
+
+        yield Step("alone", "each layer alone", wanted, len(keys) - len(skip), records)
+
+    def _errors(self) -> Iterator[Step]:
+        others = tuple(name for name in self._config.names if name != FLOAT32)
+        reference = reference_engine(self._graph).name
+        for kind in ("local", "propagated", "output"):
+            yield self._error(kind, reference, others)
+        for delegate in self._config.delegates or ():
+            if delegate != reference or self._graph.format == "onnx":
+                yield self._error("delegate", delegate, self._config.names)
+
+    def _error(self, kind: ErrorKind, delegate: str, precisions: tuple[str, ...]) -> Step:
+        keys = [(layer, precision, kind, delegate) for layer in self._layers for precision in precisions]
+        skip = {key for key in keys if self._known("error", error_key(*key))}
+        wanted = tuple(p for p in precisions if any(key not in skip for key in keys if key[1] == p))
+
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": max(self._config.threads)}
+            if kind == "local":
+                return local_errors(variants, self._samples.feeds, **shared)
+            if kind == "propagated":
+                return propagated_errors(variants, self._samples.feeds, **shared)
+            if kind == "output":
+                return output_errors(variants, self._samples.feeds, labels=self._samples.labels, **shared)
+            return delegate_errors(variants, self._samples.feeds, [self._engine(delegate)], **shared)
+
+        return Step(kind, f"{kind} errors", wanted, len(keys) - len(skip), records)
+
+    def _engine(self, delegate: str) -> Engine:
+        if self._graph.format == "onnx":
+            return Engine(delegate, {"providers": parse_providers(delegate)})
+        return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})

@@ -1,0 +1,215 @@
+"""Measure the layers of a model: every record in the store the moment it is there, a rerun goes on from there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from litedelegates.errors import LiteDelegatesError, OptionError
+from litedelegates.graph import Graph, load
+from litedelegates.layers.config import LayersConfig
+from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
+from litedelegates.layers.progress import LayerProgress, Pace, Watcher
+from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
+from litedelegates.layers.results import LayerStudy
+from litedelegates.layers.samples import Samples
+from litedelegates.layers.steps import Step, Steps
+from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
+from litedelegates.layers.variants import Variant
+from litedelegates.measure import read_machine
+from litedelegates.quantize.request import STATIC_PRECISIONS
+from litedelegates.study import Store, StoreError
+from litedelegates.study.runner import LITERT, check_same, read_versions
+
+ENGINES = {"tflite": LITERT, "onnx": ("onnxruntime",)}
+RANDOM_NOTE = "calibrated with random values: good for measuring speed only"
+
+
+def study_layers(
+    config: LayersConfig,
+    path: str | os.PathLike[str],
+    *,
+    progress: Watcher | None = None,
+    retry: bool = False,
+    command: Sequence[str] = (),
+) -> LayerStudy:
+    """Measure what is not measured yet of a layer study, and write it to a store as it comes.
+
+    What cannot be measured is written down with the reason, and the study goes on. The store is valid whenever this is
+    interrupted or killed; another call goes on from there, and one with more precisions, delegates or layers adds them.
+
+    Args:
+        config: What to measure.
+        path: The store, new or of an earlier call; cells of `run_study` may lie in it as well.
+        progress: Called after each record, and before what takes long.
+        retry: Try again what was refused before.
+        command: What to write down as the command that was given.
+
+    Returns:
+        What is in the store of this study now.
+
+    Raises:
+        OSError: A file cannot be read, or the store cannot be written.
+        InvalidModelError: The model cannot be read.
+        SamplesError: The inputs or labels do not fit the model.
+        OptionError: The model has no layers, or a layer that was named does not exist.
+        StoreError: The store was measured on another machine or runtime, a variant was another file before, or another
+            study writes to it.
+    """
+    graph = load(config.model)
+    chosen = choose_layers(graph, config.layers)
+    if not chosen:
+        raise OptionError(f"{config.model} computes nothing: it has no layers")
+    samples = Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
+    machine, versions = asdict(read_machine()), _versions()
+    with Store.create(path, {"layers": config.to_json()}) as store:
+        check_same(store, machine, versions, ENGINES[config.format])
+        session = store.add_session(machine, versions, command or sys.argv).index
+        how = "interrupted"
+        try:
+            _Work(config, graph, chosen, samples, store, session, retry, progress).do()
+            how = "finished"
+        finally:
+            store.end_session(session, how)
+        return LayerStudy.open(store, config.key)
+
+
+class _Work:
+    """A call of `study_layers`: what it knows, and what it has still to do."""
+
+    def __init__(
+        self,
+        config: LayersConfig,
+        graph: Graph,
+        chosen: Sequence[int],
+        samples: Samples,
+        store: Store,
+        session: int,
+        retry: bool,
+        progress: Watcher | None,
+    ) -> None:
+        self._config, self._graph, self._chosen, self._samples = config, graph, chosen, samples
+        self._store, self._key, self._session = LayerStore(store), config.key, session
+        self._progress = progress
+        self._begin = self._last = time.monotonic()
+        self._folder = Path(store.path).with_name(f"{Path(store.path).name}.models")
+        self._store.begin(self._key, _widened(self._store.studies().get(self._key), config))
+        records = self._store.known(self._key)
+        self._known = {(record.kind, record.key) for record in records if not (retry and record.is_refusal)}
+        self._pace = Pace()
+        for record in records:
+            self._pace.saw(_pace_kind(record), record.seconds)
+        self._done = sum(kind not in (KINDS[LayerInfo], KINDS[VariantInfo]) for kind, _ in self._known)
+
+    def do(self) -> None:
+        """Measure all that is missing."""
+        for layer in layer_infos(self._graph):
+            if not self._is_known(KINDS[LayerInfo], key_of(layer)):
+                self._store.add(self._key, layer, self._session)
+        steps = list(Steps(self._config, self._graph, self._chosen, self._samples, self._is_known))
+        for step in steps:
+            self._pace.expect(step.kind, step.missing)
+        variants = self._variants({precision for step in steps for precision in step.precisions})
+        for step in steps:
+            left = step.missing
+            own = [variants[precision] for precision in step.precisions if precision in variants]
+            self._say(step.doing)
+            for record in step.records(own) if own else ():
+                left -= 1
+                self._add(record, step)
+            self._pace.expect(step.kind, -left)  # those of variants that could not be made
+        self._say("done")
+
+    def _is_known(self, kind: str, key: str) -> bool:
+        return (kind, key) in self._known
+
+    def _variants(self, wanted: set[str]) -> dict[str, Variant]:
+        """Return the variants that can be made; why others cannot is written down."""
+        found = {}
+        for precision in [name for name in self._config.names if name in wanted]:
+            self._say(f"making {precision}")
+            self._last = time.monotonic()
+            try:
+                variant = self._variant(precision)
+                info = variant_info(variant, self._note(precision))
+            except (LiteDelegatesError, OSError) as error:
+                info = VariantInfo(precision, refusal=str(error))
+            else:
+                self._check_same_variant(info)
+                found[precision] = variant
+            self._store.add(self._key, info, self._session, time.monotonic() - self._last)
+        self._last = time.monotonic()
+        return found
+
+    def _variant(self, precision: str) -> Variant:
+        given = self._config.variants.get(precision)
+        if given is not None:
+            return load_variant(self._graph, given, precision)
+        return make_variant(
+            self._graph,
+            self._config.model,
+            precision,
+            self._folder,
+            calibration=self._config.calibration if _is_calibrated(precision) else None,
+            allow_float32_ops=self._config.allow_float32_ops,
+        )
+
+    def _note(self, precision: str) -> str:
+        is_random = self._config.calibration == "random" and _is_calibrated(precision)
+        return RANDOM_NOTE if is_random and precision not in self._config.variants else ""
+
+    def _check_same_variant(self, info: VariantInfo) -> None:
+        before = {known.precision: known for known in self._store.records(self._key, VariantInfo)}.get(info.precision)
+        if before is not None and before.refusal is None and before.sha256 != info.sha256:
+            raise StoreError(
+                f"{info.precision} was another file when {self._store.path} was begun ({before.sha256[:12]}, now "
+                f"{info.sha256[:12]}): its records would not belong together. Name another --store"
+            )
+
+    def _add(self, record: Record, step: Step) -> None:
+        now = time.monotonic()
+        self._store.add(self._key, record, self._session, now - self._last)
+        self._done += 1
+        self._pace.expect(step.kind, -1)
+        self._pace.saw(step.kind, now - self._last)
+        self._last = now
+        self._say(step.doing)
+
+    def _say(self, doing: str) -> None:
+        if self._progress is not None:
+            seconds = time.monotonic() - self._begin
+            left, is_at_least = self._pace.remaining()
+            self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_at_least, doing))
+
+
+def _is_calibrated(precision: str) -> bool:
+    return precision.partition(";")[0] in STATIC_PRECISIONS
+
+
+def _pace_kind(record: Known) -> str:
+    return record.key.partition(" ")[0] if record.kind == KINDS[LayerError] else record.kind
+
+
+def _widened(before: dict[str, Any] | None, config: LayersConfig) -> dict[str, Any]:
+    """Return what was asked of a study in this call and the calls before."""
+    asked = config.to_json()
+    for name in ("precisions", "delegates", "threads", "parts"):
+        asked[name] = list(dict.fromkeys([*(before or {}).get(name, ()), *asked[name]]))
+    asked["variants"] = {**(before or {}).get("variants", {}), **asked["variants"]}
+    return asked
+
+
+def _versions() -> dict[str, str]:
+    versions = read_versions()
+    for package in ("onnxruntime", "onnx"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
