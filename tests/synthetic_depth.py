@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting
+from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
+from litedelegates.layers.store import LayerStore
+from litedelegates.study import Store
+from synthetic_study import MACHINE, VERSIONS
 
 # Microseconds a million multiplications take, and what quantizing does to the error of a layer.
 SPEEDS = {
@@ -19,6 +23,7 @@ SPEEDS = {
 }
 NOISE_DB = {"float16": 66.0, "int8": 34.0}
 NO_CUT = "the state of the network is alive here and cannot cross a cut"
+NO_INT16 = "the converter has no int16 form of DEPTHWISE_CONV_2D"
 
 
 class LayerRecords(NamedTuple):
@@ -89,7 +94,9 @@ def _in_place(setting: Setting, infos: list[LayerInfo], us: list[float], random:
         before = setting.delegate == "xnnpack" and info.index % 8 == 2 and info.index + 1 < len(infos)
         if setting.precision == "int8" and info.index % 13 in (0, 5):
             samples = tuple(0.28 * median * random.lognormal(0, 0.02, 9))
-            parts.append(PartTiming("Convert (F32, QS8)", setting.delegate, "conversion", (info.index,), samples, "kind"))
+            parts.append(
+                PartTiming("Convert (F32, QS8)", setting.delegate, "conversion", (info.index,), samples, "kind")
+            )
         if not fused:
             layers = (info.index, info.index + 1) if before else (info.index,)
             samples = tuple(median * random.lognormal(0, 0.02, 9))
@@ -107,7 +114,9 @@ def _alone(setting: Setting, info: LayerInfo, us: float, random: Any) -> Alone:
     median, wide = us * 1.08, float(random.uniform(0.01, 0.09))
     if setting.precision == "float32":
         return Alone(info.index, setting, median, median * 0.98, median * 1.03, samples=600, ran=setting.delegate)
-    ratio = SPEEDS["float32", setting.delegate] / SPEEDS[setting.precision, setting.delegate] * random.lognormal(0, 0.15)
+    ratio = (
+        SPEEDS["float32", setting.delegate] / SPEEDS[setting.precision, setting.delegate] * random.lognormal(0, 0.15)
+    )
     if info.type == "ADD":
         ratio = random.lognormal(-0.1, 0.12)
     low, high = ratio * (1 - wide), ratio * (1 + wide)
@@ -124,7 +133,9 @@ def _errors(infos: list[LayerInfo], random: Any) -> list[LayerError]:
             out = level + 10 + random.normal(0, 4) - (12 if info.index % 17 == 9 else 0)
             for kind, db in (("local", local), ("propagated", through), ("output", out)):
                 found.append(_error(info, precision, kind, db))
-    found.append(LayerError(infos[2].index, "int8", "delegate", "xnnpack", 4, 4096, 0.01, 0.5, 41.0, 0.9999, 0.02, 0.001))
+    found.append(
+        LayerError(infos[2].index, "int8", "delegate", "xnnpack", 4, 4096, 0.01, 0.5, 41.0, 0.9999, 0.02, 0.001)
+    )
     return found
 
 
@@ -132,7 +143,9 @@ def _error(info: LayerInfo, precision: str, kind: Any, db: float) -> LayerError:
     if info.index % 10 == 4 and kind == "local":  # nothing is computed, so nothing differs
         return LayerError(info.index, precision, kind, "none", 4, 4096, 0.0, 0.0, math.inf, 1.0, 0.0, 0.0)
     if info.index == 7 and precision == "float16":
-        return LayerError(info.index, precision, kind, "none", 4, 4096, math.nan, None, math.nan, None, math.inf, flags=("inf",))
+        return LayerError(
+            info.index, precision, kind, "none", 4, 4096, math.nan, None, math.nan, None, math.inf, flags=("inf",)
+        )
     if info.index == 11 and precision == "int8":
         return LayerError(info.index, precision, kind, "none", refusal="the layer has no quantized output to compare")
     rmse = 10 ** (-db / 20)
@@ -140,5 +153,37 @@ def _error(info: LayerInfo, precision: str, kind: Any, db: float) -> LayerError:
     clipped = 0.002 if precision == "int8" else None
     agreed = 0.99 if kind == "output" else None
     return LayerError(
-        info.index, precision, kind, "none", 4, 4096, rmse, scaled, db, 1 - rmse**2 / 2, rmse * 6, clipped, agreement=agreed
+        info.index,
+        precision,
+        kind,
+        "none",
+        4,
+        4096,
+        rmse,
+        scaled,
+        db,
+        1 - rmse**2 / 2,
+        rmse * 6,
+        clipped,
+        agreement=agreed,
     )
+
+
+def write_layers(path: Path, count: int = 40, *, model: str = "models/mobilenet.tflite", **options: Any) -> Path:
+    """Add the layer study of a synthetic network to a store, made where there is none."""
+    with Store.open(path) if path.exists() else Store.create(path, {}) as store:
+        session = store.add_session(MACHINE, VERSIONS, ["litedelegates", "layers", model])
+        layers = LayerStore(store)
+        asked = {"model": model, "precisions": ["float32", "float16", "int8"], "delegates": ["xnnpack", "none", "gpu"]}
+        layers.begin(model, asked)
+        records = layer_records(count, **options)
+        note = "calibrated with random values: its errors say little about real inputs"
+        sizes = {info.index: info.nbytes["int8"] for info in records.infos}
+        variants = [
+            VariantInfo("int8", "ab" * 32, 900_000, sizes, sizes, note),
+            VariantInfo("int16x8", refusal=NO_INT16),
+        ]
+        for record in (*records.infos, *variants, *records.in_place, *records.alone, *records.errors):
+            layers.add(model, record, session.index)
+        store.end_session(session.index, "finished")
+    return path

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Setting
+from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Setting, VariantInfo
 from litedelegates.report.findings import findings
 
 FORMS = ("float32", "float16", "int8")
@@ -20,6 +20,7 @@ def layers_document(
     in_place: Sequence[InPlace] = (),
     alone: Sequence[Alone] = (),
     errors: Sequence[LayerError] = (),
+    variants: Sequence[VariantInfo] = (),
 ) -> dict[str, Any]:
     """Return everything that the page shows of the layers of one model.
 
@@ -27,6 +28,9 @@ def layers_document(
     "nan" stand for the numbers that are not finite. Records of layers that ``infos`` has not are left out.
     """
     order = [info.index for info in infos]
+    # What the files of the other precisions hold, which may keep some layers in float32.
+    nbytes = {f"{one.precision} file": _column(order, one.nbytes, _same) for one in variants if one.nbytes}
+    cut_nbytes = {f"{one.precision} file": _column(order, one.cut_nbytes, _same) for one in variants if one.nbytes}
     settings = list(dict.fromkeys([entry.setting for entry in in_place] + [entry.setting for entry in alone]))
     placed = {entry.setting: entry for entry in in_place}
     shown = [
@@ -52,8 +56,12 @@ def layers_document(
             }
             for info in infos
         ],
-        "bytes": {form: [info.nbytes.get(form) for info in infos] for form in FORMS},
-        "cuts": {form: [info.cut_nbytes.get(form) for info in infos] for form in FORMS},
+        "bytes": {**{form: [info.nbytes.get(form) for info in infos] for form in FORMS}, **nbytes},
+        "cuts": {**{form: [info.cut_nbytes.get(form) for info in infos] for form in FORMS}, **cut_nbytes},
+        "variants": [
+            {"precision": one.precision, "nbytes": one.file_nbytes, "note": one.note, "refusal": one.refusal}
+            for one in variants
+        ],
         "settings": shown,
         "errors": _errors(order, errors),
     }
@@ -121,6 +129,8 @@ def _alone(order: Sequence[int], entries: Sequence[Alone]) -> dict[str, Any] | N
     if not entries:
         return None
     by_layer = {entry.layer: entry for entry in entries}
+    position_of = {layer: position for position, layer in enumerate(order)}
+    together = {layer: entry.layer for entry in entries for layer in entry.together if layer != entry.layer}
 
     def column(name: str) -> list[Any]:
         return _column(order, {layer: getattr(entry, name) for layer, entry in by_layer.items()}, plain_number)
@@ -132,8 +142,13 @@ def _alone(order: Sequence[int], entries: Sequence[Alone]) -> dict[str, Any] | N
         "speed_up": column("speed_up"),
         "speed_up_low": column("speed_up_low"),
         "speed_up_high": column("speed_up_high"),
-        "verdict": _column(order, {layer: entry.verdict for layer, entry in by_layer.items()}, lambda verdict: verdict),
-        "ran": _column(order, {layer: entry.ran or None for layer, entry in by_layer.items()}, lambda ran: ran),
+        "verdict": _column(order, {layer: entry.verdict for layer, entry in by_layer.items()}, _same),
+        "ran": _column(order, {layer: entry.ran or None for layer, entry in by_layer.items()}, _same),
+        "fused": {
+            str(position_of[layer]): position_of[first]
+            for layer, first in together.items()
+            if layer in position_of and first in position_of
+        },
         "refusals": _sparse(order, {layer: entry.refusal for layer, entry in by_layer.items()}),
     }
 
@@ -161,6 +176,10 @@ def _errors(order: Sequence[int], entries: Sequence[LayerError]) -> list[dict[st
 
 def _column(order: Sequence[int], values: Mapping[int, Entry], show: Callable[[Entry], Any]) -> list[Any]:
     return [show(values[index]) if index in values else None for index in order]
+
+
+def _same(value: Entry) -> Entry:
+    return value
 
 
 def _sparse(order: Sequence[int], values: Mapping[int, str | None]) -> dict[str, str]:

@@ -71,7 +71,13 @@ def _plain_table(document: Mapping[str, Any]) -> str:
         for cell in document["cells"]
     )
     head = "<tr><th class='text'>Configuration</th><th>Median</th><th>Speed-up</th><th class='text'>Status</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    layers = "".join(
+        f"<h2>Layers of {html.escape(study['name'])}</h2><ul>"
+        + "".join(f"<li>{html.escape(sums['text'])}</li>" for sums in study["findings"]["sums"].values())
+        + "</ul>"
+        for study in document["layers"]
+    )
+    return (f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows or not layers else "") + layers
 
 
 def _number(value: float | None) -> str:

@@ -4,7 +4,7 @@ const TRACKS = [
   { id: "times", title: "Latency", unit: "of each layer", draw: drawTimes, field: "timing", choices: () => [["in_place", "In place"], ["alone", "Alone"]], there: (view, way) => view.data.settings.some((one) => one[way] && one[way].us.some(finite)) },
   { id: "gains", title: "Speed-up", unit: "over float32 on the same delegate", draw: drawGains, field: "gain", choices: () => [["alone", "Alone, with interval"], ["in_place", "In place"]], there: (view, way) => view.data.settings.some((one) => one[way] && one[way].speed_up.some(finite)) },
   { id: "errors", title: "Error", draw: drawErrors, field: "kind", choices: (view) => view.kinds.map((kind) => [kind, KINDS[kind]]), there: (view, kind) => view.measure && view.kinds.includes(kind) },
-  { id: "bytes", title: "Bytes", unit: "of the outputs, and alive across the cut after the layer", draw: drawBytes, field: "form", choices: () => ["float32", "float16", "int8"].map((form) => [form, form]), there: (view, form) => view.data.bytes[form].some(finite) },
+  { id: "bytes", title: "Bytes", unit: "of the outputs, and alive across the cut after the layer", draw: drawBytes, field: "form", choices: (view) => Object.keys(view.data.bytes).map((form) => [form, form]), there: (view, form) => view.data.bytes[form].some(finite) },
 ];
 
 function switches(view, field, choices, label) {
@@ -59,7 +59,7 @@ function layerStudy(data) {
       const focused = controls.contains(document.activeElement) ? [...controls.querySelectorAll("button")].indexOf(document.activeElement) : -1;
       controls.replaceChildren(...layerControls(view).filter(Boolean));
       if (focused >= 0) controls.querySelectorAll("button")[focused].focus();
-      if (what === "series" || what === "range") { summary.replaceChildren(layerFindings(view), layerSums(view) || ""); view.canvases.forEach((canvas) => canvas.update()); }
+      if (what === "series" || what === "range") { summary.replaceChildren(layerFindings(view), layerSums(view) || "", variantNotes(view) || ""); view.canvases.forEach((canvas) => canvas.update()); }
       view.canvases.forEach((canvas) => redraw(canvas, canvas.clientWidth || 600));
     }
     placeBands(view);

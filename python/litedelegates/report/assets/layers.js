@@ -43,17 +43,23 @@ const bytes = (count) => (count === null || count === undefined ? "–" : count 
 const decibels = (value) => (finite(value) ? `${value.toFixed(1)} dB` : value === "inf" ? "no difference" : value || "–");
 const figureText = (value) => (finite(value) ? digits(value) : value || "–");
 
+// A layer that was run as one with an earlier one has no time of its own.
+function timeAt(view, one, way, at) {
+  if (!one[way]) return "–";
+  if (finite(one[way].us[at])) return time(one[way].us[at]);
+  return one[way].fused[at] === undefined ? "–" : `in ${view.data.layers[one[way].fused[at]].index}`;
+}
+
 // What a layer costs in each setting shown: [precision, in place, alone, speed-up].
 function timesOf(view, at) {
   return settingsShown(view).map((one) => {
-    const joined = one.in_place && one.in_place.fused[at], gain = gainOf(one, view.gain, at);
-    const place = joined !== undefined && joined !== null ? `in ${view.data.layers[joined].index}` : one.in_place && finite(one.in_place.us[at]) ? time(one.in_place.us[at]) : "–";
-    return [one.precision, place, one.alone && finite(one.alone.us[at]) ? time(one.alone.us[at]) : "–", one.precision === "float32" ? "reference" : ratio(gain)];
+    const gain = gainOf(one, view.gain, at);
+    return [one.precision, timeAt(view, one, "in_place", at), timeAt(view, one, "alone", at), one.precision === "float32" ? "reference" : ratio(gain)];
   });
 }
 
 function bytesOf(view, at) {
-  const { bytes: own, cuts, layers } = view.data, sizes = (from) => ["float32", "float16", "int8"].filter((form) => from[form][at] !== null).map((form) => `${bytes(from[form][at])} ${form}`).join(", ");
+  const { bytes: own, cuts, layers } = view.data, sizes = (from) => Object.keys(from).filter((form) => finite(from[form][at])).map((form) => `${bytes(from[form][at])} ${form}`).join(", ");
   const cut = sizes(cuts), refusal = layers[at].refusal;
   return [`Output ${sizes(own) || "of unknown size"}`, refusal ? `No cut after it: ${refusal}` : cut ? `Cut after it ${cut}` : at === layers.length - 1 ? "The last layer: nothing to cut after it" : "Cut of unknown size"];
 }

@@ -43,10 +43,8 @@ function layerTable(view) {
 // [heading, text by position, class by position]
 function layerColumns(view) {
   const settings = settingsShown(view), way = view.timing === "in_place" ? "" : " alone", measure = LAYER_MEASURES[view.measure];
-  const times = settings.filter((one) => one[view.timing]).map((one) => [`Time ${one.precision}${way}${one.in_place && one.in_place.is_estimate && !way ? ", estimate" : ""}`, (at) => {
-    const joined = view.timing === "in_place" ? one.in_place.fused[at] : undefined;
-    return joined === undefined ? time(finite(one[view.timing].us[at]) ? one[view.timing].us[at] : null) : el("small", {}, `in ${view.data.layers[joined].index}`);
-  }]);
+  const times = settings.filter((one) => one[view.timing]).map((one) => [`Time ${one.precision}${way}${one.in_place && one.in_place.is_estimate && !way ? ", estimate" : ""}`,
+    (at) => timeAt(view, one, view.timing, at), (at) => (finite(one[view.timing].us[at]) ? null : "aside")]);
   const gains = settings.filter((one) => one[view.gain] && one[view.gain].speed_up.some(finite)).map((one) => [`Speed-up ${one.precision}`, (at) => ratio(gainOf(one, view.gain, at)),
     (at) => { const gain = gainOf(one, view.gain, at); return gain && gain.verdict ? gain.verdict.split(" ")[0] : null; }]);
   const errors = measure ? errorsOf(view, view.kind).filter((one) => one[view.measure]).map((one) => [`${measure.name} ${one.precision}`, (at) => errorText(view.measure, one[view.measure][at])]) : [];

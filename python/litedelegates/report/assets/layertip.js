@@ -1,7 +1,7 @@
 // Everything that is known about one layer: beside the pointer, and in words.
 
 const ERROR_FIGURES = { sqnr_db: "SQNR", rmse_over_scale: "RMSE/scale", rmse: "RMSE", cosine: "cosine", max_abs: "largest", saturated: "saturated", agreement: "agreement", accuracy: "accuracy" };
-const WIDE_FIGURES = new Set(["rmse", "saturated", "agreement", "accuracy"]);  // a phone has no room for them
+const WIDE_FIGURES = new Set(["rmse", "max_abs", "saturated", "agreement", "accuracy"]);  // a phone has no room for them
 
 function errorText(name, value) {
   if (!finite(value)) return name === "sqnr_db" ? decibels(value) : value || "–";
@@ -21,7 +21,7 @@ function showLayerTip(view, at, canvas) {
   const wide = [false, ...names.map((name) => WIDE_FIGURES.has(name))];
   tip.classList.add("of-layer");
   tip.replaceChildren(el("strong", {}, layerName(view, at), " ", layer.shape ? el("small", {}, layer.shape.map((size) => (size < 0 ? "?" : size)).join(" × ")) : null), el("div", {}, short(layer.name, 90)),
-    times.length ? el("table", {}, cells([view.host, "in place", "alone", "speed-up"], "th"), times.map((row) => cells(row, "td"))) : "",
+    times.length ? el("table", {}, cells([view.host, "in place", "alone", "speed-up"], "th"), times.map(([precision, place, alone, gain]) => { const [value, interval] = gain.split(" ["); return cells([precision, place, alone, [value, interval && el("span", { class: "wide" }, ` [${interval}`)]], "td"); })) : "",
     rows.length ? el("table", {}, cells(["Error", ...names.map((name) => ERROR_FIGURES[name])], "th", wide), rows.map(([what, one]) => cells([what, ...names.map((name) => (known(one, name) ? errorText(name, one[name][at]) : "–"))], "td", wide))) : "",
     el("div", { class: "ruled" }, bytesOf(view, at).map((text) => el("div", {}, text)), remarksOf(view, at).map((text) => el("div", {}, short(text, 160)))));
   tip.hidden = false;
