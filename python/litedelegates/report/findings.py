@@ -80,7 +80,7 @@ def _sums(setting: Mapping[str, Any], layers: int) -> dict[str, Any] | None:
         estimate = "are estimated to take" if timing["is_estimate"] else "in place take"
         lost = f", of it {say_us(unmapped)} in parts that nothing tells the layer of" if unmapped else ""
         said.append(f"the layers {estimate} {say_us(in_place)} in sum{_against(in_place, whole)}{lost}")
-    missing = layers - len(times)
+    missing = layers - len(times) - (len(alone["fused"]) if alone else 0)
     if times:
         without = f" ({missing} of {layers} could not be run alone)" if missing else ""
         said.append(f"run alone they take {say_us(sum(times))}{without}{_against(sum(times), whole)}")
@@ -92,6 +92,7 @@ def _sums(setting: Mapping[str, Any], layers: int) -> dict[str, Any] | None:
         "unmapped_us": unmapped,
         "alone_us": sum(times) if times else None,
         "missing": missing if times else None,
+        "is_estimate": bool(timing.get("is_estimate")),
         "text": f"{setting['label']}: {'; '.join(said)}{ending}",
     }
 

@@ -12,8 +12,8 @@ HEAD = ("Configuration", "Median", "Speed-up", "Accuracy", "Relative error", "Ra
 
 def render_summary(document: Mapping[str, Any]) -> str:
     """Return a document that `build_document` made as Markdown."""
-    lines = [f"# {text(document['title'])}", "", text(document["lede"]), ""]
-    lines += [text(document["rule"]), ""] if document["cells"] or not document["layers"] else []
+    lines = [f"# {text(document['title'])}", "", text(document["lede"])]
+    lines += ["", text(document["rule"]), ""] if document["cells"] or not document["layers"] else []
     by_key = {cell["key"]: cell for cell in document["cells"]}
     for model in document["models"]:
         best = by_key.get(model["best"])
@@ -35,25 +35,32 @@ def render_summary(document: Mapping[str, Any]) -> str:
 
 def layer_lines(study: Mapping[str, Any]) -> list[str]:
     """Return what stands out in a document of `layers_document`, as lines of Markdown."""
-    found, layers = study["findings"], study["layers"]
+    found, layers, lines = study["findings"], study["layers"], []
 
     def named(position: int) -> str:
-        return f"{layers[position]['index']} {text(layers[position]['type'])} ({text(layers[position]['name'])})"
+        return f"{layers[position]['index']} {layers[position]['type']}"
 
-    lines = [f"- {text(sums['text'])}" for sums in found["sums"].values()]
-    for label, slowest in found["slowest"].items():
-        shares = (f"{named(at)} {say_us(us)}, {share * 100:.1f} %" for at, us, share in slowest[:3])
-        lines.append(f"- Slowest in place, {text(label)}: {'; '.join(shares)}.")
+    if found["sums"]:
+        head = ("Setting", "Whole model", "Layers in place, sum", "Layers alone, sum", "Slowest layers in place")
+        lines += [_row(head), _row(["---", *["---:"] * 3, "---"])]
+        for label, sums in found["sums"].items():
+            times = [sums["whole_us"], sums["in_place_us"], sums["alone_us"]]
+            slowest = (f"{named(at)} {share * 100:.1f} %" for at, _, share in found["slowest"].get(label, [])[:3])
+            cells = [label, *("–" if us is None else say_us(us) for us in times), ", ".join(slowest)]
+            cells[2] += " (estimate)" if sums["is_estimate"] else ""
+            cells[3] += f" ({sums['missing']} missing)" if sums["missing"] else ""
+            lines.append(_row([text(cell) for cell in cells]))
+        lines.append("")
     for one in found["worst"]:
         worst = (f"{named(at)} {decibels:.1f} dB" for at, decibels in one["layers"][:3])
-        lines.append(f"- Largest {one['kind']} error, {text(one['precision'])}: {'; '.join(worst)}.")
+        lines.append(f"- Largest error, {one['kind']}, {text(one['precision'])}: {text(', '.join(worst))}.")
     if found["cuts"]:
         cuts = (
             f"{named(at)} {study['cuts']['float32'][at] / 1000:.3g} kB"
-            + ("" if share is None else f", {share * 100:.0f} % of the time before it")
+            + ("" if share is None else f" ({share * 100:.0f} % of the time before it)")
             for at, share in found["cuts"]
         )
-        lines.append(f"- Cuts that send less than any earlier one, in float32, after: {'; '.join(cuts)}.")
+        lines.append(f"- Cuts that send less than every earlier one, in float32, after: {text(', '.join(cuts))}.")
     lines += [f"- {text(one['precision'])}: {text(one['refusal'])}" for one in study["variants"] if one["refusal"]]
     for one in study["settings"]:
         if one["in_place"] and one["in_place"]["refusal"]:

@@ -68,7 +68,11 @@ function listenToTrack(view, canvas) {
     else if (start) choose(view, Math.floor(where(event)), canvas);
     start = null;
   });
-  const leave = () => { start = view.brush = view.pointed = null; tip.hidden = true; placeBands(view); };
+  const leave = (event) => {
+    start = view.brush = view.pointed = null;
+    if (event.pointerType !== "touch") tip.hidden = true;  // a finger that is lifted leaves too
+    placeBands(view);
+  };
   canvas.addEventListener("pointercancel", leave);
   canvas.addEventListener("pointerleave", leave);
   // The wheel alone scrolls the page, as it does everywhere else.
