@@ -114,9 +114,8 @@ def _alone(setting: Setting, info: LayerInfo, us: float, random: Any) -> Alone:
     median, wide = us * 1.08, float(random.uniform(0.01, 0.09))
     if setting.precision == "float32":
         return Alone(info.index, setting, median, median * 0.98, median * 1.03, samples=600, ran=setting.delegate)
-    ratio = (
-        SPEEDS["float32", setting.delegate] / SPEEDS[setting.precision, setting.delegate] * random.lognormal(0, 0.15)
-    )
+    expected = SPEEDS["float32", setting.delegate] / SPEEDS[setting.precision, setting.delegate]
+    ratio = expected * random.lognormal(0, 0.15)
     if info.type == "ADD":
         ratio = random.lognormal(-0.1, 0.12)
     low, high = ratio * (1 - wide), ratio * (1 + wide)
@@ -140,38 +139,23 @@ def _errors(infos: list[LayerInfo], random: Any) -> list[LayerError]:
 
 
 def _error(info: LayerInfo, precision: str, kind: Any, db: float) -> LayerError:
+    compared = (info.index, precision, kind, "none", 4, 4096)
     if info.index % 10 == 4 and kind == "local":  # nothing is computed, so nothing differs
-        return LayerError(info.index, precision, kind, "none", 4, 4096, 0.0, 0.0, math.inf, 1.0, 0.0, 0.0)
+        return LayerError(*compared, 0.0, 0.0, math.inf, 1.0, 0.0, 0.0)
     if info.index == 7 and precision == "float16":
-        return LayerError(
-            info.index, precision, kind, "none", 4, 4096, math.nan, None, math.nan, None, math.inf, flags=("inf",)
-        )
+        return LayerError(*compared, math.nan, None, math.nan, None, math.inf, flags=("inf",))
     if info.index == 11 and precision == "int8":
-        return LayerError(info.index, precision, kind, "none", refusal="the layer has no quantized output to compare")
+        return LayerError(*compared[:4], refusal="the layer has no quantized output to compare")
     rmse = 10 ** (-db / 20)
     scaled = rmse * 16 if precision == "int8" else None
     clipped = 0.002 if precision == "int8" else None
     agreed = 0.99 if kind == "output" else None
-    return LayerError(
-        info.index,
-        precision,
-        kind,
-        "none",
-        4,
-        4096,
-        rmse,
-        scaled,
-        db,
-        1 - rmse**2 / 2,
-        rmse * 6,
-        clipped,
-        agreement=agreed,
-    )
+    return LayerError(*compared, rmse, scaled, db, 1 - rmse**2 / 2, rmse * 6, clipped, agreement=agreed)
 
 
 def write_layers(path: Path, count: int = 40, *, model: str = "models/mobilenet.tflite", **options: Any) -> Path:
     """Add the layer study of a synthetic network to a store, made where there is none."""
-    with Store.open(path) if path.exists() else Store.create(path, {}) as store:
+    with Store.create(path, {}) as store:
         session = store.add_session(MACHINE, VERSIONS, ["litedelegates", "layers", model])
         layers = LayerStore(store)
         asked = {"model": model, "precisions": ["float32", "float16", "int8"], "delegates": ["xnnpack", "none", "gpu"]}

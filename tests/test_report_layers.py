@@ -192,7 +192,7 @@ def test_the_layers_are_plotted_by_depth_and_the_same_again(tmp_path: Path, form
             assert words in before
 
 
-def test_a_study_with_nothing_but_its_layers_is_a_page_and_a_plot(tmp_path: Path) -> None:
+def test_a_study_with_nothing_but_its_layers_is_a_page_and_a_summary(tmp_path: Path) -> None:
     document = {
         **document_of(write_layers(tmp_path / "s.sqlite")),
         "layers": [layers_document("m", [info(0), info(1)])],

@@ -37,9 +37,9 @@ LAYERS_METHOD = (
     "several layers as one, the first of them has the time; a conversion is charged to the layer that caused it.",
     "Alone, a layer is cut out as a model of its own. Its speed-up is the ratio of times measured in turn, with a 95 % "
     "bootstrap interval; in place there is a ratio only where both precisions ran the same layers as one.",
-    "An error is local where only that layer is quantized and its inputs are the true ones, propagated where all layers "
-    "up to it are; the error of the output is that of the whole model with only that layer quantized. SQNR is the mean "
-    "square of the values over that of the differences.",
+    "An error is local where only that layer is quantized and its inputs are the true ones, propagated where all "
+    "layers up to it are; the error of the output is that of the whole model with only that layer quantized. SQNR is "
+    "the mean square of the values over that of the differences.",
     "A cut after a layer sends what is alive there, skip connections included.",
 )
 
