@@ -2,7 +2,8 @@
 
 const watcher = new ResizeObserver((entries) => {
   for (const { target, contentRect } of entries) {
-    if (target.draw && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
+    if (!target.isConnected) watcher.unobserve(target);  // replaced by a newer one
+    else if (contentRect.width > 0 && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
   }
 });
 
