@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from litedelegates.layers.sums import SumOfLayers
+
 MOST = 5
 
 
-def findings(document: Mapping[str, Any]) -> dict[str, Any]:
+def findings(document: Mapping[str, Any], sums: Mapping[str, SumOfLayers]) -> dict[str, Any]:
     """Return what stands out in a document of `layers_document`; layers are given by their position.
+
+    Args:
+        document: Without the findings.
+        sums: The layers alone in sum, by label of the setting.
 
     Returns:
         ``slowest`` by label of the setting (position, microseconds, share of the whole sum), ``worst`` by kind and
@@ -27,7 +33,7 @@ def findings(document: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "cuts": _cheapest_cuts(document["cuts"]["float32"], timed),
         "cuts_setting": timed[0]["label"] if timed else None,
-        "sums": {one["label"]: sums for one in settings if (sums := _sums(one, len(document["layers"])))},
+        "sums": {one["label"]: own for one in settings if (own := _sums(one, sums.get(one["label"])))},
     }
 
 
@@ -68,32 +74,31 @@ def _cheapest_cuts(cuts: Sequence[Any], timed: Sequence[Mapping[str, Any]]) -> l
     ]
 
 
-def _sums(setting: Mapping[str, Any], layers: int) -> dict[str, Any] | None:
+def _sums(setting: Mapping[str, Any], alone: SumOfLayers | None) -> dict[str, Any] | None:
     """Set the sums of the layers against the time of the whole model, in numbers and in words."""
-    timing, alone = setting["in_place"] or {}, setting["alone"]
+    timing = setting["in_place"] or {}
     whole, in_place, unmapped = timing.get("whole_us"), timing.get("total_us"), timing.get("unmapped_us")
-    times = [us for us in alone["us"] if is_number(us)] if alone else []
-    if in_place is None and not times:
+    if in_place is None and alone is None:
         return None
     said = []
     if in_place is not None:
         estimate = "are estimated to take" if timing["is_estimate"] else "in place take"
         lost = f", of it {say_us(unmapped)} in parts that nothing tells the layer of" if unmapped else ""
-        said.append(f"the layers {estimate} {say_us(in_place)} in sum{_against(in_place, whole)}{lost}")
-    missing = layers - len(times) - (len(alone["fused"]) if alone else 0)
-    if times:
-        without = f" ({missing} of {layers} could not be run alone)" if missing else ""
-        said.append(f"run alone they take {say_us(sum(times))}{without}{_against(sum(times), whole)}")
-    ending = f". The whole model takes {say_us(whole)}." if whole is not None else "."
+        said.append(
+            f"{setting['label']}: the layers {estimate} {say_us(in_place)} in sum{_against(in_place, whole)}{lost}."
+        )
+    if alone is not None:
+        said.append(alone.describe())
     return {
         "whole_us": whole,
         "in_place_us": in_place,
+        "is_estimate": bool(timing.get("is_estimate")),
         "conversion_us": sum(filter(is_number, timing.get("conversion_us", []))) if in_place is not None else None,
         "unmapped_us": unmapped,
-        "alone_us": sum(times) if times else None,
-        "missing": missing if times else None,
-        "is_estimate": bool(timing.get("is_estimate")),
-        "text": f"{setting['label']}: {'; '.join(said)}{ending}",
+        "alone_us": None if alone is None else float(f"{alone.sum_us.value:.6g}"),
+        "missing": 0 if alone is None else len(alone.missing),
+        "verdict": None if alone is None or alone.whole_us is None else alone.verdict,
+        "text": " ".join(said),
     }
 
 
@@ -101,4 +106,4 @@ def _against(us: float, whole: float | None) -> str:
     if not whole:
         return ""
     percent = 100 * (us / whole - 1)
-    return f", {abs(percent):.1f} % {'more' if percent > 0 else 'less'} than the whole"
+    return f", {abs(percent):.1f} % {'more' if percent > 0 else 'less'} than the {say_us(whole)} of the whole"

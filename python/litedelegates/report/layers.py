@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Setting, VariantInfo
+from litedelegates.layers.sums import sum_report
 from litedelegates.report.findings import findings
 
 FORMS = ("float32", "float16", "int8")
@@ -65,7 +66,8 @@ def layers_document(
         "settings": shown,
         "errors": _errors(order, errors),
     }
-    document["findings"] = findings(document)
+    sums = {one.setting.label: one for one in sum_report(alone, in_place) if one.layers}
+    document["findings"] = findings(document, sums)
     return document
 
 
