@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import browser, photograph  # noqa: E402
+from litedelegates.layers.store import LayerStore  # noqa: E402
 from litedelegates.report import write_report  # noqa: E402
 from litedelegates.study import Store  # noqa: E402
 from PIL import Image  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 VIEWS = {
     "report.png": (1280, 1620, False),
@@ -21,19 +24,34 @@ VIEWS = {
 }
 
 
+LAYERS = "report-layers.png"
+
+
 def main(study: str, folder: str = "docs") -> None:
-    """Write one picture a view."""
+    """Write one picture a view, of the configurations and of the layers where the study has them."""
     with tempfile.TemporaryDirectory() as temporary:
         with Store.open(study) as store:
+            has_cells, has_layers = bool(store.cells()), bool(LayerStore(store).studies())
             page = write_report(store, temporary, ["html"])[0]
-        for name, (width, height, dark) in VIEWS.items():
+        for name, (width, height, dark) in VIEWS.items() if has_cells else ():
             with browser(width, height, dark=dark) as driver:
                 driver.get(page.as_uri())
-                photograph(driver, Path(folder) / name)
-            # 128 colours are all that the page has, and a third of the bytes.
-            Image.open(Path(folder) / name).convert("RGB").quantize(128, dither=0).save(
-                Path(folder) / name, optimize=True
-            )
+                save(driver, Path(folder) / name)
+        if has_layers:
+            with browser(1280, 1990) as driver:
+                driver.get(page.as_uri())
+                track = driver.find_element("css selector", "[data-track=times]")
+                track.send_keys(*[Keys.ARROW_RIGHT] * 7)
+                driver.execute_script("document.getElementById('layers').scrollIntoView({behavior: 'instant'})")
+                driver.execute_script("document.activeElement.blur()")
+                save(driver, Path(folder) / LAYERS)
+
+
+def save(driver: Any, path: Path) -> None:
+    """Write what is seen in 200 colours, which is a third of the bytes; rare ones such as those of warnings are kept."""
+    photograph(driver, path)
+    image = Image.open(path).convert("RGB")
+    image.quantize(200, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

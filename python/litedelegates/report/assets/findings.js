@@ -17,10 +17,10 @@ function layerSums(view) {
   const shown = settingsShown(view).filter((one) => view.data.findings.sums[one.label]), all = shown.map((one) => view.data.findings.sums[one.label]);
   if (!shown.length) return null;
   const against = (us, whole) => (us !== null && whole ? [time(us), " ", el("small", {}, `${us < whole ? "−" : "+"}${percent(Math.abs(us / whole - 1))}`)] : time(us));
-  const columns = [["Whole model", (sum) => time(sum.whole_us), "whole_us"], ["Layers in place, sum", (sum) => against(sum.in_place_us, sum.whole_us), "in_place_us"], ["of it conversions", (sum) => (sum.conversion_us ? time(sum.conversion_us) : "–"), "conversion_us"],
-    ["of it unmapped", (sum) => (sum.unmapped_us ? time(sum.unmapped_us) : "–"), "unmapped_us"], ["Layers alone, sum", (sum) => [against(sum.alone_us, sum.whole_us), sum.missing ? el("small", {}, `, ${sum.missing} missing`) : null], "alone_us"], ["Whole against alone", (sum) => sum.verdict || "–", "verdict"]].filter(([, , name]) => all.some((sum) => sum[name]));
+  const columns = [["Whole model", (sum) => time(sum.whole_us), "whole_us"], ["In place, sum", (sum) => against(sum.in_place_us, sum.whole_us), "in_place_us"], ["conversions", (sum) => (sum.conversion_us ? time(sum.conversion_us) : "–"), "conversion_us"],
+    ["unmapped", (sum) => (sum.unmapped_us ? time(sum.unmapped_us) : "–"), "unmapped_us"], ["Alone, sum", (sum) => [against(sum.alone_us, sum.whole_us), sum.missing ? el("small", {}, `, ${sum.missing} missing`) : null], "alone_us"], ["The whole is", (sum) => sum.verdict || "–", "verdict"]].filter(([, , name]) => all.some((sum) => sum[name]));
   const rows = shown.map((one, i) => [[one.label, one.in_place && one.in_place.is_estimate ? el("small", {}, " estimate") : null], ...columns.map(([, text]) => text(all[i]))]);
-  return el("div", { class: "sums" }, table(["Do the layers explain the whole?", ...columns.map(([name]) => name)], rows, "The layers in sum against the whole model"));
+  return el("div", { class: "sums" }, table(["Layers in sum", ...columns.map(([name]) => name)], rows, "The layers in sum against the whole model"));
 }
 
 // What has to be known about the files of the other precisions.

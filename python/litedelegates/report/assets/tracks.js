@@ -24,20 +24,21 @@ function axes(p, y, most, text) {
     p.svg.append(sv("text", { class: "aside", x: p.x(value + 0.5), y: p.bottom + 19, "text-anchor": "middle" }, p.view.data.layers[value].index));
 }
 
-// Bars side by side where they can be told apart, an outline of steps where not; where layers are narrower than a line a
+// Bars side by side where they can be told apart, steps where not; where layers are narrower than a line a
 // step stands for several and `pick` says for which of them. `floor` and `values` are by position.
 function steps(p, y, floor, values, k, count, pick = Math.max) {
   const apart = p.band >= 4 * count, group = Math.max(1, Math.ceil(2 / p.band)), wide = apart ? (p.band * 0.8) / count : p.band * group, shift = apart ? p.band * 0.1 + k * wide : 0;
-  let area = "", outline = "", open = false;
+  let area = "", outline = "", levels = "", open = false;
   for (let at = p.view.from; at < p.view.to; at += group) {
     const own = values.slice(at, Math.min(at + group, p.view.to)).filter(finite);
     if (!own.length) { open = false; continue; }
     const value = pick(...own), from = px(p.x(at) + shift), to = px(Math.min(p.right, p.x(at) + shift + wide - (apart && wide > 3 ? 0.8 : 0))), high = px(y(value)), low = px(y(finite(floor[at]) && group === 1 ? floor[at] : 0));
     area += `M${from},${low}V${high}H${to}V${low}z`;
     outline += `${open ? `V${high}` : `M${from},${high}`}H${to}`;
+    levels += `M${from},${high}H${to}`;
     open = true;
   }
-  return { area, outline, apart, group };
+  return { area, outline, levels, apart, group };
 }
 
 // A share of the total that is not the layer's own work is told by hue and by texture.
@@ -58,7 +59,7 @@ function drawTimes(view, width) {
     const body = steps(p, y, [], own, k, settings.length), converts = us.map((value, at) => (finite(converting[at]) ? value : null));
     const top = steps(p, y, own, converts, k, settings.length), hue = hueOf(one.precision);
     p.svg.append(sv("path", { class: `depth-area f${hue} ${body.apart ? "" : "dense"}`, d: body.area }), top.group > 1 ? "" : sv("path", { d: top.area, fill: texture }));
-    if (!body.apart) p.svg.append(sv("path", { class: `depth-line s${hue}`, d: steps(p, y, [], us, k, settings.length).outline }));
+    if (!body.apart) p.svg.append(sv("path", { class: `depth-line s${hue}`, d: steps(p, y, [], us, k, settings.length).levels }));
   });
   return bands(p);
 }
