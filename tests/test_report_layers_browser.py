@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from browser import browser, console
-from litedelegates.report import write_report
+from litedelegates.report import build_document, render_page, write_report
+from litedelegates.report.layers import layers_document
 from litedelegates.study import Store
-from synthetic_depth import NO_CUT, write_layers
+from synthetic_depth import NO_CUT, layer_records, write_layers
 from synthetic_study import write_study
 
 pytestmark = pytest.mark.browser
@@ -269,6 +270,49 @@ def test_nothing_is_wider_than_a_phone(page: str, width: int) -> None:
             "return own.left < all.left - 1 || own.right > all.right + 1; }).map(t => t.textContent)"
         )
         assert outside == []
+
+
+@pytest.mark.parametrize(
+    ("part", "tracks"),
+    [
+        ("infos", ["bytes"]),
+        ("in_place", ["times", "gains", "bytes"]),
+        ("alone", ["times", "gains", "bytes"]),
+        ("errors", ["errors", "bytes"]),
+    ],
+)
+def test_a_study_that_was_asked_for_one_part_has_the_charts_of_that_part(
+    driver: Any, tmp_path: Path, part: str, tracks: list[str]
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    records = layer_records(12)
+    own = {name: getattr(records, name) for name in ("in_place", "alone", "errors") if name == part}
+    with Store.open(write_layers(tmp_path / "s.sqlite", 4)) as store:
+        document = {**build_document(store), "layers": [layers_document("net", records.infos, **own)]}
+    (tmp_path / "index.html").write_text(render_page(document), encoding="utf-8")
+    driver.get((tmp_path / "index.html").as_uri())
+    found = driver.find_elements("css selector", ".track")
+    assert [node.get_attribute("data-track") for node in found] == tracks
+    found[0].send_keys(Keys.END)
+    assert row(driver).startswith("11 SOFTMAX")
+    assert "undefined" not in driver.execute_script("return document.body.innerText")
+    assert console(driver) == []
+
+
+def test_a_tap_shows_the_numbers_until_the_next_one(page: str) -> None:
+    with browser(390, 800) as phone:
+        phone.get(page)
+        box = phone.execute_script(
+            "const b = arguments[0].getBoundingClientRect(); return [b.left, b.top]", track(phone, "times")
+        )
+        spot = {"x": box[0] + 150, "y": box[1] + 60}
+        phone.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [spot]})
+        phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        assert phone.find_element("id", "tip").is_displayed()
+        assert chosen(phone)[0] is not None
+        assert len(set(chosen(phone))) == 1
 
 
 def test_a_hostile_name_is_shown_and_does_nothing(driver: Any, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def main(study: str, folder: str = "docs") -> None:
 
 
 def save(driver: Any, path: Path) -> None:
-    """Write what is seen in 200 colours, which is a third of the bytes; rare ones such as those of warnings are kept."""
+    """Write what is seen in 200 colours, a third of the bytes; rare ones such as those of warnings are kept."""
     photograph(driver, path)
     image = Image.open(path).convert("RGB")
     image.quantize(200, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -59,7 +59,8 @@ function layerStudy(data) {
       const focused = controls.contains(document.activeElement) ? [...controls.querySelectorAll("button")].indexOf(document.activeElement) : -1;
       controls.replaceChildren(...layerControls(view).filter(Boolean));
       if (focused >= 0) controls.querySelectorAll("button")[focused].focus();
-      if (what === "series" || what === "range") { summary.replaceChildren(layerFindings(view), layerSums(view) || "", variantNotes(view) || ""); view.canvases.forEach((canvas) => canvas.update()); }
+      if (what === "series") summary.replaceChildren(layerFindings(view), layerSums(view) || "", variantNotes(view) || "");
+      view.canvases.forEach((canvas) => canvas.update());
       view.canvases.forEach((canvas) => redraw(canvas, canvas.clientWidth || 600));
     }
     placeBands(view);

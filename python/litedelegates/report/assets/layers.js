@@ -29,7 +29,7 @@ function layerView(data) {
 }
 
 const settingsShown = (view) => view.data.settings.filter((one) => one.host === view.host && !view.hidden.has(one.precision));
-const errorsOf = (view, kind) => view.data.errors.filter((one) => one.kind === kind && !view.hidden.has(one.precision) && (kind !== "delegate" || view.host.startsWith(`${one.delegate} `)));
+const errorsOf = (view, kind) => view.data.errors.filter((one) => one.kind === kind && !view.hidden.has(one.precision) && (kind !== "delegate" || !view.host || view.host.startsWith(`${one.delegate} `)));
 const layerName = (view, at) => `${view.data.layers[at].index} ${view.data.layers[at].type}`;
 
 function gainOf(one, way, at) {

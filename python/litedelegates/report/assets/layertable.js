@@ -14,17 +14,20 @@ function layerTable(view) {
     if (to !== undefined) { event.preventDefault(); choose(view, to); body.querySelector("tr.chosen-row button").focus(); }
   });
 
-  const row = (at) => {
-    const chosen = at === view.chosen, layer = view.data.layers[at], inTabs = view.chosen === null ? at === view.from : chosen;
-    return el("tr", { "data-at": at, class: chosen ? "chosen-row" : null, "aria-current": chosen ? "true" : null },
-      el("th", { scope: "row", class: "text" }, el("button", { type: "button", class: "link", tabindex: inTabs ? 0 : -1, "aria-pressed": String(chosen) }, layerName(view, at)), " ", el("small", {}, short(layer.name, 60))),
-      columns.map(([, value, kind]) => el("td", { class: kind ? kind(at) : null }, value(at))));
+  const row = (at) => el("tr", { "data-at": at },
+    el("th", { scope: "row", class: "text" }, el("button", { type: "button", class: "link", tabindex: -1, "aria-pressed": "false" }, layerName(view, at)), " ", el("small", {}, short(view.data.layers[at].name, 60))),
+    columns.map(([, value, kind]) => el("td", { class: kind ? kind(at) : null }, value(at))));
+  // One row at a time is in the order of the Tab key.
+  const markRow = (node, chosen, inTabs) => {
+    node.classList.toggle("chosen-row", chosen);
+    if (chosen) node.setAttribute("aria-current", "true");
+    else node.removeAttribute("aria-current");
+    fill(node.querySelector("button"), { tabindex: inTabs ? 0 : -1, "aria-pressed": String(chosen) }, []);
   };
   // Where the row is there already only its mark moves.
   node.update = (what) => {
     const shown = view.to - view.from, most = all ? shown : Math.min(shown, LAYER_ROWS);
     const there = what === "chosen" && (view.chosen === null || body.querySelector(`[data-at="${view.chosen}"]`));
-    for (const old of there ? body.querySelectorAll(`.chosen-row, [data-at="${view.chosen}"]`) : []) old.replaceWith(row(Number(old.dataset.at)));
     if (!there) {
       const first = view.chosen === null || all ? view.from : Math.max(view.from, Math.min(view.to - most, view.chosen - Math.floor(most / 2)));
       columns = layerColumns(view);
@@ -34,7 +37,9 @@ function layerTable(view) {
       more.textContent = all ? `Show ${LAYER_ROWS} at a time` : `Show all ${shown}`;
       more.hidden = shown <= LAYER_ROWS;
     }
-    const chosen = body.querySelector(".chosen-row"), scroller = node.querySelector(".scroller");
+    for (const old of body.querySelectorAll(".chosen-row, tr:has([tabindex='0'])")) markRow(old, false, false);
+    const chosen = body.querySelector(`[data-at="${view.chosen}"]`), scroller = node.querySelector(".scroller");
+    if (chosen || body.firstChild) markRow(chosen || body.firstChild, Boolean(chosen), true);
     if (chosen) scroller.scrollTop = Math.min(chosen.offsetTop - headRow.offsetHeight, Math.max(scroller.scrollTop, chosen.offsetTop + chosen.offsetHeight - scroller.clientHeight));
   };
   return node;

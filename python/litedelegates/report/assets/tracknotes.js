@@ -17,7 +17,7 @@ function trackNotes(view, id) {
 }
 
 function sayTrack(view, { id, title }) {
-  const { data } = view, many = `${plural(data.layers.length, "layer")}, ${settingsShown(view).map((one) => one.precision).join(", ") || "no setting"} on ${view.host}.`;
+  const { data } = view, many = `${plural(data.layers.length, "layer")}, ${view.host ? `${settingsShown(view).map((one) => one.precision).join(", ") || "no precision"} on ${view.host}` : "not timed"}.`;
   const slow = settingsShown(view).map((one) => data.findings.slowest[one.label] && `${one.precision} is slowest at ${layerName(view, data.findings.slowest[one.label][0][0])} with ${time(data.findings.slowest[one.label][0][1])}`).filter(Boolean);
   const worst = data.findings.worst.filter((one) => one.kind === view.kind).map((one) => `${one.precision} is worst at ${layerName(view, one.layers[0][0])} with ${decibels(one.layers[0][1])}`);
   const cuts = data.findings.cuts.slice(-1).map(([at]) => `The cheapest cut is after ${layerName(view, at)} with ${bytes(data.cuts[view.form][at])}`);

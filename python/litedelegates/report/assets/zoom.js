@@ -51,8 +51,8 @@ function listenToTrack(view, canvas) {
     const { left, right } = canvas.plot, inside = (event.clientX - canvas.getBoundingClientRect().left - left) / (right - left);
     return Math.max(view.from, Math.min(view.to - 1e-6, view.from + inside * (view.to - view.from)));
   };
-  let start = null;
-  canvas.addEventListener("pointerdown", (event) => { if (event.button === 0) start = { at: where(event), x: event.clientX }; });
+  let start = null, dragged = false;
+  canvas.addEventListener("pointerdown", (event) => { dragged = false; if (event.button === 0) start = { at: where(event), x: event.clientX }; });
   canvas.addEventListener("pointermove", (event) => {
     const at = where(event), drawn = start && Math.abs(event.clientX - start.x) > 6;
     if (drawn && !canvas.hasPointerCapture(event.pointerId)) canvas.setPointerCapture(event.pointerId);
@@ -63,11 +63,13 @@ function listenToTrack(view, canvas) {
     if (view.brush) tip.hidden = true;
     else if (moved || tip.hidden) showLayerTip(view, view.pointed, canvas);
   });
-  canvas.addEventListener("pointerup", (event) => {
-    if (start && view.brush) zoomTo(view, ...view.brush);
-    else if (start) choose(view, Math.floor(where(event)), canvas);
+  canvas.addEventListener("pointerup", () => {
+    dragged = Boolean(start && view.brush);
+    if (dragged) zoomTo(view, ...view.brush);
     start = null;
   });
+  // Not when the pointer comes up: after a touch the focus, which clears the tooltip, comes later than that.
+  canvas.addEventListener("click", (event) => { if (!dragged) choose(view, Math.floor(where(event)), canvas); });
   const leave = (event) => {
     start = view.brush = view.pointed = null;
     if (event.pointerType !== "touch") tip.hidden = true;  // a finger that is lifted leaves too
