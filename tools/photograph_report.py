@@ -38,12 +38,12 @@ def main(study: str, folder: str = "docs") -> None:
                 driver.get(page.as_uri())
                 save(driver, Path(folder) / name)
         if has_layers:
-            with browser(1280, 1990) as driver:
+            with browser(1280, 1950) as driver:
                 driver.get(page.as_uri())
                 track = driver.find_element("css selector", "[data-track=times]")
                 track.send_keys(*[Keys.ARROW_RIGHT] * 7)
-                driver.execute_script("document.getElementById('layers').scrollIntoView({behavior: 'instant'})")
                 driver.execute_script("document.activeElement.blur()")
+                driver.execute_script("scrollTo({top: document.getElementById('layers').offsetTop - 28})")
                 save(driver, Path(folder) / LAYERS)
 
 

@@ -33,7 +33,8 @@ def draw_layers(study: Mapping[str, Any], title: str) -> Any:
         indices = [layer["index"] for layer in study["layers"]]
         shared.xaxis.set_major_formatter(lambda value, _: f"{indices[int(value)]}" if 0 <= value < len(indices) else "")
         figure.axes[0].set_title(f"{title}, {host}" if host else title, loc="left")
-        figure.axes[0].legend(frameon=False, fontsize=8, ncols=6, loc="lower right", bbox_to_anchor=(1, 1))
+        if panels[0] is not _bytes:  # which has a legend of its own
+            figure.axes[0].legend(frameon=False, fontsize=8, ncols=6, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -61,7 +62,7 @@ def _times(axes: Any, study: Mapping[str, Any], settings: Sequence[Mapping[str, 
         way = _way(one, "us")
         if way is not None:
             estimate = ", estimate" if one["in_place"] and one["in_place"]["is_estimate"] else ""
-            label = f"{one['precision']}{estimate}".replace("$", r"\$")
+            label = _plain(f"{one['precision']}{estimate}")
             _steps(axes, one[way]["us"], color=_colour(one["precision"]), label=label)
             if way == "in_place" and any(map(is_number, one[way]["conversion_us"])):
                 _bars(axes, one[way]["conversion_us"])
@@ -93,7 +94,8 @@ def _gains(axes: Any, study: Mapping[str, Any], settings: Sequence[Mapping[str, 
 def _errors(axes: Any, study: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> None:
     for one in study["errors"]:
         if one["kind"] == _kind(study) and one.get("sqnr_db"):
-            axes.plot(_gaps(one["sqnr_db"]), ".-", markersize=4, linewidth=1, color=_colour(one["precision"]))
+            style = {"markersize": 4, "linewidth": 1, "color": _colour(one["precision"])}
+            axes.plot(_gaps(one["sqnr_db"]), ".-", label=_plain(one["precision"]), **style)
     axes.set_ylabel(f"{_kind(study)}\nSQNR in dB")
 
 
@@ -131,6 +133,11 @@ def _or(value: Any, other: float) -> float:
 def _kind(study: Mapping[str, Any]) -> str | None:
     kinds = [one["kind"] for one in study["errors"] if one.get("sqnr_db")]
     return "local" if "local" in kinds else kinds[0] if kinds else None
+
+
+def _plain(name: str) -> str:
+    # matplotlib reads what stands between dollars as mathematics.
+    return name.replace("$", r"\$")
 
 
 def _colour(precision: str) -> str:
