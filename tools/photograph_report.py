@@ -43,15 +43,16 @@ def main(study: str, folder: str = "docs") -> None:
                 track = driver.find_element("css selector", "[data-track=times]")
                 track.send_keys(*[Keys.ARROW_RIGHT] * 7)
                 driver.execute_script("document.activeElement.blur()")
-                driver.execute_script("scrollTo({top: document.getElementById('layers').offsetTop - 28})")
-                save(driver, Path(folder) / LAYERS)
+                driver.execute_script(
+                    "scrollTo({top: document.getElementById('layers').offsetTop - 28, behavior: 'instant'})"
+                )
+                save(driver, Path(folder) / LAYERS, 256)  # the rare ones of conversions and refusals too
 
 
-def save(driver: Any, path: Path) -> None:
-    """Write what is seen in 200 colours, a third of the bytes; rare ones such as those of warnings are kept."""
+def save(driver: Any, path: Path, colours: int = 128) -> None:
+    """Write what is seen in few colours, which is a third of the bytes."""
     photograph(driver, path)
-    image = Image.open(path).convert("RGB")
-    image.quantize(200, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
