@@ -213,7 +213,9 @@ def test_precisions_delegates_and_measures_can_be_chosen(desk: Any) -> None:
     assert series() == 2
     assert desk.execute_script("return document.activeElement.dataset.precision") == "float16"
     press(desk, "[data-host='gpu 2t']")
-    assert series() == 2
+    assert series() == 1  # int8 is refused there
+    gains = desk.execute_script("return arguments[0].nextElementSibling.innerText", track(desk, "gains"))
+    assert "Nothing measured alone on gpu 2t" in gains
     notes = desk.find_element("css selector", ".track-notes").text
     assert "float32: an estimate, differences between prefixes" in notes
     assert "int8: the delegate runs no int8 convolutions" in notes

@@ -1,8 +1,13 @@
 // What is said around a chart of layers: its legend, what it cannot draw, and the whole of it in a sentence.
 
+const refusedIn = (view) => settingsShown(view).filter((one) => one.in_place && one.in_place.refusal).map((one) => el("p", {}, `${one.precision}: ${one.in_place.refusal}`));
+
 // What stands below a chart: its legend and what it cannot draw.
 function trackNotes(view, id) {
   const key = (kind, text) => el("li", {}, sv("svg", { viewBox: "-7 -7 14 14", "aria-hidden": "true" }, kind), text);
+  const column = { times: [view.timing, "us"], gains: [view.gain, "speed_up"] }[id];
+  if (column && !settingsShown(view).some((one) => one[column[0]] && one[column[0]][column[1]].some(finite)))
+    return [el("p", {}, `Nothing measured ${column[0] === "alone" ? "alone" : "in place"} on ${view.host} in the precisions shown.`), ...refusedIn(view)];
   if (id === "times") {
     const pattern = sv("g"), fillWith = hatch(pattern), converting = view.timing === "in_place" && settingsShown(view).some((one) => one.in_place && one.in_place.conversion_us.some(finite));
     const said = view.timing === "in_place" ? settingsShown(view).filter((one) => one.in_place).flatMap(({ precision, in_place: own }) => [own.refusal && `${precision}: ${own.refusal}`, own.is_estimate && !own.refusal && `${precision}: an estimate, ${own.note}`, ...own.warnings.map((text) => `${precision}: ⚠ ${text}`)]).filter(Boolean) : [];

@@ -50,7 +50,7 @@ function hatch(svg) {
 }
 
 function drawTimes(view, width) {
-  const p = plot(view, width, 200), settings = settingsShown(view).filter((one) => one[view.timing]);
+  const p = plot(view, width, 200), settings = settingsShown(view).filter((one) => one[view.timing] && one[view.timing].us.some(finite));
   const most = Math.max(0, ...settings.flatMap((one) => p.at.map((at) => one[view.timing].us[at]).filter(finite)));
   const y = linearScale(0, most * 1.04 || 1, p.bottom, p.top), unit = unitFor(most || 1), texture = hatch(p.svg);
   axes(p, y, 4, (value) => (value ? digits(value / unit.size, 2) : `0 ${unit.name}`));
