@@ -92,6 +92,17 @@ def test_blocks_are_sized_by_time() -> None:
     assert found["slow"].runs_per_block == 1
 
 
+def test_blocks_sized_by_time_can_be_bounded_so_that_quick_configurations_run_no_more_than_needed() -> None:
+    recorder = Recorder()
+    timers = {"quick": recorder.timer("quick", 1e6), "slow": recorder.timer("slow", 20e6)}
+    plan = replace(QUICK, runs_per_block=None, block_seconds=0.1, max_runs_per_block=10)
+    found = interleave(timers, plan)
+    assert found["quick"].runs_per_block == 10
+    assert 4 <= found["slow"].runs_per_block <= 6
+    with pytest.raises(ValueError, match="max_runs_per_block=0"):
+        Plan(max_runs_per_block=0)
+
+
 def test_warm_up_comes_before_the_first_block_and_does_not_count() -> None:
     found = interleave(Recorder().timers("a"), Plan(max_seconds=0, runs_per_block=4, warmup_seconds=0.01))
     assert len(found["a"].warmup_ns) > 1

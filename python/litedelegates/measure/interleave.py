@@ -37,6 +37,7 @@ class Plan:
         min_seconds: Time in any case, unless ``max_rounds`` come first.
         precision: Stop when every median is known to this share of it (see `StopRule`).
         ratio_precision: Stop when every ratio to the first configuration is.
+        max_runs_per_block: Runs kept of a block at most, where ``block_seconds`` sets them.
     """
 
     max_seconds: float = 10.0
@@ -52,9 +53,10 @@ class Plan:
     min_seconds: float = 0.0
     precision: float | None = None
     ratio_precision: float | None = None
+    max_runs_per_block: int = 100_000
 
     def __post_init__(self) -> None:
-        for name in ("runs_per_block", "warmup_runs"):
+        for name in ("runs_per_block", "warmup_runs", "max_runs_per_block"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
@@ -179,7 +181,7 @@ def _warm_up(timed: Timed, timer: Timer, plan: Plan) -> Timed:
         count = min(count * 2, 4096)
     per_run_ns = max(1.0, float(np.median(stretches[-1])))
     fitting = int(plan.block_seconds * 1e9 / per_run_ns)
-    runs = plan.runs_per_block or min(max(1, fitting), 100_000)
+    runs = plan.runs_per_block or min(max(1, fitting), plan.max_runs_per_block)
     return replace(timed, runs_per_block=runs, warmup_ns=np.concatenate(stretches), is_steady=steady)
 
 
