@@ -84,9 +84,10 @@ def _versions() -> list[str | None]:
 
 
 def _digest(calibration: Any) -> str | None:
-    if calibration is None or isinstance(calibration, str | os.PathLike):
-        is_file = calibration is not None and Path(calibration).is_file()
-        return hash_file(os.fspath(calibration)) if is_file else calibration and os.fspath(calibration)
+    if calibration is None:
+        return None
+    if isinstance(calibration, str | os.PathLike):
+        return hash_file(os.fspath(calibration)) if Path(calibration).is_file() else str(os.fspath(calibration))
     digest = hashlib.sha256()
     for sample in calibration:
         if isinstance(sample, Mapping):

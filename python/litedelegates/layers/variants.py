@@ -143,7 +143,7 @@ def make_variant(
     *,
     calibration: Any = None,
     allow_float32_ops: bool = False,
-    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Variant:
     """Quantize a model, or take the file that an earlier call made, and map it back to the layers.
 
