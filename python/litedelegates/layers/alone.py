@@ -136,7 +136,7 @@ class _Cutter:
         if not together:
             raise CutError(f"no op computes it in {setting.precision}")
         if together[0] != layer:
-            raise CutError(f"it was timed as part of layer {together[0]}: in {setting.precision} one op computes both")
+            raise CutError(f"it is timed as part of layer {together[0]}: in {setting.precision} one op computes both")
         return Piece(setting, together, self._write(variant, [layer]))
 
     def cut_base(self, piece: Piece) -> Piece:
