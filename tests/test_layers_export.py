@@ -102,7 +102,7 @@ def test_sums_need_every_layer_to_have_been_taken_out(study: LayerStudy) -> None
     alone = tuple(Alone(layer.index, INT, 5.0, 4.9, 5.1) for layer in study.layers)
     (found,) = LayerStudy("k", {}, study.layers, in_place=study.in_place, alone=alone).sums
     assert found.setting == INT and found.sum_us.value == 20.0 and found.difference_us == 2.0
-    assert "whole 0.022 ms" in found.describe()
+    assert "whole 0.0220 ms" in found.describe()
     refused = tuple(Alone(layer.index, INT, refusal="no") for layer in study.layers)
     assert LayerStudy("k", {}, study.layers, alone=refused).sums == ()
 

@@ -43,7 +43,7 @@ def skeleton(model: Any) -> Graph:
     for index, node in enumerate(proto.node):
         reads, makes = tuple(map(tensor, node.input)), tuple(map(tensor, node.output))
         captures = tuple(made for name in _captured(node) if (made := tensors.get(name)) is not None)
-        is_fixed = fixed.add(node.op_type, (*reads, *captures), makes, bool(_inner_graphs(node)))
+        is_fixed = fixed.add(node.op_type, (*reads, *captures), makes, next(_inner_graphs(node), None) is not None)
         ops.append(Op(index, node.op_type, node.name, reads, makes, captures, is_fixed=is_fixed))
     outputs = [made for value in proto.output if (made := tensor(value.name)) is not None]
     return Graph(_NoFile(), ops, tensors.values(), inputs, outputs, name=proto.name)
@@ -51,12 +51,11 @@ def skeleton(model: Any) -> Graph:
 
 def _captured(node: Any) -> list[str]:
     """Return the names that the graphs inside a node read; those that they make are not known outside."""
-    graphs = [graph for inner in _inner_graphs(node) for graph in all_graphs(inner)]
-    return [name for graph in graphs for inner in graph.node for name in inner.input if name]
+    return [name for graph in _inner_graphs(node) for inner in graph.node for name in inner.input if name]
 
 
-def _inner_graphs(node: Any) -> list[Any]:
-    found: list[Any] = []
+def _inner_graphs(node: Any) -> Iterator[Any]:
+    """Yield the graphs that a node runs, and those that their nodes run."""
     for attribute in node.attribute:
-        found += [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
-    return found
+        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+            yield from all_graphs(graph)
