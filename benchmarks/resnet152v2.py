@@ -52,7 +52,6 @@ examples:
 """
 SAME = ("threads", "runs", "weights", "seed", "quick")  # options that a study may not change on its way
 RESULTS = REPOSITORY / "benchmarks" / "results"
-# In place everything is measured, alone and in error what tells kernels and types apart.
 ONNX_ERRORS = ("float16", "QDQ U8S8 per channel", "QDQ S8S8 per tensor")
 
 
@@ -69,30 +68,36 @@ def layers_config(options: argparse.Namespace, folder: Path, engine: str, **what
     return LayersConfig(model=str(file_of(folder, engine, "float32")), **{**shared, **quick, **what})
 
 
-def measure_layers(options: argparse.Namespace, folder: Path, status: Status) -> None:
-    """Measure the layers of both models into the store beside the files; what is there already is kept."""
-    np.savez(folder / "inputs.npz", image=make_image(options, 1, options.seed + 1))
+def layer_parts(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return what is asked of the layers, by the name of the stage: the engine and what `LayersConfig` takes."""
     precisions = ("float32", *LITERT)
-    onnx = {name: str(file_of(folder, "ONNX Runtime", name)) for name in ONNX}
-    named = {name.replace("float16", "float16 file"): path for name, path in onnx.items()}
-    wanted = {name: path for name, path in named.items() if name.removesuffix(" file") in ONNX_ERRORS}
-    errors = ("local", "propagated")
-    for engine, what in (
-        ("LiteRT", {"parts": ("in_place",), "precisions": precisions}),
-        ("LiteRT", {"parts": ("alone",), "precisions": precisions, "delegates": ("xnnpack",)}),
-        ("LiteRT", {"parts": ("error",), "precisions": precisions, "delegates": ("none",), "errors": errors}),
-        ("ONNX Runtime", {"parts": ("in_place",), "precisions": ("float32",), "variants": named}),
-        ("ONNX Runtime", {"parts": ("error",), "precisions": ("float32",), "variants": wanted, "errors": errors}),
-    ):
-        label = f"resnet152v2: layers, {engine}, {what['parts'][0]}"
-        status.stage(label)
-        config = layers_config(options, folder, engine, **what)
-        study_layers(
-            config,
-            folder / "study.sqlite",
-            command=sys.argv,
-            progress=lambda now, label=label: status.update(f"{label}: {now.done} of {now.total}, {now.doing}"),
-        )
+    # The names of precisions that the library makes itself are taken.
+    files = {name.replace("float16", "float16 file"): str(file_of(folder, "ONNX Runtime", name)) for name in ONNX}
+    few = {name: path for name, path in files.items() if name.removesuffix(" file") in ONNX_ERRORS}
+    errors = {"parts": ("error",), "errors": ("local", "propagated")}
+    of_onnx = {"precisions": ("float32",)}
+    return {
+        "LiteRT in place": ("LiteRT", {"parts": ("in_place",), "precisions": precisions}),
+        "LiteRT alone": ("LiteRT", {"parts": ("alone",), "precisions": precisions, "delegates": ("xnnpack",)}),
+        "LiteRT errors": ("LiteRT", {**errors, "precisions": precisions, "delegates": ("none",)}),
+        "ONNX in place": ("ONNX Runtime", {"parts": ("in_place",), "variants": files, **of_onnx}),
+        "ONNX errors": ("ONNX Runtime", {**errors, "variants": few, **of_onnx}),
+    }
+
+
+def measure_layers(
+    options: argparse.Namespace, folder: Path, status: Status, engine: str, what: Mapping[str, Any]
+) -> None:
+    """Measure layers into the store beside the files; what is there already is kept."""
+    np.savez(folder / "inputs.npz", image=make_image(options, 1, options.seed + 1))
+    label = f"resnet152v2: layers, {engine}, {what['parts'][0]}"
+    status.stage(label)
+    study_layers(
+        layers_config(options, folder, engine, **what),
+        folder / "study.sqlite",
+        command=sys.argv,
+        progress=lambda now: status.update(f"{label}: {now.done} of {now.total}, {now.doing}"),
+    )
 
 
 def read_layers(options: argparse.Namespace, folder: Path, engine: str) -> LayerStudy | None:
@@ -223,7 +228,8 @@ def main() -> int:
 
     stages.run("files", lambda: make_files(options, folder, status))
     stages.run("whole", whole)
-    stages.run("layers", lambda: measure_layers(options, folder, status))
+    for name, (engine, what) in layer_parts(folder).items():
+        stages.run(name, lambda engine=engine, what=what: measure_layers(options, folder, status, engine, what))
     stages.run("formats", lambda: compare_formats(folder))
     stages.run("borders", lambda: cut_borders(folder))
     stages.run("trained", lambda: measure_trained(folder))

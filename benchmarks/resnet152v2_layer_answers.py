@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ def answer_layers(findings: Findings) -> Iterator[str]:
             f"{statistics.median(one.speed_up or 0 for one in known):.2f}, from {_say_alone(findings, factors[0])} to "
             f"{_say_alone(findings, factors[-1])}."
         )
+    for study in (findings.litert, findings.onnx):
+        yield from _in_place_factors(study)
     if alone:
         yield "\n" + _by_type(findings.litert, alone)
     if findings.matched is not None:
@@ -47,28 +50,33 @@ def answer_layers(findings: Findings) -> Iterator[str]:
 
 
 def answer_sum(findings: Findings) -> Iterator[str]:
-    shares: list[float] = []
-    for study in (findings.litert, findings.onnx):
+    concluded = False
+    for engine, study in (("LiteRT", findings.litert), ("ONNX Runtime", findings.onnx)):
+        shares: dict[str, float] = {}
         for record in () if study is None else study.in_place:
             if record.refusal is not None or not record.whole_us:
+                yield f"- {engine}, {record.setting.label}: no times ({record.refusal})."
                 continue
-            shares.append(record.total_us / record.whole_us)
-            text = f"in place {record.total_us / 1e3:.1f} ms, {shares[-1]:.1%} of the whole {_whole(record)}"
-            apart = _alone(study).get((record.setting.delegate, record.setting.precision), [])
-            times = [one.median_us for one in apart if one.median_us is not None]
+            shares[record.setting.label] = share = record.total_us / record.whole_us
+            text = f"in place {record.total_us / 1e3:.1f} ms, {share:.1%} of the whole {_whole(record)}"
+            times = _all_alone(study, record)
             if times:
-                text += f"; {len(times)} layers alone {sum(times) / 1e3:.1f} ms ({sum(times) / record.whole_us:.1%})"
-            yield f"- {record.setting.label}: {text}."
-    if not shares:
+                text += (
+                    f"; all {len(times)} layers alone {sum(times) / 1e3:.1f} ms ({sum(times) / record.whole_us:.1%})"
+                )
+            yield f"- {engine}, {record.setting.label}: {text}."
+        if shares:
+            concluded = True
+            worst = max(shares, key=lambda label: abs(shares[label] - 1))
+            explains = abs(shares[worst] - 1) <= TOLERANCE
+            yield (
+                f"\nIn place the layers {'explain' if explains else 'do not explain'} the whole to within "
+                f"{TOLERANCE:.0%} on {engine}: furthest from it is {worst} with {shares[worst]:.1%}.\n"
+            )
+    if concluded:
+        yield from _interplay(findings.litert)
+    else:
         yield NOTHING
-        return
-    worst = max(shares, key=lambda share: abs(share - 1))
-    explains = abs(worst - 1) <= TOLERANCE
-    yield (
-        f"\nIn place the layers {'explain' if explains else 'do not explain'} the whole to within {TOLERANCE:.0%} "
-        f"everywhere: the sum furthest from it is {worst:.1%} of it."
-    )
-    yield from _interplay(findings.litert)
 
 
 def answer_error(findings: Findings) -> Iterator[str]:
@@ -186,18 +194,22 @@ def _by_type(study: LayerStudy | None, alone: Mapping[tuple[str, str], Sequence[
     return "Median speed-up alone by type of layer:\n\n" + format_markdown(header, rows)
 
 
+def _all_alone(study: LayerStudy | None, record: InPlace) -> list[float]:
+    """Return the times alone of all layers in the setting of a record; nothing where some are missing."""
+    found = _alone(study).get((record.setting.delegate, record.setting.precision), [])
+    return [one.median_us or 0.0 for one in found] if study is not None and len(found) == len(study.layers) else []
+
+
 def _interplay(study: LayerStudy | None) -> Iterator[str]:
     """Compare the gain that the layers alone would give with that of the whole."""
-    alone = _alone(study)
     for record in () if study is None else study.in_place:
-        key = (record.setting.delegate, record.setting.precision)
         base = study.in_place_of(study.base_of(record.setting)) if study is not None else None
-        bases = {one.layer: one.median_us or 0 for one in alone.get((key[0], "float32"), [])}
-        own = {one.layer: one.median_us or 0 for one in alone.get(key, []) if one.layer in bases}
-        if key[1] == "float32" or not own or base is None or not base.whole_us or not record.whole_us:
+        if record.setting.precision == "float32" or base is None or not base.whole_us or not record.whole_us:
             continue
-        alone_gain = sum(bases[layer] for layer in own) / sum(own.values())
-        whole_gain = base.whole_us / record.whole_us
+        own, before = _all_alone(study, record), _all_alone(study, base)
+        if not own or not before:
+            continue
+        alone_gain, whole_gain = sum(before) / sum(own), base.whole_us / record.whole_us
         if abs(whole_gain / alone_gain - 1) <= 2 * TOLERANCE:
             says = "the gain of the whole is that of its layers"
         elif whole_gain > alone_gain:
@@ -205,6 +217,22 @@ def _interplay(study: LayerStudy | None) -> Iterator[str]:
         else:
             says = "the layers gain less together than alone: something between them costs"
         yield f"- {record.setting.label}: {whole_gain:.2f} times as fast, its layers alone {alone_gain:.2f}: {says}."
+
+
+def _in_place_factors(study: LayerStudy | None) -> Iterator[str]:
+    """Say how the times in place compare of what a precision and float32 both run as one."""
+    for record in () if study is None else study.in_place:
+        base = study.in_place_of(study.base_of(record.setting)) if study is not None else None
+        if record.setting.precision == "float32" or base is None:
+            continue
+        before = {part.layers: part.median_us for part in base.parts if part.role == "layer" and part.layers}
+        own = {part.layers: part.median_us for part in record.parts if part.role == "layer" and part.layers}
+        factors = [before[layers] / own[layers] for layers in own if before.get(layers) and own[layers] > 0]
+        if factors:
+            yield (
+                f"- {record.setting.label}, in place: median speed-up {statistics.median(factors):.2f} over {len(factors)} "
+                f"layers, {sum(factor < 1 for factor in factors)} of them below 1 (without intervals)."
+            )
 
 
 def _error_rows(name: str, study: LayerStudy | None) -> Iterator[list[str]]:
@@ -219,7 +247,7 @@ def _error_rows(name: str, study: LayerStudy | None) -> Iterator[list[str]]:
         local = sorted(of.get((precision, "local"), []), key=lambda error: error.sqnr_db or 0)
         carried = sorted(of.get((precision, "propagated"), []), key=lambda error: error.layer)
         logits = [error.sqnr_db for error in carried if names[error.layer] == LOGITS]
-        drops = [(a.sqnr_db - b.sqnr_db, b.layer) for a, b in pairwise(carried)]  # type: ignore[operator]
+        drops = [(a.sqnr_db - b.sqnr_db, b.layer) for a, b in pairwise(carried) if math.isfinite(a.sqnr_db)]  # type: ignore[operator]
         drop = max(drops, default=None)
         yield [
             name,
