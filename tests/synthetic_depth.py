@@ -101,7 +101,7 @@ def _in_place(setting: Setting, infos: list[LayerInfo], us: list[float], random:
             layers = (info.index, info.index + 1) if before else (info.index,)
             samples = tuple(median * random.lognormal(0, 0.02, 9))
             parts.append(PartTiming(info.type, setting.delegate, "layer", layers, samples, "operator index"))
-    parts.append(PartTiming("Copy", setting.delegate, "unmapped", (), (4.0, 4.1, 4.2), ""))
+    parts.append(PartTiming("Copy", setting.delegate, "unmapped", (), (4.0, 4.1, 4.2) * 3, ""))
     whole = sum(part.median_us for part in parts) * 1.021
     busy = {"kind": "busy", "severity": "warning", "text": "Other processes took 31 % of the CPU time."}
     conditions = (busy,) if setting.label == "int8 none 2t" else ()
