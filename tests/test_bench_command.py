@@ -32,6 +32,7 @@ def command(*arguments: object) -> int:
 
 
 def test_the_matrix_is_measured_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     assert command(DIGITS, "--precisions", "float32,dynamic", "--threads", "1,2", *QUICK) == 0
     out, err = capsys.readouterr()
     lines = [line for line in out.splitlines() if line.startswith("digits")]

@@ -152,3 +152,16 @@ def test_completion_without_its_extra_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", program, "completion", "bash"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install 'litedelegates[completion]'" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_unknown_option_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", str(DIGITS), "--precisons", "int8"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --precisons int8. The nearest of" in (said := capsys.readouterr().err)
+    assert "'--precisions'" in said
+
+
+def test_a_file_that_is_not_there_is_named_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "nowhere.sqlite"]) == 1
+    assert capsys.readouterr().err == "litedelegates report: nowhere.sqlite: there is no such study\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from litedelegates import OptionError
-from litedelegates.layers import InPlace, LayerError, LayerStudy, PartTiming, Setting, to_trace, write_overlays
+from litedelegates.layers import Alone, InPlace, LayerError, LayerStudy, PartTiming, Setting, to_trace, write_overlays
 from litedelegates.layers.store import LayerStore, key_of
 from litedelegates.study import RecordError, Store
 from synthetic_layers import FLOAT, INT, LAYERS, RECORDS, write_layer_study
@@ -95,6 +95,16 @@ def test_what_was_measured_is_found_by_layer_and_setting(study: LayerStudy) -> N
         study.setting("int8", "xnnpack", 4)
     error = study.error_of(0, "int8", "delegate", "xnnpack")
     assert error is not None and error.sqnr_db == 60.0 and study.error_of(0, "int8", "delegate", "gpu") is None
+
+
+def test_sums_need_every_layer_to_have_been_taken_out(study: LayerStudy) -> None:
+    assert study.sums == ()
+    alone = tuple(Alone(layer.index, INT, 5.0, 4.9, 5.1) for layer in study.layers)
+    (found,) = LayerStudy("k", {}, study.layers, in_place=study.in_place, alone=alone).sums
+    assert found.setting == INT and found.sum_us.value == 20.0 and found.difference_us == 2.0
+    assert "whole 0.0220 ms" in found.describe()
+    refused = tuple(Alone(layer.index, INT, refusal="no") for layer in study.layers)
+    assert LayerStudy("k", {}, study.layers, alone=refused).sums == ()
 
 
 def test_json_is_valid_and_makes_the_same_study_again(study: LayerStudy) -> None:

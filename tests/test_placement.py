@@ -123,3 +123,11 @@ def test_profile_on_the_classic_route_says_what_it_needs() -> None:
         Interpreter(small_models.lstm()).profile()
     with pytest.raises(ValueError, match="at least one"):
         Interpreter(small_models.add()).profile(runs=0)
+
+
+def test_the_ops_of_a_profiled_run_take_no_longer_than_the_run() -> None:
+    with Interpreter(DIGITS, delegate=None) as interpreter:
+        found = interpreter.profile(runs=5)
+    assert len(found.whole_us) == 5
+    for run, whole_us in enumerate(found.whole_us):
+        assert 0 < sum(op.samples_us[run] for op in found.ops) <= whole_us

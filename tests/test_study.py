@@ -71,6 +71,7 @@ def wait_for_workers(present: bool, seconds: float) -> bool:
 
 
 def test_cells_are_measured_interleaved_and_compared_with_their_base(store: Path) -> None:
+    pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     config = StudyConfig((str(DIGITS),), precisions=("float32", "dynamic"), threads=(1, 2), **QUICK)
     run_study(config, store)
     with Store.open(store) as study:
@@ -103,6 +104,7 @@ def test_cells_are_measured_interleaved_and_compared_with_their_base(store: Path
 
 
 def test_outputs_are_held_against_the_file_as_it_is(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     data = digits_data()
     np.save(tmp_path / "images.npy", data["images"][:200])
     np.save(tmp_path / "labels.npy", data["labels"][:200])
@@ -240,6 +242,7 @@ def kill_and_complete(store: Path, kills: int, chance: random.Random) -> int:
 
 
 def test_a_study_that_is_killed_loses_nothing_and_leaves_no_process(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     wanted, kills, studies, chance = int(os.environ.get("LITEDELEGATES_KILLS", "8")), 0, 0, random.Random(0)
     while kills < wanted:
         kills += kill_and_complete(tmp_path / f"study{studies}.sqlite", min(10, wanted - kills), chance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,11 +57,13 @@ class Profile:
         ops: In the order they ran; the time of an op that runs other subgraphs, such as WHILE, includes their ops.
         runs: Number of runs recorded.
         note: What could not be profiled, and what stands in its place; empty when all could.
+        whole_us: Microseconds of each of the runs, around all ops.
     """
 
     ops: tuple[OpTiming, ...]
     runs: int
     note: str
+    whole_us: tuple[float, ...] = ()
 
     @property
     def total_us(self) -> float:
@@ -124,7 +127,8 @@ def _profile(model: Model, profiled: CompiledSession, session: Session, runs: in
     profiled.invoke()
     plans = {subgraph: plan.nodes for subgraph, plan in profiled.compiled.plans()}
     partitions = {subgraph: [node for node in nodes if node.is_delegate] for subgraph, nodes in plans.items()}
-    recorded = [_record_run(profiled, partitions) for _ in range(runs)]
+    timed = [_record_run(profiled, partitions) for _ in range(runs)]
+    recorded = [times for times, _ in timed]
     ops = []
     for key in recorded[0]:
         subgraph, partition, index, name = key
@@ -140,20 +144,26 @@ def _profile(model: Model, profiled: CompiledSession, session: Session, runs: in
                 subgraph=subgraph,
             )
         )
-    return Profile(tuple(ops), runs, "")
+    return Profile(tuple(ops), runs, "", tuple(whole for _, whole in timed))
 
 
 _Key = tuple[int, "int | None", int, str]
 
 
-def _record_run(profiled: CompiledSession, partitions: dict[int, list[_core.PlannedNode]]) -> dict[_Key, float]:
-    """Run once and return microseconds by (subgraph, partition, index, name); ops of a loop's body add up.
+def _record_run(
+    profiled: CompiledSession, partitions: dict[int, list[_core.PlannedNode]]
+) -> tuple[dict[_Key, float], float]:
+    """Run once and return microseconds by (subgraph, partition, index, name), and of the run around them.
+
+    Those of ops of a loop's body add up.
 
     ``partitions`` are the nodes of each subgraph's plan that stand for a delegate.
     """
     nodes = {subgraph: [node.node_index for node in delegated] for subgraph, delegated in partitions.items()}
     profiled.compiled.start_profiling()
+    begin = time.perf_counter_ns()
     profiled.invoke()
+    whole = (time.perf_counter_ns() - begin) / 1e3
     times: dict[_Key, float] = {}
     partition: dict[int, int] = {}
     previous: dict[int, int] = {}
@@ -179,7 +189,7 @@ def _record_run(profiled: CompiledSession, partitions: dict[int, list[_core.Plan
             continue
         times[key] = times.get(key, 0.0) + float(event.elapsed_us)
     profiled.compiled.stop_profiling()
-    return times
+    return times, whole
 
 
 def _whole_run(model: Model, delegates: Sequence[Delegate], session: Session, runs: int) -> Profile:
@@ -195,4 +205,4 @@ def _whole_run(model: Model, delegates: Sequence[Delegate], session: Session, ru
         f"The runtime cannot profile {reason}. This is the whole model, from upload to read-back; profile it with "
         "delegate='xnnpack' for per-op times of the CPU."
     )
-    return Profile((whole,), runs, note)
+    return Profile((whole,), runs, note, whole.samples_us)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import OptionError
+from litedelegates.errors import OptionError, nearest
 from litedelegates.interpreter import Interpreter
 from litedelegates.tensor_info import TensorInfo, random_value
 
 Array = np.ndarray[Any, Any]
 _HAVE_ARGUMENTS = {"model": "MODEL", "delegate": "--delegate", "num_threads": "--threads"}
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps a text of one line, and leaves the lines of others as they are: those of examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
@@ -51,6 +61,14 @@ def add_shapes(parser: argparse.ArgumentParser, where: str = "") -> None:
         metavar="INPUT=N,N,...",
         help=f"{where}the shape of an input whose sizes the model leaves open; may be repeated",
     )
+
+
+def unknown_arguments(unknown: Sequence[str], command: argparse.ArgumentParser) -> str:
+    """Say which arguments a command does not know, and what may have been meant by the first option among them."""
+    options = [text.partition("=")[0] for text in unknown if text.startswith("-")]
+    known = [name for action in command._actions for name in action.option_strings if action.help != argparse.SUPPRESS]
+    hint = f". {nearest(options[0], known, limit=3)}" if options else ""
+    return f"unrecognized arguments: {' '.join(unknown)}{hint}"
 
 
 def count(text: str) -> int:

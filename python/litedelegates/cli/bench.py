@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.cli import benchmark_model
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.errors import OptionError
@@ -57,7 +58,7 @@ def add_command(commands: Any) -> None:
         description="Measure a matrix. Cells of one model and thread count are interleaved, and each is compared with "
         "the first precision on the first delegate.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=".tflite files, or a study file (.toml, .yaml, .json)"

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.measure import RatioInterval
 from litedelegates.study import Store
@@ -43,7 +44,7 @@ def add_command(commands: Any) -> None:
         "were not measured in turn: a machine that was busier in one of them shows in median_ratio, and not in "
         "reference_ratio, which goes by the reference of each study.",
         epilog=_epilog(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("old", help="the study that came first")
     parser.add_argument("new", help="the study to judge")

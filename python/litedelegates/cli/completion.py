@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.errors import MissingExtraError
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -21,7 +22,7 @@ def add_command(commands: Any) -> None:
         epilog="bash: litedelegates completion bash > ~/.local/share/bash-completion/completions/litedelegates\n"
         "zsh:  litedelegates completion zsh > FOLDER/_litedelegates, with FOLDER one of $fpath\n"
         "tcsh: litedelegates completion tcsh > FILE, and `source FILE` in ~/.tcshrc",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("shell", choices=SHELLS)
     parser.set_defaults(call=call)

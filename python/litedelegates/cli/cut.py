@@ -7,9 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import add_shapes, shapes_of
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, shapes_of
 from litedelegates.errors import OptionError
 from litedelegates.graph import Graph, Layer, check, cut, extract, layers, load
+
+EXAMPLES = """examples:
+  litedelegates cut model.tflite --at 40 --out parts/ --check
+  litedelegates cut model.onnx --at 40,120 --out parts/
+  litedelegates cut model.tflite --tensors block3/add --out parts/
+
+`litedelegates graph model.tflite` shows the positions and what travels at each."""
 
 
 def add_command(commands: Any) -> None:
@@ -19,9 +26,8 @@ def add_command(commands: Any) -> None:
         help="cut a model into models",
         description="Cut a .tflite or .onnx into models that, run one after the other, compute the same. Names, "
         "quantization, signatures and metadata are kept; at a quantized border the quantized tensor travels.",
-        epilog="examples: `litedelegates cut model.tflite --at 40 --out parts/ --check`, `litedelegates cut model.onnx "
-        "--at 40,120 --out parts/`, `litedelegates cut model.tflite --tensors block3/add --out parts/`. "
-        "`litedelegates graph model.tflite` shows the positions and what travels at each.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("model", help="a .tflite or .onnx file")
     add_shapes(parser)

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.devices import available
 from litedelegates.runtime import open_runtime
 
@@ -17,6 +18,8 @@ def add_command(commands: Any) -> None:
         "devices",
         help="list the delegates that work on this machine",
         description="Run a small model on every delegate, each in its own process, and say which work and why not.",
+        epilog="examples:\n  litedelegates devices\n  litedelegates devices --json > devices.json",
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(call=call)

@@ -6,10 +6,15 @@ import argparse
 import json
 from typing import Any
 
-from litedelegates.cli.arguments import add_shapes, count, shapes_of
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, shapes_of
 from litedelegates.graph import Graph, Op, Tensor, load
 from litedelegates.graph.dot import to_dot
 from litedelegates.graph.records import to_record
+
+EXAMPLES = """examples:
+  litedelegates graph model.tflite
+  litedelegates graph model.onnx --cheapest 10
+  litedelegates graph model.tflite --dot | dot -Tsvg -o model.svg"""
 
 
 def add_command(commands: Any) -> None:
@@ -19,8 +24,8 @@ def add_command(commands: Any) -> None:
         help="show the ops of a model and the bytes at every cut",
         description="Show the ops of a .tflite or .onnx in the order they run, and what would travel if the model were "
         "cut after each: skip connections included, as it is and sent as float16 or int8.",
-        epilog="examples: `litedelegates graph model.tflite`, `litedelegates graph model.onnx --cheapest 10`, "
-        "`litedelegates graph model.tflite --dot | dot -Tsvg -o model.svg`",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("model", help="a .tflite or .onnx file")
     add_shapes(parser)

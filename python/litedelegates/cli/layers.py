@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import count
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, shapes_of
 from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.errors import OptionError
@@ -22,7 +22,7 @@ EPILOG = """examples:
   litedelegates layers model.tflite
   litedelegates layers model.tflite --precisions float32,float16,dynamic,int8 --delegates none,xnnpack,gpu
   litedelegates layers model.tflite --inputs images.npz --labels labels.npy --calibration samples.npz
-  litedelegates layers model.onnx --precisions 'float32,int8,int8;format=qoperator'
+  litedelegates layers model.onnx --precisions 'float32,int8,int8;format=qoperator' --shape image=1,3,224,224
   litedelegates layers model.tflite --parts alone --layers 3,10-20,CONV_2D --precisions float32,int8
   litedelegates layers model.tflite --variant vendor=int8_of_vendor.tflite --csv layers.csv --overlay nodes/
   litedelegates layers model.tflite --trace trace.json        # for ui.perfetto.dev or chrome://tracing
@@ -50,10 +50,10 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "layers",
         help="measure time, bytes and error of every layer",
-        description="Measure each layer of a float32 model in each precision on each delegate: its time in place and\n"
+        description="Measure each layer of a float32 model in each precision on each delegate: its time in place and "
         "alone, the bytes a cut after it would send, and its error.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a float32 .tflite or .onnx")
     parser.add_argument(
@@ -80,6 +80,7 @@ def add_command(commands: Any) -> None:
         metavar="NAME=FILE",
         help="a file that is the model in another precision already; may be repeated",
     )
+    add_shapes(parser)
     for name, kind, metavar, text in _PLAIN:
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     parser.add_argument("--store", metavar="FILE", default=DEFAULT_STORE, help=f"default: {DEFAULT_STORE}")
@@ -120,8 +121,8 @@ def call(options: argparse.Namespace) -> int:
     if interrupted:
         print("litedelegates layers: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    records = (*study.in_place, *study.alone, *study.errors)
-    return 0 if any(record.refusal is None for record in records) else 1
+    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors) for record in kind]
+    return 0 if None in refusals else 1
 
 
 def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
@@ -137,7 +138,8 @@ def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
 
 
 def _config(options: argparse.Namespace) -> LayersConfig:
-    fields: dict[str, Any] = {"model": options.model, "variants": dict(_variant(text) for text in options.variant)}
+    variants = dict(_variant(text) for text in options.variant)
+    fields: dict[str, Any] = {"model": options.model, "variants": variants, "shapes": shapes_of(options) or {}}
     for name in _LISTS:
         text = getattr(options, name)
         if text is not None:
@@ -167,23 +169,23 @@ def _integer(name: str, text: str) -> int:
 
 
 class ProgressLine:
-    """One line on a terminal that is written over; elsewhere a line for each tenth of the work."""
+    """One line on a terminal that is written over; elsewhere a line for each step and each tenth of the work."""
 
     def __init__(self, *, quiet: bool) -> None:
         """Say nothing if ``quiet``."""
-        self._quiet, self._terminal, self._tenth = quiet, sys.stderr.isatty(), -1
+        self._quiet, self._terminal, self._last = quiet, sys.stderr.isatty(), (-1, "")
 
     def __call__(self, progress: LayerProgress) -> None:
         """Show where the study is."""
         if self._quiet:
             return
         line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s, {_left(progress)}  {progress.doing}"
-        tenth = 10 * progress.done // max(1, progress.total)
+        now = (10 * progress.done // max(1, progress.total), progress.doing)
         if self._terminal:
             print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
-        elif tenth != self._tenth or progress.remaining_s is None:
+        elif now != self._last:
             print(line, file=sys.stderr, flush=True)
-        self._tenth = tenth
+        self._last = now
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -198,4 +200,4 @@ def _left(progress: LayerProgress) -> str:
         return "time left unknown"
     seconds = round(progress.remaining_s)
     shown = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60} s"
-    return f"{'at least' if progress.is_at_least else 'about'} {shown} left"
+    return f"{'roughly' if progress.is_rough else 'about'} {shown} left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from litedelegates.layers import LayerError, LayerInfo, LayerStudy, Setting
@@ -11,8 +12,12 @@ _NAME = 32
 
 def study_lines(study: LayerStudy, top: int) -> Iterator[str]:
     """Yield the slowest layers on each delegate, the worst errors and the largest transfers, ``top`` of each."""
-    for refusal in _refusals(study):
-        yield refusal
+    yield from _refusals(study)
+    for line in _lists(study, top):
+        yield line.rstrip()
+
+
+def _lists(study: LayerStudy, top: int) -> Iterator[str]:
     pairs = dict.fromkeys((setting.delegate, setting.threads) for setting in study.settings)
     for delegate, threads in pairs:
         settings = [s for s in study.settings if (s.delegate, s.threads) == (delegate, threads)]
@@ -31,10 +36,14 @@ def _slowest(study: LayerStudy, settings: Sequence[Setting], where: str, top: in
     yield " " * (_NAME + 24) + "".join(f"{setting.precision:>28}" for setting in measured)
     for layer in slowest:
         yield _name(layer) + "".join(_times(study, layer.index, setting) for setting in measured)
-    yield "whole model".ljust(_NAME + 24) + "".join(_whole(study, setting) for setting in measured)
+    if any(record.whole_us for record in map(study.in_place_of, measured) if record is not None):
+        yield "whole model".ljust(_NAME + 24) + "".join(_whole(study, setting) for setting in measured)
     for setting in measured:
-        for line in study.sum_lines(setting):
-            yield line
+        record = study.in_place_of(setting)
+        if record is not None and record.parts and record.whole_us:
+            share = record.total_us / record.whole_us
+            yield f"{setting.label}: its parts in place take {record.total_us / 1e3:.3g} ms, {share:.1%} of the whole."
+        yield from (found.describe() for found in study.sums if found.setting == setting)
 
 
 def _times(study: LayerStudy, layer: int, setting: Setting) -> str:
@@ -60,6 +69,9 @@ def _errors(study: LayerStudy, top: int) -> Iterator[str]:
         if not worst:
             continue
         yield ""
+        if worst[0].sqnr_db == math.inf:
+            yield f"errors of {precision}: no layer alone differs from float32"
+            continue
         yield f"worst errors of {precision}: dB local, propagated, and of the model's output if only this layer has it"
         for error in worst:
             shown = [_db(study.error_of(error.layer, precision, kind)) for kind in ("local", "propagated", "output")]

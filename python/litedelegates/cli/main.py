@@ -1,4 +1,4 @@
-"""``litedelegates devices | run | profile | graph | cut | quantize | bench | layers | compare | report | completion``."""
+"""The program ``litedelegates`` and its commands, each a module of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import litedelegates
 from litedelegates.cli import bench, compare, completion, cut, devices, graph, layers, profile, quantize, report, run
+from litedelegates.cli.arguments import HelpFormatter, unknown_arguments
 from litedelegates.cli.outcome import EXIT_CODES, outcome
 
 
@@ -14,10 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code, one of `outcome.EXIT_CODES`."""
     parser = argparse.ArgumentParser(
         prog="litedelegates",
-        description="Choose the delegate and the precision of a .tflite model by measurement.",
+        description="Choose the delegate, the precision and the cuts of a .tflite or .onnx model by measurement.",
         epilog="Start with `litedelegates devices`, then `litedelegates run MODEL --delegate gpu`.\n"
         f"`litedelegates completion bash` writes the completion for a shell.\n\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     parser.set_defaults(parser=parser)
@@ -28,5 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = commands.choices[options.command]
+        command.error(unknown_arguments(unknown, command))
     return outcome(options.command, lambda: options.call(options), debug=options.debug)

@@ -8,11 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import add_model_arguments, load_interpreter
+from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load_interpreter
 from litedelegates.cli.records import print_json
 from litedelegates.profile import Profile
 
 SCHEMA_VERSION = 1
+
+EXAMPLES = """examples:
+  litedelegates profile model.tflite --top 5
+  litedelegates profile model.tflite --delegate none --threads 4 --csv ops.csv
+  litedelegates profile model.tflite --json > ops.json"""
 
 
 def add_command(commands: Any) -> None:
@@ -21,8 +26,8 @@ def add_command(commands: Any) -> None:
         "profile",
         help="per-op times of a model",
         description="Record the runtime's per-op profile. Profiling slows a model down: use `run` for its latency.",
-        epilog="examples: `litedelegates profile model.tflite --top 5`, `litedelegates profile model.tflite --delegate "
-        "none --threads 4 --csv ops.csv`, `litedelegates profile model.tflite --json > ops.json`",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     add_model_arguments(parser)
     parser.add_argument("--runs", type=int, default=50, help="runs to record (default: 50)")

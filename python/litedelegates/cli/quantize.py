@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import add_shapes, image_size, numbers, shapes_of
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, image_size, numbers, shapes_of
 from litedelegates.errors import OptionError
 from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
@@ -39,7 +39,7 @@ def add_command(commands: Any) -> None:
         description="Quantize a float32 model: .tflite and .onnx stay what they are; .keras, .h5 and SavedModel\n"
         "folders become .tflite. What cannot be done as asked is an error that names the ops.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a float32 model: .tflite, .onnx, .keras, .h5 or a SavedModel")
     parser.add_argument(

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.report import REPORT_FORMATS, write_report
 from litedelegates.report.choice import ACCURACY_LOSS, RELATIVE_ERROR
 from litedelegates.study import Store
@@ -25,7 +26,7 @@ def add_command(commands: Any) -> None:
         description="Write a study as one HTML page that needs no network, a Markdown summary, plots, or tables for "
         "other tools. A study that is still being written can be read.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("store", help="the file of a study")
     parser.add_argument("-o", "--output", default="report", metavar="FOLDER", help="where to write (default: report)")

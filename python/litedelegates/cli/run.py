@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.cli.arguments import add_model_arguments, load_interpreter
+from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load_interpreter
 from litedelegates.cli.classes import ShownClass, add_classes, top_classes
 from litedelegates.cli.image import HOW, ShownImage, add_image, set_image
 from litedelegates.cli.records import print_json
@@ -33,15 +33,20 @@ class _Ran:
     classes: tuple[ShownClass, ...] | None
 
 
+EXAMPLES = """examples:
+  litedelegates run model.tflite --delegate gpu,xnnpack
+  litedelegates run model.tflite --image cat.jpg --labels labels.txt
+  litedelegates run model.tflite --image cat.jpg --mean 127.5 --std 127.5 --top 3 --json"""
+
+
 def add_command(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "run",
         help="run a model on chosen delegates, also on an image",
         description="Run a model; print the route, where its ops ran, the latency and the outputs.",
-        epilog="examples: `litedelegates run model.tflite --delegate gpu,xnnpack`, "
-        "`litedelegates run model.tflite --image cat.jpg --labels labels.txt`, "
-        "`litedelegates run model.tflite --image cat.jpg --mean 127.5 --std 127.5 --top 3 --json`",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     given = add_model_arguments(parser)
     given.add_argument("--image", metavar="FILE", help=HOW)

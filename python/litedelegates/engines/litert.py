@@ -89,7 +89,7 @@ class LiteRtSession:
         return self.interpreter.time_runs(max_runs=max_runs, min_runs=min_runs, max_seconds=max_seconds)
 
     def profile(self, runs: int = 50) -> EngineProfile:
-        """Return the times of the ops; see `Interpreter.profile`. LiteRT does not time the run around them.
+        """Return the times of the ops; see `Interpreter.profile`.
 
         Raises:
             ValueError: ``runs`` is below 1.
@@ -109,7 +109,7 @@ class LiteRtSession:
             )
             for op in found.ops
         ]
-        return EngineProfile(tuple(ops), found.runs, note=found.note)
+        return EngineProfile(tuple(ops), found.runs, found.whole_us, found.note)
 
     def close(self) -> None:
         """Free the model now."""

@@ -66,7 +66,8 @@ def extract(
 
     Args:
         model: A graph, or a path or bytes of a model.
-        ops: Indices, names or ops, in any order. No path may leave them and come back.
+        ops: Indices, names or ops, in any order. No path may leave them and come back, other than through a conversion
+            of what comes from outside, which others can make again.
         outputs: What it shall give; by default what the rest of the model reads of it.
 
     Raises:

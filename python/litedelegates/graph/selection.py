@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from litedelegates.errors import CutError
-from litedelegates.graph.border import computed_reads
+from litedelegates.graph.border import computed_reads, converted
 from litedelegates.graph.cuts import untransportable
 from litedelegates.graph.model import Graph
 from litedelegates.graph.parts import Op, Tensor
@@ -27,8 +27,8 @@ def gives(graph: Graph, ops: Collection[Op]) -> list[Tensor]:
     made = {tensor for op in ops for tensor in op.makes}
     results = [tensor for tensor in dict.fromkeys(graph.outputs) if tensor in made]
     chosen = set(ops)
-    # What is made of constants alone is made again wherever it is read.
-    own = {tensor for op in ops if not op.is_fixed for tensor in op.makes} or made
+    # What is made of constants alone, or only converted on the way in, is made again wherever else it is read.
+    own = {t for op in ops if not op.is_fixed and not _converts_input(graph, op, chosen) for t in op.makes} or made
     inner = {t for t in own if any(reader not in chosen for reader in graph.readers(t))} - set(results)
     return results + sorted(inner, key=lambda tensor: _made_at(graph, tensor))
 
@@ -85,9 +85,16 @@ def _check_convex(graph: Graph, chosen: set[Op]) -> None:
                 )
             if op in chosen or maker is None:
                 continue
-            if maker in chosen or tensor in detours:
-                start = maker if maker in chosen else detours[tensor][0]
+            starts = maker in chosen and not _converts_input(graph, maker, chosen)
+            if starts or tensor in detours:
+                start = maker if starts else detours[tensor][0]
                 detours.update((made, (start, op)) for made in op.makes)
+
+
+def _converts_input(graph: Graph, op: Op, chosen: Collection[Op]) -> bool:
+    """Return whether an op of ``chosen`` only converts what comes from outside, so that others can do it as well."""
+    origin = converted(op)
+    return origin is not None and graph.producer(origin) not in chosen
 
 
 def _with_fixed(graph: Graph, ops: Collection[Op], outputs: Iterable[Tensor]) -> list[Op]:

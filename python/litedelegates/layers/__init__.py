@@ -5,6 +5,8 @@ from litedelegates.layers.overlay import write_overlays
 from litedelegates.layers.progress import LayerProgress
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
 from litedelegates.layers.results import LayerStudy
+from litedelegates.layers.study import study_layers
+from litedelegates.layers.sums import SumOfLayers
 from litedelegates.layers.trace import to_trace
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "PartTiming",
     "Setting",
     "VariantInfo",
+    "SumOfLayers",
+    "study_layers",
     "to_trace",
     "write_overlays",
 ]

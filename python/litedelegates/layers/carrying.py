@@ -71,7 +71,8 @@ def stored_as(tensor: Tensor, values: Array) -> Array:
     """
     dtype = numpy_dtype(tensor.element_type)
     if values.dtype == dtype or tensor.element_type in _REAL:
-        return values.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):  # what is too large for float16 is inf there
+            return values.astype(dtype, copy=False)
     quantization = tensor.quantization
     if quantization is None:
         raise CutError(
@@ -86,8 +87,10 @@ def samples_of(graph: Graph, feeds: Sequence[Mapping[str, Array]]) -> dict[Tenso
     """Return samples by input of the float32 model, one array each.
 
     Raises:
-        OptionError: There are none, or one lacks an input.
+        OptionError: There are none, or one lacks an input, or the model takes none.
     """
+    if not graph.inputs:
+        raise OptionError(f"the model {graph.name!r} takes no inputs: what it computes is the same in every run")
     if not feeds:
         raise OptionError("no samples were given: errors are measured on at least one")
     for feed in feeds:

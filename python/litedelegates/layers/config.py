@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.graph.model import Format
+from litedelegates.layers.precisions import parse_precision
 from litedelegates.layers.records import Setting
+from litedelegates.layers.sessions import check_delegate
 from litedelegates.quantize import PRECISIONS
 from litedelegates.quantize.dispatch import kind_of
-from litedelegates.study.delegates import hash_file, parse_delegate
+from litedelegates.study.delegates import hash_file
 
 Part: TypeAlias = Literal["in_place", "alone", "error"]
 
 FLOAT32 = "float32"
 PARTS: tuple[Part, ...] = get_args(Part)
-DELEGATES = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
+DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
 _FILES = ("calibration", "inputs", "labels")
 _RANDOM = "random"
 
@@ -37,6 +41,7 @@ class LayersConfig:
             for the built-in kernels and XNNPACK, or for "cpu".
         threads: Numbers of threads of the CPU kernels.
         parts: What to find out: "in_place" and "alone" for times, "error" for differences.
+        shapes: Sizes of inputs that the model leaves open, by input name; 1 for those that are not named.
         variants: Files that are the model in another precision already, by the name that they have in the results.
         runs: Profiled runs of each setting in place.
         seconds: Time of runs measured of each whole model, and of each layer alone in each precision.
@@ -55,6 +60,7 @@ class LayersConfig:
     delegates: tuple[str, ...] | None = None
     threads: tuple[int, ...] = (1,)
     parts: tuple[str, ...] = PARTS
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     variants: Mapping[str, str] = field(default_factory=dict, hash=False)
     runs: int = 20
     seconds: float = 0.2
@@ -81,9 +87,7 @@ class LayersConfig:
             if name in self.precisions or name.partition(";")[0] in (FLOAT32, *PRECISIONS):
                 raise OptionError(f"variants={name!r}: this is what a precision is called; give the file another name")
         for precision in self.precisions:
-            kind = precision.partition(";")[0]
-            if kind not in (FLOAT32, *PRECISIONS):
-                raise OptionError(f"there is no precision {kind!r}. {nearest(kind, (FLOAT32, *PRECISIONS))}")
+            parse_precision(precision, self.format)
         for part in self.parts:
             if part not in PARTS:
                 raise OptionError(f"a layer study has no part {part!r}. {nearest(part, PARTS)}")
@@ -93,14 +97,17 @@ class LayersConfig:
             _check_count(name, getattr(self, name))
         if not self.seconds > 0:
             raise OptionError(f"seconds={self.seconds!r}: it must be above 0")
-        if self.format == "tflite":
-            for text in self.delegates or ():
-                parse_delegate(text)
+        for text in self.delegates or ():
+            check_delegate(text, self.format)
         if self.labels is not None and self.inputs is None:
             raise OptionError("labels are given, but no inputs that they belong to")
+        given = [getattr(self, name) for name in _FILES if getattr(self, name) not in (None, _RANDOM)]
+        for path in (*given, *self.variants.values()):
+            if not Path(path).exists():
+                raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
 
     @property
-    def format(self) -> str:
+    def format(self) -> Format:
         """The kind of the model: "tflite" or "onnx".
 
         Raises:
@@ -116,6 +123,12 @@ class LayersConfig:
     def names(self) -> tuple[str, ...]:
         """All precisions: those that are made, and the files that were given."""
         return (*self.precisions, *self.variants)
+
+    def without(self, names: Collection[str]) -> LayersConfig:
+        """Return the same configuration without some precisions and variants; float32 stays."""
+        precisions = tuple(name for name in self.precisions if name not in names)
+        variants = {name: path for name, path in self.variants.items() if name not in names}
+        return dataclasses.replace(self, precisions=precisions or (FLOAT32,), variants=variants)
 
     def settings(self) -> list[Setting]:
         """Return how the model is run, in order: float32 first on each delegate."""
@@ -140,8 +153,9 @@ class LayersConfig:
             OSError: A file cannot be read.
         """
         digests = {name: _digest(getattr(self, name)) for name in _FILES}
-        with_inputs = {"samples": self.samples, "allow_float32_ops": self.allow_float32_ops, "seed": self.seed}
-        return {"model_sha256": hash_file(self.model), **digests, **with_inputs}
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        own = {name: getattr(self, name) for name in ("samples", "allow_float32_ops", "seed")}
+        return {"model_sha256": hash_file(self.model), "shapes": shapes, **digests, **own}
 
     @property
     def key(self) -> str:

@@ -26,7 +26,7 @@ from litedelegates.layers.error_jobs import (
 from litedelegates.layers.records import ErrorKind, LayerError
 from litedelegates.layers.tallies import Tally, refusing
 from litedelegates.layers.variants import Variant
-from litedelegates.layers.walking import Walk, nbytes, peak_of
+from litedelegates.layers.walking import PIECE_NBYTES, Walk, nbytes, peak_of
 
 Feeds: TypeAlias = "Sequence[Mapping[str, Array]]"
 Key: TypeAlias = "tuple[int, str, str, str]"  # layer, precision, kind, delegate
@@ -254,10 +254,10 @@ def _measured(
     """Walk all models side by side, hand each job the values it takes, and yield the records of the last pass."""
     demands = {graph: [job.demands.get(graph, ()) for job in jobs] for graph in samples}
     count = max((len(arrays) for inputs in samples.values() for arrays in inputs.values()), default=0)
-    at_once = max(1, count)
+    at_once, pieces_nbytes = max(1, count), min(PIECE_NBYTES, budget_nbytes // 2)
     if not any(op.states for graph in samples for op in graph.ops):  # state goes on from sample to sample
         peak = sum(peak_of(graph, wanted) for graph, wanted in demands.items())
-        at_once = min(at_once, max(1, budget_nbytes // max(peak, 1)))
+        at_once = min(at_once, max(1, (budget_nbytes - pieces_nbytes) // max(peak, 1)))
     for first in range(0, max(count, 1), at_once):
         places = range(first, min(first + at_once, count))
         walks = [
@@ -266,6 +266,7 @@ def _measured(
                 {tensor: arrays[first : places.stop] for tensor, arrays in inputs.items()},
                 demands[graph],
                 num_threads=num_threads,
+                piece_nbytes=pieces_nbytes // len(samples),
             )
             for graph, inputs in samples.items()
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,9 +16,9 @@ class LayerProgress:
         done: Records that are in the store.
         total: Records that there will be.
         seconds: Time since this call began.
-        remaining_s: Seconds that the rest will take, by what records of its kind took so far, in earlier calls too;
-            None as long as nothing tells.
-        is_at_least: Whether a kind is to come of which there is no record yet, so that it will take longer.
+        remaining_s: Seconds that the rest will take, by what records of each kind took so far, in earlier calls too;
+            None as long as there is no record at all.
+        is_rough: Whether a kind is to come of which there is no record yet: it is taken to be like the others.
         doing: What it does now.
     """
 
@@ -26,7 +26,7 @@ class LayerProgress:
     total: int
     seconds: float
     remaining_s: float | None
-    is_at_least: bool
+    is_rough: bool
     doing: str
 
 
@@ -42,14 +42,21 @@ class Pace:
         self._count: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
 
-    def expect(self, kind: str, count: int) -> None:
-        """Take in that more records of a kind are to come; fewer where ``count`` is negative."""
-        self._to_do[kind] += count
+    def plan(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Take in how many records of each kind are to come, in place of what was known before."""
+        self._to_do.clear()
+        for kind, count in counts:
+            self._to_do[kind] += count
 
     def saw(self, kind: str, seconds: float) -> None:
-        """Take in what a record took, in this call or an earlier one."""
+        """Take in what a record took that an earlier call measured."""
         self._count[kind] += 1
         self._seconds[kind] = self._seconds.get(kind, 0.0) + seconds
+
+    def did(self, kind: str, seconds: float) -> None:
+        """Take in what a record took that was to come."""
+        self.saw(kind, seconds)
+        self._to_do[kind] -= 1
 
     @property
     def left(self) -> int:
@@ -57,10 +64,11 @@ class Pace:
         return sum(self._to_do.values())
 
     def remaining(self) -> tuple[float | None, bool]:
-        """Return the seconds that the rest will take, None where nothing tells, and whether it is at least that."""
-        open_kinds = +self._to_do
-        known = {kind: count for kind, count in open_kinds.items() if self._count[kind]}
-        if open_kinds and not known:
+        """Return the seconds that the rest will take, and whether that is rough; see `LayerProgress`."""
+        to_come = +self._to_do
+        count, seconds = sum(self._count.values()), sum(self._seconds.values())
+        if to_come and not count:
             return None, True
-        seconds = sum(count * self._seconds[kind] / self._count[kind] for kind, count in known.items())
-        return seconds, len(known) < len(open_kinds)
+        each = {kind: self._seconds[kind] / self._count[kind] for kind in to_come if self._count[kind]}
+        average = seconds / max(count, 1)
+        return sum(count * each.get(kind, average) for kind, count in to_come.items()), len(each) < len(to_come)

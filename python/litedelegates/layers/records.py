@@ -187,8 +187,26 @@ class InPlace(Record):
 
     @property
     def total_us(self) -> float:
-        """Sum of the medians of all parts."""
-        return sum(part.median_us for part in self.parts)
+        """Sum of `part_us` over all parts."""
+        return sum(map(self.part_us, self.parts))
+
+    def part_us(self, part: PartTiming) -> float:
+        """Return the mean time of a part over the runs that nothing disturbed.
+
+        The mean and not the median: profilers tell whole microseconds, and a part that takes 0.4 of one has the median
+        0. Runs count whose sum over all parts is within three standard deviations of the median of these sums, the
+        standard deviation estimated as 1.4826 times the median absolute deviation, or within 5 % of it.
+        """
+        return statistics.fmean(part.samples_us[run] for run in self.settled_runs)
+
+    @property
+    def settled_runs(self) -> tuple[int, ...]:
+        """Which of the profiled runs count, see `part_us`."""
+        sums = [sum(samples) for samples in zip(*(part.samples_us for part in self.parts), strict=True)]
+        middle = statistics.median(sums)
+        # Sums of whole microseconds are often all the same, but for rounding.
+        reach = max(3 * 1.4826 * statistics.median(abs(total - middle) for total in sums), 0.05 * middle)
+        return tuple(run for run, total in enumerate(sums) if abs(total - middle) <= reach)
 
     def layer_us(self) -> dict[int, float]:
         """Return microseconds by layer; the time of a fused part goes to its first layer, the others get none.
@@ -198,7 +216,7 @@ class InPlace(Record):
         found: dict[int, float] = {}
         for part in self.parts:
             if part.layers:
-                found[part.layers[0]] = found.get(part.layers[0], 0.0) + part.median_us
+                found[part.layers[0]] = found.get(part.layers[0], 0.0) + self.part_us(part)
         return found
 
     def conversion_us(self) -> dict[int, float]:
@@ -206,7 +224,7 @@ class InPlace(Record):
         found: dict[int, float] = {}
         for part in self.parts:
             if part.layers and part.role == "conversion":
-                found[part.layers[0]] = found.get(part.layers[0], 0.0) + part.median_us
+                found[part.layers[0]] = found.get(part.layers[0], 0.0) + self.part_us(part)
         return found
 
     @classmethod
@@ -234,6 +252,7 @@ class Alone(Record):
         verdict: "faster", "slower" or "no difference shown" than float32.
         samples: How many runs were kept.
         ran: Where its ops ran, such as "xnnpack 1".
+        together: All the layers that were timed here, where the precision computes several at once; else empty.
         refusal: Why there is no time; None where there is.
     """
 
@@ -248,11 +267,12 @@ class Alone(Record):
     verdict: str | None = None
     samples: int = 0
     ran: str = ""
+    together: tuple[int, ...] = ()
     refusal: str | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
-        return Setting.from_json(value) if name == "setting" else value
+        return Setting.from_json(value) if name == "setting" else _tuples(value)
 
 
 @dataclass(frozen=True)

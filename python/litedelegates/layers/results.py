@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litedelegates import notebook
 from litedelegates.errors import OptionError, nearest
@@ -14,10 +14,8 @@ from litedelegates.layers import export
 from litedelegates.layers.config import FLOAT32
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.layers.store import LayerStore
+from litedelegates.layers.sums import SumOfLayers, sum_report
 from litedelegates.study import RecordError, Store
-
-if TYPE_CHECKING:
-    from litedelegates.layers.sums import Sum
 
 _CLASSES: Mapping[str, type[Record]] = {
     "layers": LayerInfo,
@@ -89,11 +87,14 @@ class LayerStudy:
         return tuple(dict.fromkeys(found))
 
     @cached_property
-    def sums(self) -> tuple[Sum, ...]:
-        """Sum of the layers against the whole model, for each setting that has times in place."""
-        from litedelegates.layers.sums import sums
-
-        return tuple(sums(self.in_place, self.alone))
+    def sums(self) -> tuple[SumOfLayers, ...]:
+        """Sum of the layers alone against the whole model, for each setting in which all layers were taken out."""
+        tried: dict[Setting, set[int]] = {}
+        for record in self.alone:
+            tried.setdefault(record.setting, set()).add(record.layer)
+        timed = {record.setting for record in self.alone if record.median_us is not None}
+        whole = {setting for setting in timed if tried[setting] == self._by_index.keys()}
+        return tuple(found for found in sum_report(self.alone, self.in_place) if found.setting in whole)
 
     def layer(self, index: int) -> LayerInfo:
         """Return the layer of an index.
@@ -164,11 +165,11 @@ class LayerStudy:
 
     def largest_transfer(self, count: int = 10) -> list[LayerInfo]:
         """Return the layers after which a cut would send the most bytes, as they are."""
-        return self._by_transfer()[::-1][:count]
+        return sorted(self._cuts, key=lambda layer: -_cut_nbytes(layer))[:count]
 
     def smallest_transfer(self, count: int = 10) -> list[LayerInfo]:
         """Return the layers after which a cut would send the fewest bytes, as they are."""
-        return self._by_transfer()[:count]
+        return sorted(self._cuts, key=_cut_nbytes)[:count]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat row a layer and setting; every row has the same names, None where nothing was measured."""
@@ -227,9 +228,9 @@ class LayerStudy:
         ]
         return notebook.page(repr(self), notebook.table(header, rows))
 
-    def _by_transfer(self) -> list[LayerInfo]:
-        sized = [(size, layer) for layer in self.layers if (size := layer.cut_nbytes.get(FLOAT32)) is not None]
-        return [layer for _, layer in sorted(sized, key=lambda pair: pair[0])]
+    @property
+    def _cuts(self) -> list[LayerInfo]:
+        return [layer for layer in self.layers if layer.cut_nbytes.get(FLOAT32) is not None]
 
     @cached_property
     def _in_place(self) -> dict[Setting, InPlace]:
@@ -249,6 +250,10 @@ class LayerStudy:
         for error in self.errors:
             found.setdefault((error.layer, error.precision, error.kind), {})[error.delegate] = error
         return found
+
+
+def _cut_nbytes(layer: LayerInfo) -> int:
+    return layer.cut_nbytes[FLOAT32] or 0
 
 
 def _badness(error: LayerError) -> tuple[bool, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from litedelegates.engines import Array, PortInfo
+from litedelegates.engines import Array
 from litedelegates.engines.inputs import random_value
+from litedelegates.engines.records import PortInfo
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
 from litedelegates.model import numpy_dtype
@@ -19,6 +21,31 @@ Feed: TypeAlias = "dict[str, Array]"
 
 class SamplesError(LiteDelegatesError, ValueError):
     """The samples or labels given do not fit the model."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What errors are taken over.
+
+    Attributes:
+        feeds: Samples, by input name.
+        labels: The label of each; None where there are none.
+    """
+
+    feeds: list[Feed]
+    labels: list[Any] | None = None
+
+    @classmethod
+    def load(cls, graph: Graph, inputs: str | None, labels: str | None, count: int, seed: int) -> Samples:
+        """Return what `load_feeds` and `load_labels` read.
+
+        Raises:
+            SamplesError: A file does not fit the model.
+            OptionError: Values cannot be made up for an input.
+            OSError: A file cannot be read.
+        """
+        feeds = load_feeds(graph, inputs, count, seed)
+        return cls(feeds, None if labels is None else load_labels(labels, feeds))
 
 
 def input_infos(graph: Graph) -> list[PortInfo]:

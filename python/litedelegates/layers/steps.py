@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
+from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
+from litedelegates.layers.error_jobs import Engine, reference_engine
+from litedelegates.layers.errors import Key, delegate_errors, local_errors, output_errors, propagated_errors
+from litedelegates.layers.in_place import in_place
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
-from litedelegates.layers.samples import Feed, load_feeds, load_labels
+from litedelegates.layers.samples import Samples
+from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key
 from litedelegates.layers.variants import Variant
-
-Missing: TypeAlias = "Callable[[str, str], bool]"
+from litedelegates.measure import read_machine
+from litedelegates.study.delegates import make_chain, parse_delegate
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,12 @@ class Steps:
     """The steps of a study, without those that have nothing to do."""
 
     def __init__(
-        self, config: LayersConfig, graph: Graph, layers: Sequence[int], known: Callable[[str, str], bool]
+        self,
+        config: LayersConfig,
+        graph: Graph,
+        layers: Sequence[int],
+        samples: Samples,
+        known: Callable[[str, str], bool],
     ) -> None:
         """Plan a study.
 
@@ -49,9 +59,11 @@ class Steps:
             config: What to measure.
             graph: The float32 model.
             layers: The layers to run alone and to take errors of.
+            samples: What errors are taken over.
             known: Whether the record of a kind and a key need not be measured.
         """
-        self._config, self._graph, self._layers, self._known = config, graph, layers, known
+        self._config, self._graph, self._layers = config, graph, layers
+        self._samples, self._known = samples, known
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps in the order of doing."""
@@ -69,45 +81,71 @@ class Steps:
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             for variant in variants:
                 try:
-                    yield in_place(variant, setting)
+                    yield in_place(
+                        variant, setting, runs=self._config.runs, seconds=self._config.seconds, seed=self._config.seed
+                    )
                 except LiteDelegatesError as error:
                     yield InPlace(setting, refusal=str(error))
 
         return records
 
     def _alone(self) -> Iterator[Step]:
-        raise NotImplementedError
+        keys = [(layer, setting) for layer in self._layers for setting in self._config.settings()]
+        skip = {key for key in keys if self._known("alone", alone_key(*key))}
+        missing = {setting.precision for layer, setting in keys if (layer, setting) not in skip}
+        # With float32, which the others are timed in turn with, whether its own times are there or not.
+        wanted = tuple(name for name in self._config.names if name in {FLOAT32, *missing})
+
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            return time_alone(
+                variants,
+                self._config.delegates or (),
+                self._config.threads,
+                layers=self._layers,
+                skip=skip,
+                seconds=self._config.seconds,
+                seed=self._config.seed,
+            )
+
+        yield Step("alone", "each layer alone", wanted, len(keys) - len(skip), records)
 
     def _errors(self) -> Iterator[Step]:
         others = tuple(name for name in self._config.names if name != FLOAT32)
-        reference = "none" if self._graph.format == "tflite" else "cpu"
-        for kind in ("local", "propagated", "output"):
-            yield self._error(kind, reference, others)
-        for delegate in self._config.delegates or ():
-            if delegate != reference or self._graph.format == "onnx":
-                yield self._error("delegate", delegate, self._config.names)
+        delegates = self._config.delegates or ()
+        reference = reference_engine(self._graph)
+        yield self._error("local", reference, others)
+        yield self._error("propagated", reference, others)
+        # The rest of the model runs once a layer and precision, so that the kernels' speed counts.
+        yield self._error("output", self._engine("xnnpack") if "xnnpack" in delegates else reference, others)
+        for delegate in delegates:
+            if delegate != reference.name or self._graph.format == "onnx":  # there the reference fuses nothing
+                yield self._error("delegate", self._engine(delegate), self._config.names)
 
-    def _error(self, kind: ErrorKind, delegate: str, precisions: tuple[str, ...]) -> Step:
-        keys = [(layer, precision, kind, delegate) for layer in self._layers for precision in precisions]
-        skip = {key for key in keys if self._known("error", error_key(*key))}
-        wanted = tuple(p for p in precisions if any(key not in skip for key in keys if key[1] == p))
+    def _error(self, kind: ErrorKind, engine: Engine, precisions: tuple[str, ...]) -> Step:
+        skip: set[Key] = set()
+        missing: list[str] = []
+        for layer, precision in itertools.product(self._layers, precisions):
+            if self._known("error", error_key(kind, layer, precision, engine.name)):
+                skip.add((layer, precision, kind, engine.name))
+            else:
+                missing.append(precision)
+        wanted = tuple(precision for precision in precisions if precision in missing)
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
-            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": max(self._config.threads)}
+            # Errors are no times: all processors may take part, whatever the settings say.
+            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": read_machine().cores}
+            feeds, labels = self._samples.feeds, self._samples.labels
             if kind == "local":
-                return local_errors(variants, self._feeds, **shared)
+                return local_errors(variants, feeds, **shared)
             if kind == "propagated":
-                return propagated_errors(variants, self._feeds, **shared)
+                return propagated_errors(variants, feeds, **shared)
             if kind == "output":
-                return output_errors(variants, self._feeds, labels=self._labels, **shared)
-            return delegate_errors(variants, self._feeds, [engine], **shared)
+                return output_errors(variants, feeds, labels=labels, engine=engine, **shared)
+            return delegate_errors(variants, feeds, [engine], **shared)
 
-        return Step(kind, f"{kind} errors", wanted, len(keys) - len(skip), records)
+        return Step(kind, f"{kind} errors", wanted, len(missing), records)
 
-    @cached_property
-    def _feeds(self) -> list[Feed]:
-        return load_feeds(self._graph, self._config.inputs, self._config.samples, self._config.seed)
-
-    @cached_property
-    def _labels(self) -> list[Any] | None:
-        return None if self._config.labels is None else load_labels(self._config.labels, self._feeds)
+    def _engine(self, delegate: str) -> Engine:
+        if self._graph.format == "onnx":
+            return Engine(delegate, {"providers": parse_providers(delegate)})
+        return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,12 @@ from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
 from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
 from litedelegates.layers.results import LayerStudy
+from litedelegates.layers.samples import Samples
 from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
 from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.measure import read_machine
+from litedelegates.quantize import CalibrationWarning
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
 from litedelegates.study.runner import LITERT, check_same, read_versions
@@ -56,21 +59,25 @@ def study_layers(
     Raises:
         OSError: A file cannot be read, or the store cannot be written.
         InvalidModelError: The model cannot be read.
-        OptionError: The model has no layers, or a layer that was named does not exist.
+        SamplesError: The inputs or labels do not fit the model.
+        OptionError: The model has no layers, or a layer or input that was named does not exist.
         StoreError: The store was measured on another machine or runtime, a variant was another file before, or another
             study writes to it.
     """
-    graph = load(config.model)
+    folder = Path(path).with_name(f"{Path(path).name}.models")
+    model = _with_shapes(config, folder)
+    graph = load(model)
     chosen = choose_layers(graph, config.layers)
     if not chosen:
         raise OptionError(f"{config.model} computes nothing: it has no layers")
+    samples = Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
     machine, versions = asdict(read_machine()), _versions()
     with Store.create(path, {"layers": config.to_json()}) as store:
         check_same(store, machine, versions, ENGINES[config.format])
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
-            _Work(config, graph, chosen, store, session, retry, progress).do()
+            _Work(config, graph, model, chosen, samples, store, session, retry, progress).do()
             how = "finished"
         finally:
             store.end_session(session, how)
@@ -84,14 +91,17 @@ class _Work:
         self,
         config: LayersConfig,
         graph: Graph,
+        model: str,
         chosen: Sequence[int],
+        samples: Samples,
         store: Store,
         session: int,
         retry: bool,
         progress: Watcher | None,
     ) -> None:
-        self._config, self._graph, self._chosen, self._session = config, graph, chosen, session
-        self._store, self._key = LayerStore(store), config.key
+        self._config, self._graph, self._model = config, graph, model
+        self._chosen, self._samples = chosen, samples
+        self._store, self._key, self._session = LayerStore(store), config.key, session
         self._progress = progress
         self._begin = self._last = time.monotonic()
         self._folder = Path(store.path).with_name(f"{Path(store.path).name}.models")
@@ -99,28 +109,34 @@ class _Work:
         records = self._store.known(self._key)
         self._known = {(record.kind, record.key) for record in records if not (retry and record.is_refusal)}
         self._pace = Pace()
-        for record in records:
+        self._refused = {record.key for record in records if record.kind == KINDS[VariantInfo] and record.is_refusal}
+        measured = [record for record in records if record.kind not in (KINDS[LayerInfo], KINDS[VariantInfo])]
+        for record in measured:
             self._pace.saw(_pace_kind(record), record.seconds)
-        self._done = sum(kind not in (KINDS[LayerInfo], KINDS[VariantInfo]) for kind, _ in self._known)
+        self._done = sum((record.kind, record.key) in self._known for record in measured)
 
     def do(self) -> None:
         """Measure all that is missing."""
         for layer in layer_infos(self._graph):
             if not self._is_known(KINDS[LayerInfo], key_of(layer)):
                 self._store.add(self._key, layer, self._session)
-        steps = list(Steps(self._config, self._graph, self._chosen, self._is_known))
-        for step in steps:
-            self._pace.expect(step.kind, step.missing)
+        refused = {name for name in self._refused if self._is_known(KINDS[VariantInfo], name)}
+        steps = self._plan(refused)
         variants = self._variants({precision for step in steps for precision in step.precisions})
+        if failed := {precision for step in steps for precision in step.precisions} - variants.keys():
+            steps = self._plan(refused | failed)
         for step in steps:
-            left = step.missing
-            own = [variants[precision] for precision in step.precisions if precision in variants]
             self._say(step.doing)
-            for record in step.records(own) if own else ():
-                left -= 1
+            for record in step.records([variants[precision] for precision in step.precisions]):
                 self._add(record, step)
-            self._pace.expect(step.kind, -left)  # those of variants that could not be made
         self._say("done")
+
+    def _plan(self, without: set[str]) -> list[Step]:
+        """Return what there is to do without some precisions."""
+        config = self._config.without(without)
+        steps = list(Steps(config, self._graph, self._chosen, self._samples, self._is_known))
+        self._pace.plan((step.kind, step.missing) for step in steps)
+        return steps
 
     def _is_known(self, kind: str, key: str) -> bool:
         return (kind, key) in self._known
@@ -132,13 +148,14 @@ class _Work:
             self._say(f"making {precision}")
             self._last = time.monotonic()
             try:
-                variant = self._variant(precision)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", CalibrationWarning)  # it becomes the note
+                    variant = self._variant(precision)
                 info = variant_info(variant, self._note(precision))
+                found[precision] = variant
             except (LiteDelegatesError, OSError) as error:
                 info = VariantInfo(precision, refusal=str(error))
-            else:
-                self._check_same_variant(info)
-                found[precision] = variant
+            self._check_same_variant(info)
             self._store.add(self._key, info, self._session, time.monotonic() - self._last)
         self._last = time.monotonic()
         return found
@@ -149,7 +166,7 @@ class _Work:
             return load_variant(self._graph, given, precision)
         return make_variant(
             self._graph,
-            self._config.model,
+            self._model,
             precision,
             self._folder,
             calibration=self._config.calibration if _is_calibrated(precision) else None,
@@ -161,27 +178,45 @@ class _Work:
         return RANDOM_NOTE if is_random and precision not in self._config.variants else ""
 
     def _check_same_variant(self, info: VariantInfo) -> None:
+        """Refuse to mix records of different files.
+
+        Raises:
+            StoreError: The file is not what it was when the store's records were measured, or cannot be made any more.
+        """
         before = {known.precision: known for known in self._store.records(self._key, VariantInfo)}.get(info.precision)
-        if before is not None and before.refusal is None and before.sha256 != info.sha256:
-            raise StoreError(
-                f"{info.precision} was another file when {self._store.path} was begun ({before.sha256[:12]}, now "
-                f"{info.sha256[:12]}): its records would not belong together. Name another --store"
-            )
+        if before is None or before.refusal is not None or before.sha256 == info.sha256:
+            return
+        now = info.refusal or f"it was {before.sha256[:12]}, now it is {info.sha256[:12]}"
+        raise StoreError(
+            f"{info.precision} is another file than when {self._store.path} was begun, so that its records would not "
+            f"belong together: {now}. Name another --store"
+        )
 
     def _add(self, record: Record, step: Step) -> None:
         now = time.monotonic()
         self._store.add(self._key, record, self._session, now - self._last)
         self._done += 1
-        self._pace.expect(step.kind, -1)
-        self._pace.saw(step.kind, now - self._last)
+        self._pace.did(step.kind, now - self._last)
         self._last = now
         self._say(step.doing)
 
     def _say(self, doing: str) -> None:
         if self._progress is not None:
             seconds = time.monotonic() - self._begin
-            left, is_at_least = self._pace.remaining()
-            self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_at_least, doing))
+            left, is_rough = self._pace.remaining()
+            self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_rough, doing))
+
+
+def _with_shapes(config: LayersConfig, folder: Path) -> str:
+    """Return the path of the model with the shapes that were asked for, of a copy where it leaves them open."""
+    if not config.shapes:
+        return config.model
+    copy = folder / f"{config.key}.{config.format}"
+    graph = load(config.model, shapes=config.shapes)
+    if not copy.is_file():  # written whole or not at all
+        folder.mkdir(parents=True, exist_ok=True)
+        graph.save(copy)
+    return str(copy)
 
 
 def _is_calibrated(precision: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.engines import Array
-from litedelegates.errors import CutError, LiteDelegatesError, MissingExtraError
+from litedelegates.errors import CutError, LiteDelegatesError, MissingExtraError, OptionError
 from litedelegates.graph import Tensor
 from litedelegates.layers.records import ErrorKind, LayerError
 from litedelegates.layers.walking import Values
@@ -77,10 +77,11 @@ def refusing(*tallies: Tally) -> Iterator[None]:
 
     Raises:
         MissingExtraError: An engine is not installed, and so no record can be made.
+        OptionError: An engine does not know an option: the same holds.
     """
     try:
         yield
-    except MissingExtraError:
+    except (MissingExtraError, OptionError):
         raise
     except (LiteDelegatesError, ValueError) as error:
         for tally in tallies:

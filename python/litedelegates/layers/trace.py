@@ -1,7 +1,7 @@
 """A layer study as a trace in the Trace Event Format, which ui.perfetto.dev and chrome://tracing show.
 
-Each setting is a process with two threads: the parts that ran in place, and the layers that ran alone. What is drawn is
-the median of each, one behind the other; the gaps that a run has between them are not.
+Each setting is a process with two threads: the parts that ran in place, and the layers that ran alone. They are drawn
+one behind the other, as long as each took on average (in place) or in the median (alone), without the gaps between.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import TypeAlias
 
 from litedelegates.engines import Array, open_session
@@ -63,7 +64,7 @@ class Walk:
 
     def __iter__(self) -> Iterator[Values]:
         """Yield the values of each demand; a tensor that cannot be had has the reason in their place."""
-        pieces = self._pieces()
+        pieces = self._pieces(self.graph.ops, self._piece_nbytes)
         for demand in self._demands:
             while self.failure is None and any(tensor not in self._held for tensor in demand):
                 piece = next(pieces, None)
@@ -75,7 +76,11 @@ class Walk:
                 except MissingExtraError:
                     raise
                 except (LiteDelegatesError, ValueError) as error:
-                    self.failure = f"the model cannot be run up to here, {_named(piece)} failed: {error}"
+                    smaller = list(self._pieces(piece, 0))
+                    if len(smaller) > 1:  # to get as far as possible
+                        pieces = chain(smaller, pieces)
+                    else:
+                        self.failure = f"the model runs no further, {_named(piece)} failed: {error}"
             yield {tensor: self._held.get(tensor, self.failure or "nothing computes it") for tensor in demand}
 
     def _run(self, piece: Sequence[Op]) -> None:
@@ -103,14 +108,14 @@ class Walk:
         held = sum(array.nbytes for arrays in self._held.values() for array in arrays)
         self.peak_nbytes = max(self.peak_nbytes, held)
 
-    def _pieces(self) -> Iterator[list[Op]]:
+    def _pieces(self, ops: Iterable[Op], most_nbytes: int) -> Iterator[list[Op]]:
         """Yield ops that are run together: few enough, and as many as nothing can be handed on between."""
         ends: dict[str, int] = {}
         for op in self.graph.ops:
             ends.update(dict.fromkeys(op.states, op.index))
         piece: list[Op] = []
         size, open_until = 0, -1
-        for op in self.graph.ops:
+        for op in ops:
             if op.is_fixed:
                 continue
             piece.append(op)
@@ -118,7 +123,7 @@ class Walk:
             size += nbytes(tensor for tensor in op.reads if tensor.is_constant)
             stuck = [self._last_use.get(tensor, -1) for tensor in op.makes if not _can_be_handed_on(tensor)]
             open_until = max([open_until, *stuck, *(ends[state] for state in op.states)])
-            if size >= self._piece_nbytes and open_until <= op.index:
+            if size >= most_nbytes and open_until <= op.index:
                 yield piece
                 piece, size = [], 0
         if piece:

@@ -13,13 +13,15 @@ from typing import Any
 
 import litedelegates.report
 
-STYLES = ("style.css", "charts.css")
+STYLES = ("style.css", "charts.css", "layers.css")
 # In the order they are run: each uses what stands before it, `main.js` starts.
 SCRIPTS = tuple(
     f"{name}.js"
     for name in (
         *("dom", "format", "scales", "study", "marks", "frame", "speedup", "pareto", "distribution", "placement"),
-        *("results", "detail", "overview", "main"),
+        *("results", "detail", "overview"),
+        *("errortrack", "layers", "zoom", "tracks", "layertip", "layertable", "findings", "tracknotes", "depth"),
+        "main",
     )
 )
 
@@ -69,7 +71,13 @@ def _plain_table(document: Mapping[str, Any]) -> str:
         for cell in document["cells"]
     )
     head = "<tr><th class='text'>Configuration</th><th>Median</th><th>Speed-up</th><th class='text'>Status</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    layers = "".join(
+        f"<h2>Layers of {html.escape(study['name'])}</h2><ul>"
+        + "".join(f"<li>{html.escape(sums['text'])}</li>" for sums in study["findings"]["sums"].values())
+        + "</ul>"
+        for study in document["layers"]
+    )
+    return (f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows or not layers else "") + layers
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from litedelegates.errors import MissingExtraError
+from litedelegates.report.layer_plots import draw_layers
 
 COLOURS = ("#2a6fb0", "#8b867e", "#d0702a", "#2b8f78", "#8757a6", "#bd4560", "#8d7a1c", "#4b8fa8")
 FIXED = {"xnnpack": 0, "none": 1, "gpu": 2, "edgetpu": 3, "openvino": 4}
@@ -38,6 +39,9 @@ def draw_plots(document: Mapping[str, Any], form: str) -> Iterator[tuple[str, by
                 figure = draw(cells, model["name"])
                 if figure is not None:
                     yield f"{kind}-{file_name(model['name'])}", _save(figure, form)
+    for study in document["layers"]:
+        with rc_context({**style, "axes.spines.right": False}):
+            yield f"layers-{file_name(study['name'])}", _save(draw_layers(study, _plain(study["name"])), form)
 
 
 def file_name(name: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from litedelegates.layers.store import LayerStore
 from litedelegates.study.figures import Figures
 from litedelegates.study.store import Store
 
@@ -44,6 +45,7 @@ def provenance(store: Store, figures: Sequence[Figures]) -> list[dict[str, Any]]
         ("Versions", [[name, str(version)] for name, version in versions.items()]),
         ("Study", _study(store)),
         ("Models", _models(figures)),
+        *_layer_studies(store),
     ]
     return [{"title": title, "facts": facts} for title, facts in groups if facts]
 
@@ -81,6 +83,21 @@ def _said(value: Any) -> str:
 def _models(figures: Sequence[Figures]) -> list[list[str]]:
     digests = {entry.cell.model_sha256: entry.cell.model for entry in figures}
     return [[path.rsplit("/", 1)[-1], f"SHA-256 {sha256}"] for sha256, path in digests.items()]
+
+
+def _layer_studies(store: Store) -> list[tuple[str, list[list[str]]]]:
+    """Return what was asked of each layer study."""
+    return [
+        (
+            f"Layers of {str(asked.get('model', '')).rsplit('/', 1)[-1]}",
+            [
+                [name.replace("_", " ").capitalize(), _said(value)]
+                for name, value in asked.items()
+                if value not in (None, [], {}, "")
+            ],
+        )
+        for asked in LayerStore(store).studies().values()
+    ]
 
 
 def _date(seconds: float) -> str:

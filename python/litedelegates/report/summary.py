@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from litedelegates.report.findings import say_us
+
 HEAD = ("Configuration", "Median", "Speed-up", "Accuracy", "Relative error", "Ran on")
 
 
 def render_summary(document: Mapping[str, Any]) -> str:
     """Return a document that `build_document` made as Markdown."""
-    lines = [f"# {text(document['title'])}", "", text(document["lede"]), "", text(document["rule"]), ""]
+    lines = [f"# {text(document['title'])}", "", text(document["lede"])]
+    lines += ["", text(document["rule"]), ""] if document["cells"] or not document["layers"] else []
     by_key = {cell["key"]: cell for cell in document["cells"]}
     for model in document["models"]:
         best = by_key.get(model["best"])
@@ -22,10 +25,47 @@ def render_summary(document: Mapping[str, Any]) -> str:
     for model in document["models"]:
         lines += ["", f"## {text(model['name'])}", "", _row(HEAD), _row(["---", *["---:"] * 4, "---"])]
         lines += [_row(_cells(c, model)) for c in document["cells"] if c["model_key"] == model["key"]]
+    for study in document["layers"]:
+        lines += ["", f"## Layers of {text(study['name'])}", "", *layer_lines(study)]
     for group in document["provenance"]:
-        lines += ["", f"## {group['title']}", ""]
+        lines += ["", f"## {text(group['title'])}", ""]
         lines += [f"- {text(name)}: {text(value)}" for name, value in group["facts"]]
     return "\n".join([*lines, "", text(document["foot"]), ""])
+
+
+def layer_lines(study: Mapping[str, Any]) -> list[str]:
+    """Return what stands out in a document of `layers_document`, as lines of Markdown."""
+    found, layers, lines = study["findings"], study["layers"], []
+
+    def named(position: int) -> str:
+        return f"{layers[position]['index']} {layers[position]['type']}"
+
+    if found["sums"]:
+        head = ("Setting", "Whole model", "Layers in place, sum", "Layers alone, sum", "Slowest layers in place")
+        lines += [_row(head), _row(["---", *["---:"] * 3, "---"])]
+        for label, sums in found["sums"].items():
+            times = [sums["whole_us"], sums["in_place_us"], sums["alone_us"]]
+            slowest = (f"{named(at)} {share * 100:.1f} %" for at, _, share in found["slowest"].get(label, [])[:3])
+            cells = [label, *("–" if us is None else say_us(us) for us in times), ", ".join(slowest)]
+            cells[2] += " (estimate)" if sums["is_estimate"] else ""
+            cells[3] += f" ({sums['missing']} missing)" if sums["missing"] else ""
+            lines.append(_row([text(cell) for cell in cells]))
+        lines.append("")
+    for one in found["worst"]:
+        worst = (f"{named(at)} {decibels:.1f} dB" for at, decibels in one["layers"][:3])
+        lines.append(f"- Largest error, {one['kind']}, {text(one['precision'])}: {text(', '.join(worst))}.")
+    if found["cuts"]:
+        cuts = (
+            f"{named(at)} {study['cuts']['float32'][at] / 1000:.3g} kB"
+            + ("" if share is None else f" ({share * 100:.0f} % of the time before it)")
+            for at, share in found["cuts"]
+        )
+        lines.append(f"- Cuts that send less than every earlier one, in float32, after: {text(', '.join(cuts))}.")
+    lines += [f"- {text(one['precision'])}: {text(one['refusal'])}" for one in study["variants"] if one["refusal"]]
+    for one in study["settings"]:
+        if one["in_place"] and one["in_place"]["refusal"]:
+            lines.append(f"- {text(one['label'])}: {text(one['in_place']['refusal'])}")
+    return lines
 
 
 def say_time(cell: Mapping[str, Any]) -> str:

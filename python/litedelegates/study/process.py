@@ -38,24 +38,25 @@ class CellFailed(LiteDelegatesError):
 
 
 class Worker:
-    """A process that holds one model.
+    """A process that loads and runs models.
 
     Attributes:
         pid: Its process id.
     """
 
-    def __init__(self, memory_limit: int | None) -> None:
+    def __init__(self, memory_limit: int | None, module: str = "litedelegates.study.worker") -> None:
         """Start it.
 
         Args:
             memory_limit: Bytes of resident memory at which it is ended.
+            module: What it runs: a module that calls `worker.serve`.
         """
         self._memory_limit = memory_limit
         self._oom_kills = _read_oom_kills()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         # A session of its own: Ctrl-C is for the study, which decides what becomes of its workers.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "litedelegates.study.worker"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

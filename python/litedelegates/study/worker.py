@@ -13,13 +13,31 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 _PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    """Answer orders until there are no more."""
+class Desk(Protocol):
+    """What orders are about."""
+
+    def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what a message says and return the answer."""
+        ...
+
+    def close(self) -> None:
+        """Free what is loaded, before the process ends."""
+        ...
+
+
+def serve(make_desk: Callable[[], Desk]) -> None:
+    """Answer orders until there are no more.
+
+    Args:
+        make_desk: Makes what answers them; called at the first order, so that it can import what takes its time.
+    """
     # Whoever cannot be asked to end, in a kernel that never returns, is ended by the system.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -34,7 +52,7 @@ def main() -> None:
 
     from litedelegates.study.words import decode, encode
 
-    desk = None
+    desk: Desk | None = None
     while True:
         message = decode(orders.get())
         if message["do"] == "quit":
@@ -43,9 +61,7 @@ def main() -> None:
             os._exit(0)  # not by way of Python's end, for which the thread that listens would have to end too
         try:
             if desk is None:
-                from litedelegates.study.desk import Desk
-
-                desk = Desk()
+                desk = make_desk()
             answer = desk.answer(message)
         except MemoryError as error:
             answer = {"failed": "out of memory", "reason": f"MemoryError: {error}".rstrip(": ")}
@@ -67,5 +83,11 @@ def _write(file: int, content: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
+def _make_desk() -> Desk:
+    from litedelegates.study import desk
+
+    return desk.Desk()
+
+
 if __name__ == "__main__":
-    main()
+    serve(_make_desk)

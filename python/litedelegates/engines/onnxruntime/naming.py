@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from litedelegates.errors import InvalidModelError, MissingExtraError
-
-
-def require_onnx() -> Any:
-    """Return the module ``onnx``.
-
-    Raises:
-        MissingExtraError: It is not installed; says what to install.
-    """
-    try:
-        return importlib.import_module("onnx")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"reading ONNX models needs the package onnx ({error}): pip install 'litedelegates[onnx]'"
-        ) from error
+from litedelegates.engines.onnxruntime.extras import require_onnx
+from litedelegates.errors import InvalidModelError
 
 
 def read_without_data(source: str | bytes) -> Any:
@@ -40,29 +25,20 @@ def read_without_data(source: str | bytes) -> Any:
         raise InvalidModelError(f"cannot read the ONNX model: {error}") from error
 
 
-def all_nodes(graph: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph, and after each those of the graphs inside it."""
-    for node in graph.node:
-        yield node
-        for inner in inner_graphs(node):
-            yield from all_nodes(inner)
-
-
-def inner_graphs(node: Any) -> Iterator[Any]:
-    """Yield the graphs that a node runs, such as the branches of an If."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def number_graphs(graph: Any) -> Iterator[tuple[int, Any]]:
-    """Yield each node with the number of its graph: 0 for the outermost, those inside counted as they come."""
+def all_graphs(graph: Any) -> Iterator[Any]:
+    """Yield a graph and the graphs that its nodes run, such as the branches of an If, level by level."""
     graphs = [graph]
-    for number, entry in enumerate(graphs):
+    for entry in graphs:
+        yield entry
         for node in entry.node:
-            yield number, node
-            graphs.extend(inner_graphs(node))
+            for attribute in node.attribute:
+                graphs += [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
+
+
+def has_data_files(model: Any) -> bool:
+    """Return whether values of a model are in files beside it."""
+    external = require_onnx().TensorProto.EXTERNAL
+    return any(tensor.data_location == external for graph in all_graphs(model.graph) for tensor in graph.initializer)
 
 
 def name_nodes(model: Any) -> bool:
@@ -72,8 +48,8 @@ def name_nodes(model: Any) -> bool:
     a node is in.
     """
     changed, taken = False, set[str]()
-    for graph in (model.graph, *model.functions):
-        for node in all_nodes(graph):
+    for graph in (inner for outer in (model.graph, *model.functions) for inner in all_graphs(outer)):
+        for node in graph.node:
             wanted = node.name or next(filter(None, node.output), node.op_type)
             name, number = wanted, 1
             while name in taken:
@@ -83,8 +59,3 @@ def name_nodes(model: Any) -> bool:
             node.name = name
             taken.add(name)
     return changed
-
-
-def folder_of(source: str | bytes) -> str | None:
-    """Return where a model's data files are; None for content, which has none."""
-    return None if isinstance(source, bytes) else str(Path(source).absolute().parent)

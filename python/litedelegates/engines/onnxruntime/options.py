@@ -26,8 +26,9 @@ class OrtOptions:
 
     Attributes:
         providers: Execution providers, the preferred first: "cpu" or "CPUExecutionProvider", ("openvino",
-            {"device_type": "GPU"}) or `Provider`. Each takes part, or the session is refused; what they cannot run, the
-            engine runs on its CPU provider, unless ``config`` says ``session.disable_cpu_ep_fallback``.
+            {"device_type": "GPU"}) or `Provider`. Each is loaded, or the session is refused. What they cannot run, the
+            engine runs on its CPU provider, unless ``config`` has ``session.disable_cpu_ep_fallback``; a profile tells
+            which op ran where.
         num_threads: Threads inside an op; by default one for each core.
         optimization: How much of the graph the engine may rewrite: "none", "basic", "extended" or "all".
         parallel: Whether ops that do not wait for each other run at the same time.
@@ -63,7 +64,7 @@ class OrtOptions:
             _check_count(f"free_dimensions[{name!r}]", size)
         for key, value in self.config.items():
             if key not in CONFIG_KEYS:
-                raise OptionError(f"ONNX Runtime has no config key {key!r}. {nearest(key, CONFIG_KEYS, limit=3)}")
+                raise OptionError(f"ONNX Runtime 1.32 has no config key {key!r}. {nearest(key, CONFIG_KEYS, limit=3)}")
             if not isinstance(value, str | int):
                 raise OptionError(f"config[{key!r}]={value!r}: it must be a text, a number or True or False")
 

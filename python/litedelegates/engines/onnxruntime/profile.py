@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from litedelegates.engines.onnxruntime.naming import folder_of, name_nodes, number_graphs, read_without_data
+from litedelegates.engines.onnxruntime.extras import require_onnxruntime
+from litedelegates.engines.onnxruntime.naming import all_graphs, has_data_files, name_nodes, read_without_data
 from litedelegates.engines.onnxruntime.providers import short_name
 from litedelegates.engines.records import EngineOp, EngineProfile
 from litedelegates.errors import InvalidModelError, RunError
 
 if TYPE_CHECKING:
+    from litedelegates.engines import Array
     from litedelegates.engines.onnxruntime.session import OnnxRuntimeSession
 
 _KERNEL = "_kernel_time"
@@ -48,8 +50,9 @@ def profile(session: OnnxRuntimeSession, runs: int) -> EngineProfile:
     """
     if runs < 1:
         raise ValueError(f"profile(runs={runs}): at least one run is needed")
+    feed = session.feed
     with tempfile.TemporaryDirectory(prefix="litedelegates.", ignore_cleanup_errors=True) as folder:
-        trace, optimized, note = _record(session, Path(folder), runs)
+        trace, optimized, note = _record(session, feed, Path(folder), runs)
         recorded = list(_read_runs(trace))[1:]
     if not recorded:
         raise RunError("ONNX Runtime's trace holds no whole run: profile fewer runs")
@@ -58,52 +61,58 @@ def profile(session: OnnxRuntimeSession, runs: int) -> EngineProfile:
     return EngineProfile(_ops(recorded, optimized), len(recorded), tuple(run.us for run in recorded), note, optimized)
 
 
-def _record(session: OnnxRuntimeSession, place: Path, runs: int) -> tuple[Path, Any, str]:
+def _record(session: OnnxRuntimeSession, feed: Mapping[str, Array], place: Path, runs: int) -> tuple[Path, Any, str]:
     """Return the trace of ``runs + 1`` runs, and the optimized model, or a note why the engine cannot write it."""
-    model, source, data = read_without_data(session.source), session.source, None
-    if name_nodes(model):
-        source, data = model.SerializeToString(), folder_of(session.source)
-    written = place / "optimized.onnx"
-    options = _options(session, place, data)
+    source, written = _named(session.source), place / "optimized.onnx"
+    options = _options(session, place)
     options.optimized_model_filepath = str(written)
     prefix = "session.optimized_model_external_initializers"
     options.add_session_config_entry(f"{prefix}_file_name", "optimized.data")
     options.add_session_config_entry(f"{prefix}_min_size_in_bytes", str(_LEAST_OUTSIDE))
     try:
-        trace = _run(session, source, options, runs)
+        copy = session.load(source, options)
     except InvalidModelError as error:
         # Providers that compile nodes have no file format for the result.
-        trace = _run(session, source, _options(session, place, data), runs)
-        return trace, None, f"The optimized graph cannot be written, so outputs are not known: {error}"
+        copy = session.load(source, _options(session, place))
+        note = f"The optimized graph cannot be written, so outputs are not known: {error}"
+        return _run(copy, feed, runs), None, note
     optimized = read_without_data(str(written))
     if name_nodes(optimized):
-        # The engine made nodes without names, for instance of an op that it has no kernel for; so that they can be told
-        # apart, its optimized model runs once more, as it is.
-        options = _options(session, place, str(place))
+        # The engine made nodes without names, for instance of an op that it has no kernel for. So that they can be told
+        # apart, its optimized model is what runs, as it is.
+        copy.end_profiling()
+        del copy
+        named = place / "named.onnx"
+        named.write_bytes(optimized.SerializeToString())
+        options = _options(session, place)
         options.graph_optimization_level = type(options.graph_optimization_level).ORT_DISABLE_ALL
-        trace = _run(session, optimized.SerializeToString(), options, runs)
-    return trace, optimized, ""
+        copy = session.load(str(named), options)
+    return _run(copy, feed, runs), optimized, ""
 
 
-def _options(session: OnnxRuntimeSession, place: Path, data: str | None) -> Any:
-    """Return the session's options with the profiler on; ``data`` is the folder of data beside a model in memory."""
-    from litedelegates.engines.onnxruntime.session import require_onnxruntime
+def _named(source: str | bytes) -> str | bytes:
+    """Return the model with a name on every node, which the engine keeps for what it makes of the node.
 
+    With data in files beside it, it is left as it is: in memory it could not be loaded.
+    """
+    model = read_without_data(source)
+    return source if has_data_files(model) or not name_nodes(model) else bytes(model.SerializeToString())
+
+
+def _options(session: OnnxRuntimeSession, place: Path) -> Any:
+    """Return the session's options, with the profiler on."""
     options = session.options.to_engine(require_onnxruntime())
     options.enable_profiling = True
     options.profile_file_prefix = str(place / "trace")
-    if data is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", data)
     return options
 
 
-def _run(session: OnnxRuntimeSession, source: str | bytes, options: Any, runs: int) -> Path:
-    """Run a copy of the model and return the path of its trace."""
-    copy = session.load(source, options)
+def _run(copy: Any, feed: Mapping[str, Array], runs: int) -> Path:
+    """Run the engine's session and return the path of its trace."""
     names = [value.name for value in copy.get_outputs()]
     try:
         for _ in range(runs + 1):
-            copy.run(names, session.feed)
+            copy.run(names, feed)
     except Exception as error:  # the engine has classes of its own for each status
         raise RunError(f"ONNX Runtime failed: {error}") from error
     finally:
@@ -133,7 +142,8 @@ def _read_runs(trace: Path) -> Iterator[_Run]:
 
 
 def _ops(recorded: list[_Run], optimized: Any) -> tuple[EngineOp, ...]:
-    nodes = {} if optimized is None else {node.name: (number, node) for number, node in number_graphs(optimized.graph)}
+    graphs = [] if optimized is None else all_graphs(optimized.graph)
+    nodes = {node.name: (number, node) for number, graph in enumerate(graphs) for node in graph.node}
     first = {name: event for run in reversed(recorded) for name, event in run.first.items()}
     ops = []
     for name, event in sorted(first.items(), key=lambda item: int(item[1]["ts"])):

@@ -110,31 +110,41 @@ def short_name(name: str) -> str:
     return name.removesuffix(_SUFFIX).lower()
 
 
-def check_providers(specs: str | Provider | Iterable[ProviderSpec], available: Iterable[str]) -> tuple[Provider, ...]:
+def check_providers(
+    specs: str | Provider | Iterable[ProviderSpec], available: Iterable[str], known: Iterable[str]
+) -> tuple[Provider, ...]:
     """Return the providers by the engine's names.
 
     Args:
         specs: One or more, the preferred first.
         available: What this ONNX Runtime was built with.
+        known: What some ONNX Runtime is built with.
 
     Raises:
-        OptionError: There is none, one is not available, or has no such option; names the nearest.
+        OptionError: There is none, or it or one of its options does not exist; names the nearest.
+        DelegateUnavailableError: This ONNX Runtime was built without it.
     """
-    listed = [specs] if isinstance(specs, str | Provider) else list(specs)
-    full = {short_name(name): name for name in available}
+    names = {short_name(name): name for name in known}
+    built = {short_name(name): name for name in available}
     providers = []
-    for given in map(Provider.of, listed):
+    for given in map(Provider.of, [specs] if isinstance(specs, str | Provider) else specs):
         short = short_name(given.name)
-        if short not in full:
-            raise OptionError(f"this ONNX Runtime has no provider {given.name!r}. {nearest(short, full)}")
+        if short not in {**names, **built}:
+            every = [*names, *names.values()]
+            raise OptionError(f"ONNX Runtime has no provider {given.name!r}. {nearest(given.name, every, limit=5)}")
+        if short not in built:
+            raise DelegateUnavailableError(
+                f"this ONNX Runtime was built without {names[short]}; it has {', '.join(built)}. Others come with "
+                "packages of their own, such as onnxruntime-gpu and onnxruntime-openvino"
+            )
         if short in _OPTIONS:
             for name in given.options:
                 _check_known(short, name, _OPTIONS[short])
         if short == "openvino" and "device_type" in given.options:
             _check_device(str(given.options["device_type"]))
-        providers.append(Provider(full[short], dict(given.options)))
+        providers.append(Provider(built[short], dict(given.options)))
     if not providers:
-        raise OptionError(f"providers=[]: name at least one. {nearest('', full)}")
+        raise OptionError(f"providers=[]: name at least one. Available: {', '.join(built)}")
     return tuple(providers)
 
 

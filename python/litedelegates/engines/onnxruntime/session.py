@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.engines import Array, Content, pick
+from litedelegates.engines.onnxruntime.extras import require_onnxruntime
 from litedelegates.engines.onnxruntime.options import OrtOptions
 from litedelegates.engines.onnxruntime.providers import Provider, check_in_effect, check_providers, short_name
 from litedelegates.engines.records import PortInfo
-from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, RunError, nearest
+from litedelegates.errors import InvalidModelError, OptionError, RunError, nearest
 
 if TYPE_CHECKING:
     from litedelegates.engines.records import EngineProfile
@@ -30,6 +30,7 @@ class OnnxRuntimeSession:
     Attributes:
         options: What was asked for.
         providers: The execution providers asked for, by the engine's names.
+        source: Path or content of the model.
     """
 
     def __init__(self, model: Content, **options: Any) -> None:
@@ -41,13 +42,15 @@ class OnnxRuntimeSession:
 
         Raises:
             OptionError: An unknown provider, option or key, which the engine would pass over; names the nearest.
-            DelegateUnavailableError: A provider could not be loaded.
+            DelegateUnavailableError: A provider is not built in or cannot work here.
             InvalidModelError: The engine refuses the model; carries its words.
             MissingExtraError: ONNX Runtime is not installed.
         """
         ort = require_onnxruntime()
         self.options = OrtOptions.of(options)
-        self.providers: tuple[Provider, ...] = check_providers(self.options.providers, ort.get_available_providers())
+        self.providers: tuple[Provider, ...] = check_providers(
+            self.options.providers, ort.get_available_providers(), ort.get_all_providers()
+        )
         self.source: str | bytes = os.fspath(model) if isinstance(model, str | os.PathLike) else bytes(model)
         if self.options.free_dimensions:
             _check_dimensions(self.source, self.options.free_dimensions)
@@ -76,8 +79,9 @@ class OnnxRuntimeSession:
                 enable_fallback=0,
             )
         except Exception as error:  # the engine has classes of its own for each status
-            if "provider option" in str(error).lower() or "EP option" in str(error):
-                raise OptionError(f"ONNX Runtime refuses an option of a provider: {error}") from error
+            # It raises plain RuntimeErrors from the making of providers, which comes before that of the model.
+            if isinstance(error, RuntimeError) and any(provider.options for provider in self.providers):
+                raise OptionError(f"ONNX Runtime refuses the options of a provider: {error}") from error
             raise InvalidModelError(f"ONNX Runtime refuses the model: {error}") from error
         check_in_effect(self.providers, session.get_providers(), session.get_provider_options())
         return session
@@ -207,8 +211,8 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         """Free the model now."""
-        self._session = None
-        self._feed = None
+        self._session = self._feed = None
+        self.source = b""
 
     @staticmethod
     def _attempt(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -216,20 +220,6 @@ class OnnxRuntimeSession:
             return call(*arguments)
         except Exception as error:  # the engine has classes of its own for each status
             raise RunError(f"ONNX Runtime failed: {error}") from error
-
-
-def require_onnxruntime() -> Any:
-    """Return the module ``onnxruntime``.
-
-    Raises:
-        MissingExtraError: It is not installed; says what to install.
-    """
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"running ONNX models needs ONNX Runtime ({error}): pip install 'litedelegates[onnx]'"
-        ) from error
 
 
 def element_type_word(kind: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.onnx.bodies import inner_tensors
-from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.inference import lacks_values
 
 

@@ -6,11 +6,11 @@ import mmap
 from pathlib import Path
 from typing import Any
 
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
 from litedelegates.files import Stamp
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.graph.onnx.checking import check_constant
-from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.types import words
 from litedelegates.graph.onnx.wire import RAW_DATA, fields, thinned
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litedelegates.engines.onnxruntime import element_type_word, require_onnxruntime
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import MissingExtraError, OptionError, nearest
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.graph.onnx.bodies import inner_tensors
-from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.types import element_type_of, shape_of, tensor_type, words
 
 

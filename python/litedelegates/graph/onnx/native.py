@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.model import Format
 from litedelegates.graph.onnx.constants import EXTERNAL, Constant, DataFiles
-from litedelegates.graph.onnx.extra import require_onnx
 
 if TYPE_CHECKING:
     from litedelegates.graph.model import Graph

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.fixed import FixedOps
 from litedelegates.graph.model import Graph
@@ -14,7 +15,6 @@ from litedelegates.graph.names import Names
 from litedelegates.graph.onnx.bodies import bodies, captured_names, function_key, inner_tensors
 from litedelegates.graph.onnx.checking import check
 from litedelegates.graph.onnx.constants import EXTERNAL, DataFiles, constant, mapped
-from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.inference import fix_shapes, infer_types
 from litedelegates.graph.onnx.native import OnnxOp, OnnxSource, OnnxTensor
 from litedelegates.graph.onnx.quantization import quantizations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from litedelegates.graph.onnx.extra import require_onnx
+from litedelegates.engines.onnxruntime.extras import require_onnx
 
 # What ONNX's enumeration calls differently from numpy and TFLite.
 _WORDS = {

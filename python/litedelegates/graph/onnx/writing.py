@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import CutError
 from litedelegates.graph.model import Graph
 from litedelegates.graph.onnx.bodies import called_functions, rename
 from litedelegates.graph.onnx.constants import Constant
-from litedelegates.graph.onnx.extra import require_onnx
 from litedelegates.graph.onnx.native import OnnxSource
 from litedelegates.graph.onnx.types import tensor_type
 from litedelegates.graph.onnx.wire import RAW_DATA, key

@@ -19,12 +19,11 @@ const el = (tag, attributes, ...children) => fill(document.createElement(tag), a
 const sv = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
 function table(head, rows, caption) {
-  const cells = (row, tag) => row.map((value, i) => el(tag, { class: i === 0 ? "text" : null }, value));
   return el("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": caption },
     el("table", {}, el("caption", { class: "unseen" }, caption),
       el("thead", {}, el("tr", {}, head.map((name, i) => el("th", { scope: "col", class: i === 0 ? "text" : null }, name)))),
       el("tbody", {}, rows.map((row) => el("tr", {},
-        el("th", { scope: "row", class: "text" }, row[0]), cells(row.slice(1), "td"))))));
+        el("th", { scope: "row", class: "text" }, row[0]), row.slice(1).map((value) => el("td", {}, value)))))));
 }
 
 // What cannot be seen must be readable: every chart carries its numbers.

@@ -2,18 +2,20 @@
 
 const watcher = new ResizeObserver((entries) => {
   for (const { target, contentRect } of entries) {
-    if (target.draw && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
+    if (!target.isConnected) watcher.unobserve(target);  // replaced by a newer one
+    else if (contentRect.width > 0 && Math.abs(contentRect.width - target.drawnAt) > 1) redraw(target, contentRect.width);
   }
 });
 
 function redraw(canvas, width) {
   canvas.drawnAt = width;
   const { svg, height } = canvas.draw(width);
-  for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, height, role: "group", "aria-label": canvas.about }))
-    svg.setAttribute(name, value);
+  const words = canvas.about ? { role: "group", "aria-label": canvas.about } : { "aria-hidden": "true" };
+  for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, height, ...words })) svg.setAttribute(name, value);
   const first = svg.querySelector(".mark");
   if (first) first.setAttribute("tabindex", 0);
   canvas.replaceChildren(svg);
+  if (canvas.after) canvas.after();
 }
 
 // `draw(width)` returns the svg and its height; `about` is what the chart says in words.

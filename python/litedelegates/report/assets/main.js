@@ -84,9 +84,13 @@ function startTheme() {
 
 document.getElementById("lede").textContent = study.lede;
 document.getElementById("foot").textContent = study.foot;
-document.getElementById("main").append(overview(), toolbar(), body, provenance(), method());
+const layersShown = layerSection();
+if (study.cells.length || !layersShown) document.getElementById("main").append(overview(), el("div", {}, toolbar(), body));
+else document.querySelector(".skip").setAttribute("href", "#layers");
+fill(document.getElementById("main"), {}, [layersShown, provenance(), method()]);
 startTheme();
 listenToMarks();
 listenToDialog();
 if (study.models.length > 1) filters.model.add(study.models[0].name);
 applyFilters();
+for (const node of document.querySelectorAll(".layer-study")) node.start();

@@ -25,6 +25,7 @@ function showTip(node, part) {
   const cell = byKey.get(node.dataset.key);
   const lines = part && node.contains(part) ? [part.dataset.text] : summaryOf(cell);
   tip.replaceChildren(el("strong", {}, `${cell.model} · ${cell.label}`), ...lines.map((line) => el("div", {}, line)));
+  tip.classList.remove("of-layer");
   tip.hidden = false;
   const anchor = (part || node.querySelector(".anchor") || node).getBoundingClientRect(), own = tip.getBoundingClientRect();
   const left = anchor.left + anchor.width / 2 - own.width / 2;

@@ -1,4 +1,4 @@
-"""The package that reads and writes ONNX, which is an extra."""
+"""The packages that run and read ONNX models, which are extras."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ import importlib
 from typing import Any
 
 from litedelegates.errors import MissingExtraError
+
+
+def require_onnxruntime() -> Any:
+    """Return the module ``onnxruntime``.
+
+    Raises:
+        MissingExtraError: It is not installed; says what to install.
+    """
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"running ONNX models needs ONNX Runtime ({error}): pip install 'litedelegates[onnx]'"
+        ) from error
 
 
 def require_onnx() -> Any:

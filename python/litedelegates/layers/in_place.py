@@ -1,0 +1,116 @@
+"""The times of layers where they are: the profile of the whole model, mapped back to its layers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, replace
+
+from litedelegates.delegates.base import GPU, NPU
+from litedelegates.engines import Array, Session
+from litedelegates.engines.inputs import random_feed
+from litedelegates.engines.records import EngineProfile
+from litedelegates.errors import RunError
+from litedelegates.layers.placing import place
+from litedelegates.layers.prefixes import MOST_PREFIXES, prefix_differences
+from litedelegates.layers.records import InPlace, Setting
+from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.variants import Variant
+from litedelegates.measure import Interleaved, Plan, interleave
+from litedelegates.study.delegates import make_chain, parse_delegate
+
+# Rounds of runs without a profiler; fewer give no 95 % interval of their median.
+ROUNDS = 6
+# Profiles taken between them, each on a copy of the model loaded anew.
+PROFILES = 3
+# The rounds are to be completed.
+NO_END = 1e9
+
+
+def in_place(
+    variant: Variant,
+    setting: Setting,
+    *,
+    runs: int = 50,
+    seconds: float = 1.0,
+    seed: int = 0,
+    inputs: Mapping[str, Array] | None = None,
+    most_prefixes: int = MOST_PREFIXES,
+) -> InPlace:
+    """Return the times of the layers of a whole model, from the engine's profiler.
+
+    The latency of the model without a profiler is measured in rounds, and profiled runs lie between the rounds, so that
+    both see the same machine. A GPU or NPU cannot be profiled per op: there the layers between two cuts get the
+    difference of the times of the model up to either (`prefix_differences`).
+
+    Args:
+        variant: The model.
+        setting: How to run it.
+        runs: Profiled runs.
+        seconds: Time of the runs without a profiler, warm-up not counted.
+        seed: Of the inputs that are made up.
+        inputs: The arrays to run on, by input name; by default random ones.
+        most_prefixes: Where only differences are possible: more cuts than this are refused, as each is a model to load.
+
+    Raises:
+        OptionError: There is no such delegate or provider, or an input is missing.
+        UnsupportedError: The engine cannot profile this model, or differences would take too many cuts.
+        InvalidModelError: The engine refuses the model.
+        RunError: The engine failed.
+        ValueError: ``runs`` is below 1.
+    """
+    if variant.graph.format == "tflite" and _has_no_profile(setting.delegate):
+        return prefix_differences(variant, setting, seconds=seconds, seed=seed, inputs=inputs, most=most_prefixes)
+    with closing(open_setting(variant.path, setting)) as session:
+        session.set_inputs(random_feed(session, seed) if inputs is None else inputs)
+        timed, profile = _measure(session, runs, seconds, seed)
+    whole = timed["whole"]
+    interval = whole.median_interval_ns()
+    parts = tuple(place(variant, profile))
+    notes = [profile.note] if profile.note else []
+    unmapped = sum(part.role == "unmapped" for part in parts)
+    if unmapped:
+        notes.append(f"{unmapped} of {len(parts)} parts could not be mapped to a layer.")
+    return InPlace(
+        setting,
+        parts,
+        whole.median_ns / 1e3,
+        None if interval is None else interval.low / 1e3,
+        None if interval is None else interval.high / 1e3,
+        statistics.median(profile.whole_us) if profile.whole_us else None,
+        note=" ".join(notes),
+        conditions=tuple(asdict(condition) for condition in timed.conditions),
+    )
+
+
+def _has_no_profile(delegate: str) -> bool:
+    return any(entry.hardware in (GPU, NPU) for entry in make_chain(*parse_delegate(delegate)))
+
+
+def _measure(session: Session, runs: int, seconds: float, seed: int) -> tuple[Interleaved, EngineProfile]:
+    """Time a session, and profile it between the rounds."""
+    count = min(PROFILES, runs) if runs > 0 else 1
+    shares = [runs * (index + 1) // count - runs * index // count for index in range(count)]
+    profiles: list[EngineProfile] = []
+
+    def profile_between(found: Interleaved) -> None:
+        if len(profiles) < count and not found.finished:
+            profiles.append(session.profile(shares[len(profiles)]))
+
+    plan = Plan(max_seconds=NO_END, min_rounds=ROUNDS, max_rounds=ROUNDS, block_seconds=seconds / ROUNDS, seed=seed)
+    timed = interleave({"whole": lambda n: session.time_runs(max_runs=n)}, plan, progress=profile_between)
+    return timed, _joined(profiles)
+
+
+def _joined(profiles: list[EngineProfile]) -> EngineProfile:
+    """Return several profiles of one model as one."""
+    first = profiles[0]
+    for other in profiles[1:]:
+        if [op.name for op in other.ops] != [op.name for op in first.ops]:
+            raise RunError("the engine ran other ops when the model was loaded again: their times cannot be joined")
+    together = zip(*(profile.ops for profile in profiles), strict=True)
+    ops = (replace(same[0], samples_us=tuple(us for op in same for us in op.samples_us)) for same in together)
+    whole_us = tuple(us for profile in profiles for us in profile.whole_us)
+    notes = dict.fromkeys(profile.note for profile in profiles if profile.note)
+    return EngineProfile(tuple(ops), sum(p.runs for p in profiles), whole_us, " ".join(notes), first.optimized)

@@ -1,0 +1,115 @@
+"""Times of layers on what cannot be profiled: the model up to a cut takes longer than up to the cut before."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litedelegates.engines import Array, Session
+from litedelegates.engines.inputs import random_feed
+from litedelegates.errors import UnsupportedError
+from litedelegates.graph import Graph, cut
+from litedelegates.layers.records import InPlace, PartTiming, Role, Setting
+from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.variants import Variant
+from litedelegates.measure import Plan, Timer, interleave
+
+# Each is loaded, and all at once, so that they can be timed in turn.
+MOST_PREFIXES = 40
+_ROUNDS = 6
+_NO_END = 1e9
+_WHOLE = "whole"
+
+
+def prefix_differences(
+    variant: Variant,
+    setting: Setting,
+    *,
+    seconds: float = 1.0,
+    seed: int = 0,
+    inputs: Mapping[str, Array] | None = None,
+    most: int = MOST_PREFIXES,
+) -> InPlace:
+    """Return estimates of the times of layers, from models that end after each cut, timed in turn.
+
+    A difference may be below zero: the tensor that has to be read back at one cut is smaller than at the one before.
+
+    Args:
+        variant: The model.
+        setting: How to run it.
+        seconds: Time of the runs of each prefix.
+        seed: Of the inputs that are made up.
+        inputs: The arrays to run on, by input name; by default random ones.
+        most: More cuts than this are refused.
+
+    Raises:
+        UnsupportedError: There are more cuts than ``most``.
+        LiteDelegatesError: A prefix cannot be loaded or run.
+    """
+    positions = [place.position for place in variant.graph.cuts if place.refusal is None]
+    if len(positions) > most:
+        raise UnsupportedError(
+            f"{setting.delegate} cannot be profiled per op, and the differences between prefixes would need "
+            f"{len(positions)} models on it at once, more than {most}: use the times of the layers alone, or allow more"
+        )
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="litedelegates."))
+        timers: dict[str, Timer] = {}
+        for position in positions:
+            path = Path(folder) / f"{position}.{variant.graph.format}"
+            cut(variant.graph, at=position)[0].save(path)
+            timers[str(position)] = _timer(stack, str(path), setting, seed, inputs)
+        timers[_WHOLE] = _timer(stack, variant.path, setting, seed, inputs)
+        plan = Plan(max_seconds=_NO_END, min_rounds=_ROUNDS, max_rounds=_ROUNDS, block_seconds=seconds / _ROUNDS)
+        timed = interleave(timers, plan)
+    whole = timed[_WHOLE]
+    interval = whole.median_interval_ns()
+    blocks = {name: np.array([np.median(block) for block in timed[name].blocks_ns]) / 1e3 for name in timers}
+    return InPlace(
+        setting,
+        tuple(_parts(variant, setting, positions, blocks)),
+        whole.median_ns / 1e3,
+        None if interval is None else interval.low / 1e3,
+        None if interval is None else interval.high / 1e3,
+        is_estimate=True,
+        note=(
+            f"{setting.delegate} cannot be profiled per op. These are differences between the times of the model up to "
+            "one cut and up to the cut before, each with its own upload and read-back; what is below zero was cheaper "
+            "to read back."
+        ),
+        conditions=tuple(asdict(condition) for condition in timed.conditions),
+    )
+
+
+def _timer(
+    stack: ExitStack, path: str, setting: Setting, seed: int, inputs: Mapping[str, Array] | None
+) -> Callable[[int], Any]:
+    session: Session = stack.enter_context(closing(open_setting(path, setting)))
+    session.set_inputs(random_feed(session, seed) if inputs is None else inputs)
+    return lambda runs: session.time_runs(max_runs=runs)
+
+
+def _parts(variant: Variant, setting: Setting, positions: list[int], blocks: Mapping[str, Array]) -> list[PartTiming]:
+    ends = [(str(position), position) for position in positions] + [(_WHOLE, len(variant.graph.ops))]
+    before = np.zeros(len(blocks[_WHOLE]))
+    parts, start = [], 0
+    for name, end in ends:
+        layers = _layers(variant.graph, variant, start, end)
+        label = f"ops {start} to {end - 1}"
+        samples = tuple(float(us) for us in blocks[name] - before)
+        role: Role = "layer" if layers else "unmapped"
+        parts.append(PartTiming(label, setting.delegate, role, layers, samples, "difference of prefixes"))
+        before, start = blocks[name], end
+    return parts
+
+
+def _layers(graph: Graph, variant: Variant, start: int, end: int) -> tuple[int, ...]:
+    owners = [variant.owners[op.index] for op in graph.ops[start:end] if op.index in variant.owners]
+    computed = dict.fromkeys(layer for owner in owners if owner.role == "layer" for layer in owner.layers)
+    return tuple(computed or dict.fromkeys(layer for owner in owners for layer in owner.layers))
