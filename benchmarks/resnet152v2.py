@@ -57,7 +57,7 @@ ONNX_ERRORS = ("float16", "QDQ U8S8 per channel", "QDQ S8S8 per tensor")
 
 def layers_config(options: argparse.Namespace, folder: Path, engine: str, **what: Any) -> LayersConfig:
     """Return what is asked of the layers of the .tflite or the .onnx."""
-    quick = {"layers": ("0-12",), "runs": 2, "seconds": 0.02} if options.quick else {"seconds": 0.1, "runs": 10}
+    quick = {"layers": ("0-12",), "runs": 2, "seconds": 0.02} if options.quick else {"seconds": 0.06, "runs": 10}
     shared = {
         "threads": (options.threads,),
         "calibration": str(folder / "calibration.npz"),

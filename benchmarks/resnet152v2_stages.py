@@ -164,7 +164,8 @@ def make_plan(options: argparse.Namespace) -> Plan:
     if options.quick:
         return Plan(0, min_rounds=6, max_rounds=6, block_seconds=0.1, max_runs_per_block=2, warmup_seconds=0)
     rounds = max(6, round(options.runs / 10))
-    return Plan(0, min_rounds=rounds, max_rounds=rounds, block_seconds=0.9, max_runs_per_block=10, seed=options.seed)
+    how = {"block_seconds": 0.9, "max_runs_per_block": 10, "discard_runs": 1, "seed": options.seed}
+    return Plan(0, min_rounds=rounds, max_rounds=rounds, **how)
 
 
 def compare_formats(folder: Path) -> dict[str, float]:
