@@ -10,6 +10,7 @@ from litedelegates.measure.conditions import (
 )
 from litedelegates.measure.cpu_time import CpuTime, read_cpu_time
 from litedelegates.measure.energy import Energy, EnergyMeter
+from litedelegates.measure.error import ErrorFigures, ErrorSums, real_values
 from litedelegates.measure.interleave import Plan, interleave
 from litedelegates.measure.loads import Loader, interleave_loads
 from litedelegates.measure.machine import Machine, read_machine, read_temperature_c
@@ -34,6 +35,8 @@ __all__ = [
     "CpuTime",
     "Energy",
     "EnergyMeter",
+    "ErrorFigures",
+    "ErrorSums",
     "Interleaved",
     "Interval",
     "LEAST_EFFECT",
@@ -67,6 +70,7 @@ __all__ = [
     "read_machine_state",
     "read_memory",
     "read_temperature_c",
+    "real_values",
     "reset_peak",
     "series_interval",
     "summarize",

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from litedelegates.border import dequantize
+
 Array = np.ndarray[Any, Any]
 
 
@@ -30,16 +32,14 @@ def num_classes(interpreter: Any) -> int:
 def get_scores(interpreter: Any) -> Array:
     """Return a copy of the first output, flattened and dequantized.
 
-    Integers become ``scale * (value - zero_point)`` in float64, the difference taken in int64; integers without a scale
-    and floats stay as they are.
+    Integers become ``scale * (value - zero_point)`` in float64; integers without a scale and floats stay as they are.
     """
     details = interpreter.get_output_details()[0]
     values: Array = interpreter.get_tensor(details["index"]).flatten()
     scale, zero_point = details["quantization"]
     if not np.issubdtype(values.dtype, np.integer) or scale == 0:
         return values
-    scores: Array = scale * (values.astype(np.int64) - zero_point)
-    return scores
+    return dequantize(values, (scale,), (zero_point,))
 
 
 def get_classes_from_scores(scores: Any, top_k: float = math.inf, score_threshold: float = -math.inf) -> list[Class]:

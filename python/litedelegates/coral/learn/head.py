@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from litedelegates.border import dequantize
 from litedelegates.errors import MissingExtraError, UnsupportedError
 from litedelegates.graph.tflite.tree import op_name, parse, read_bytes, serialize, shape_of, tensor_data, type_name
 
@@ -232,10 +233,8 @@ class LastLayer:
         if kind == "FLOAT32":
             return flat.astype(np.float32)
         quantization = self._weights.quantization
-        scales = np.asarray(quantization.scale, np.float32).reshape(-1, 1)
-        zero_points = np.asarray(0 if quantization.zeroPoint is None else quantization.zeroPoint).reshape(-1, 1)
-        dequantized: Array = ((flat.astype(np.int64) - zero_points) * scales).astype(np.float32)
-        return dequantized
+        zero_points = (0,) if quantization.zeroPoint is None else quantization.zeroPoint
+        return dequantize(flat, quantization.scale, zero_points).astype(np.float32)
 
     def has_bias(self) -> bool:
         """Return whether anything but zero is added to the scores."""
