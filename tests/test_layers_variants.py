@@ -37,9 +37,7 @@ def variants(source: Graph, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.parametrize("precision", ("float32", *PRECISIONS))
-def test_each_layer_is_computed_by_one_op_and_no_op_is_unmapped(
-    variants: dict[str, Variant], precision: str
-) -> None:
+def test_each_layer_is_computed_by_one_op_and_no_op_is_unmapped(variants: dict[str, Variant], precision: str) -> None:
     variant = variants[precision]
     roles = Counter(owner.role for owner in variant.owners.values())
     assert roles["unmapped"] == 0
