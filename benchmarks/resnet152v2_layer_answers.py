@@ -230,8 +230,8 @@ def _in_place_factors(study: LayerStudy | None) -> Iterator[str]:
         factors = [before[layers] / own[layers] for layers in own if before.get(layers) and own[layers] > 0]
         if factors:
             yield (
-                f"- {record.setting.label}, in place: median speed-up {statistics.median(factors):.2f} over {len(factors)} "
-                f"layers, {sum(factor < 1 for factor in factors)} of them below 1 (without intervals)."
+                f"- {record.setting.label}, in place: median speed-up {statistics.median(factors):.2f} over "
+                f"{len(factors)} layers, {sum(factor < 1 for factor in factors)} of them below 1 (without intervals)."
             )
 
 

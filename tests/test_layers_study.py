@@ -198,6 +198,17 @@ def test_an_onnx_model_is_studied_by_the_same_code(store: Path, tmp_path: Path) 
     assert {error.delegate for error in study.errors if error.kind == "delegate"} == {"cpu"}
 
 
+def test_kinds_of_errors_can_be_left_out_and_added_later(store: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    asked: dict[str, Any] = {"layers": (str(CONV),), "parts": ("error",), "delegates": ("none",), **QUICK}
+    study = study_layers(LayersConfig(str(DIGITS), ("float16",), errors=("local", "propagated"), **asked), store)
+    assert {error.kind for error in study.errors} == {"local", "propagated"}
+    study = study_layers(LayersConfig(str(DIGITS), ("float16",), errors=("output",), **asked), store)
+    assert {error.kind for error in study.errors} == {"local", "propagated", "output"}
+    with pytest.raises(OptionError, match="there is no error kind 'locl'"):
+        LayersConfig(str(DIGITS), errors=("locl",))
+
+
 def test_open_shapes_can_be_given(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph.model import Format
 from litedelegates.layers.precisions import parse_precision
-from litedelegates.layers.records import Setting
+from litedelegates.layers.records import ErrorKind, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.quantize import PRECISIONS
 from litedelegates.quantize.dispatch import kind_of
@@ -24,6 +24,7 @@ Part: TypeAlias = Literal["in_place", "alone", "error"]
 
 FLOAT32 = "float32"
 PARTS: tuple[Part, ...] = get_args(Part)
+ERRORS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
 _FILES = ("calibration", "inputs", "labels")
 _RANDOM = "random"
@@ -41,6 +42,7 @@ class LayersConfig:
             for the built-in kernels and XNNPACK, or for "cpu".
         threads: Numbers of threads of the CPU kernels.
         parts: What to find out: "in_place" and "alone" for times, "error" for differences.
+        errors: Which of these, as in `LayerError.kind`; that of the output takes the longest.
         shapes: Sizes of inputs that the model leaves open, by input name; 1 for those that are not named.
         variants: Files that are the model in another precision already, by the name that they have in the results.
         runs: Profiled runs of each setting in place.
@@ -60,6 +62,7 @@ class LayersConfig:
     delegates: tuple[str, ...] | None = None
     threads: tuple[int, ...] = (1,)
     parts: tuple[str, ...] = PARTS
+    errors: tuple[str, ...] = ERRORS
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     variants: Mapping[str, str] = field(default_factory=dict, hash=False)
     runs: int = 20
@@ -73,7 +76,7 @@ class LayersConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("precisions", "delegates", "threads", "parts", "layers"):
+        for name in ("precisions", "delegates", "threads", "parts", "errors", "layers"):
             value = getattr(self, name)
             if value is None:
                 value = DELEGATES[self.format]
@@ -91,6 +94,9 @@ class LayersConfig:
         for part in self.parts:
             if part not in PARTS:
                 raise OptionError(f"a layer study has no part {part!r}. {nearest(part, PARTS)}")
+        for kind in self.errors:
+            if kind not in ERRORS:
+                raise OptionError(f"there is no error kind {kind!r}. {nearest(kind, ERRORS)}")
         for count in self.threads:
             _check_count("threads", count)
         for name in ("runs", "samples"):

@@ -67,7 +67,7 @@ class Steps:
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps in the order of doing."""
-        parts = {"in_place": self._in_place, "alone": self._alone, "error": self._errors}
+        parts = {"in_place": self._in_place, "alone": self._alone, "error": self._chosen_errors}
         for name, steps in parts.items():
             if name in self._config.parts:
                 yield from (step for step in steps() if step.missing)
@@ -108,6 +108,9 @@ class Steps:
             )
 
         yield Step("alone", "each layer alone", wanted, len(keys) - len(skip), records)
+
+    def _chosen_errors(self) -> Iterator[Step]:
+        return (step for step in self._errors() if step.kind in self._config.errors)
 
     def _errors(self) -> Iterator[Step]:
         others = tuple(name for name in self._config.names if name != FLOAT32)

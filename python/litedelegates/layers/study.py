@@ -230,7 +230,7 @@ def _pace_kind(record: Known) -> str:
 def _widened(before: dict[str, Any] | None, config: LayersConfig) -> dict[str, Any]:
     """Return what was asked of a study in this call and the calls before."""
     asked = config.to_json()
-    for name in ("precisions", "delegates", "threads", "parts"):
+    for name in ("precisions", "delegates", "threads", "parts", "errors"):
         asked[name] = list(dict.fromkeys([*(before or {}).get(name, ()), *asked[name]]))
     asked["variants"] = {**(before or {}).get("variants", {}), **asked["variants"]}
     return asked
