@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from digits_model import DIGITS, digits_data, edit
 from litedelegates import Interpreter
-from litedelegates.border import along
 from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
 from litedelegates.graph import Graph, Tensor, expose, extract, load
 from litedelegates.layers.precisions import parse_precision
 from litedelegates.layers.variants import Variant, load_variant, make_variant
+from litedelegates.measure import real_values
 
 PRECISIONS = ("float16", "dynamic", "int8", "int16x8", "weight_only")
 
@@ -92,16 +92,7 @@ def values_of(graph: Graph, tensors: list[Tensor], image: np.ndarray[Any, Any]) 
         outputs = interpreter.run(image)
         names = [info.name for info in interpreter.outputs]
     by_name = dict(zip(names, outputs if isinstance(outputs, tuple) else (outputs,), strict=True))
-    return {tensor: real(tensor, by_name[exposed.public_name(tensor)]) for tensor in tensors}
-
-
-def real(tensor: Tensor, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    found = values.astype(np.float64)
-    if tensor.quantization is None:
-        return found
-    quantization = tensor.quantization
-    zero = along(quantization.zero_points, values.ndim, quantization.axis)
-    return (found - zero) * along(quantization.scales, values.ndim, quantization.axis)
+    return {tensor: real_values(by_name[exposed.public_name(tensor)], tensor.quantization) for tensor in tensors}
 
 
 def test_the_input_is_held_by_what_quantizes_it(variants: dict[str, Variant]) -> None:
