@@ -163,7 +163,7 @@ def share_in_place(study: LayerStudy | None, precision: str, kind: str) -> str:
     """Return the share of a kind of op in the time of each precision that begins so; "" where there is none."""
     found = []
     for record in () if study is None else study.in_place:
-        own = sum(part.median_us for part in record.parts if kind in part.name)
+        own = sum(record.part_us(part) for part in record.parts if kind in part.name)
         if record.setting.precision.startswith(precision) and own:
             found.append(f"{own / record.total_us:.1%} ({record.setting.precision})")
     return join(found) if found else ""
@@ -225,8 +225,8 @@ def _in_place_factors(study: LayerStudy | None) -> Iterator[str]:
         base = study.in_place_of(study.base_of(record.setting)) if study is not None else None
         if record.setting.precision == "float32" or base is None:
             continue
-        before = {part.layers: part.median_us for part in base.parts if part.role == "layer" and part.layers}
-        own = {part.layers: part.median_us for part in record.parts if part.role == "layer" and part.layers}
+        before = {part.layers: base.part_us(part) for part in base.parts if part.role == "layer" and part.layers}
+        own = {part.layers: record.part_us(part) for part in record.parts if part.role == "layer" and part.layers}
         factors = [before[layers] / own[layers] for layers in own if before.get(layers) and own[layers] > 0]
         if factors:
             yield (

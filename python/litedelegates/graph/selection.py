@@ -28,7 +28,7 @@ def gives(graph: Graph, ops: Collection[Op]) -> list[Tensor]:
     results = [tensor for tensor in dict.fromkeys(graph.outputs) if tensor in made]
     chosen = set(ops)
     # What is made of constants alone, or only converted on the way in, is made again wherever else it is read.
-    own = {t for op in ops if not op.is_fixed and not _converts_input(graph, op, chosen) for t in op.makes} or made
+    own = {tensor for op in ops if not _made_again(graph, op, chosen) for tensor in op.makes} or made
     inner = {t for t in own if any(reader not in chosen for reader in graph.readers(t))} - set(results)
     return results + sorted(inner, key=lambda tensor: _made_at(graph, tensor))
 
@@ -85,16 +85,16 @@ def _check_convex(graph: Graph, chosen: set[Op]) -> None:
                 )
             if op in chosen or maker is None:
                 continue
-            starts = maker in chosen and not _converts_input(graph, maker, chosen)
+            starts = maker in chosen and not _made_again(graph, maker, chosen)
             if starts or tensor in detours:
                 start = maker if starts else detours[tensor][0]
                 detours.update((made, (start, op)) for made in op.makes)
 
 
-def _converts_input(graph: Graph, op: Op, chosen: Collection[Op]) -> bool:
-    """Return whether an op of ``chosen`` only converts what comes from outside, so that others can do it as well."""
+def _made_again(graph: Graph, op: Op, chosen: Collection[Op]) -> bool:
+    """Return whether others can do as well what an op of ``chosen`` does: make a constant, or convert an input."""
     origin = converted(op)
-    return origin is not None and graph.producer(origin) not in chosen
+    return op.is_fixed or (origin is not None and graph.producer(origin) not in chosen)
 
 
 def _with_fixed(graph: Graph, ops: Collection[Op], outputs: Iterable[Tensor]) -> list[Op]:

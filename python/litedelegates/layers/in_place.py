@@ -16,14 +16,16 @@ from litedelegates.layers.placing import place
 from litedelegates.layers.prefixes import MOST_PREFIXES, prefix_differences
 from litedelegates.layers.records import InPlace, Setting
 from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.sums import TOLERANCE
 from litedelegates.layers.variants import Variant
 from litedelegates.measure import Interleaved, Plan, interleave
 from litedelegates.study.delegates import make_chain, parse_delegate
 
 # Rounds of runs without a profiler; fewer give no 95 % interval of their median.
 ROUNDS = 6
-# Profiles taken between them, each on a copy of the model loaded anew.
-PROFILES = 3
+# Profiles taken between them, each on a copy of the model loaded anew. ONNX Runtime names what it puts in differently
+# each time, so that only one of its profiles can be read.
+PROFILES = {"tflite": 3, "onnx": 1}
 # The rounds are to be completed.
 NO_END = 1e9
 
@@ -64,7 +66,7 @@ def in_place(
         return prefix_differences(variant, setting, seconds=seconds, seed=seed, inputs=inputs, most=most_prefixes)
     with closing(open_setting(variant.path, setting)) as session:
         session.set_inputs(random_feed(session, seed) if inputs is None else inputs)
-        timed, profile = _measure(session, runs, seconds, seed)
+        timed, profile = _measure(session, runs, PROFILES[variant.graph.format], seconds, seed)
     whole = timed["whole"]
     interval = whole.median_interval_ns()
     parts = tuple(place(variant, profile))
@@ -72,31 +74,37 @@ def in_place(
     unmapped = sum(part.role == "unmapped" for part in parts)
     if unmapped:
         notes.append(f"{unmapped} of {len(parts)} parts could not be mapped to a layer.")
-    return InPlace(
+    found = InPlace(
         setting,
         parts,
         whole.median_ns / 1e3,
         None if interval is None else interval.low / 1e3,
         None if interval is None else interval.high / 1e3,
         statistics.median(profile.whole_us) if profile.whole_us else None,
-        note=" ".join(notes),
         conditions=tuple(asdict(condition) for condition in timed.conditions),
     )
+    share = found.total_us / (whole.median_ns / 1e3)
+    if abs(share - 1) > TOLERANCE:
+        why = "the profiler itself takes time" if share > 1 else "the rest is spent between them"
+        notes.append(
+            f"The parts sum to {share:.0%} of the time without a profiler: {why}, or the machine was disturbed."
+        )
+    return replace(found, note=" ".join(notes))
 
 
 def _has_no_profile(delegate: str) -> bool:
     return any(entry.hardware in (GPU, NPU) for entry in make_chain(*parse_delegate(delegate)))
 
 
-def _measure(session: Session, runs: int, seconds: float, seed: int) -> tuple[Interleaved, EngineProfile]:
-    """Time a session, and profile it between the rounds."""
-    count = min(PROFILES, runs) if runs > 0 else 1
-    shares = [runs * (index + 1) // count - runs * index // count for index in range(count)]
+def _measure(session: Session, runs: int, most: int, seconds: float, seed: int) -> tuple[Interleaved, EngineProfile]:
+    """Time a session, and profile it up to ``most`` times between the rounds, evenly spread."""
+    count = max(1, min(most, runs))
+    shares = {ROUNDS * (2 * k + 1) // (2 * count): runs * (k + 1) // count - runs * k // count for k in range(count)}
     profiles: list[EngineProfile] = []
 
     def profile_between(found: Interleaved) -> None:
-        if len(profiles) < count and not found.finished:
-            profiles.append(session.profile(shares[len(profiles)]))
+        if found.rounds in shares:
+            profiles.append(session.profile(shares[found.rounds]))
 
     plan = Plan(max_seconds=NO_END, min_rounds=ROUNDS, max_rounds=ROUNDS, block_seconds=seconds / ROUNDS, seed=seed)
     timed = interleave({"whole": lambda n: session.time_runs(max_runs=n)}, plan, progress=profile_between)

@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from litedelegates.errors import nearest
@@ -199,10 +200,10 @@ class InPlace(Record):
         """
         return statistics.fmean(part.samples_us[run] for run in self.settled_runs)
 
-    @property
+    @cached_property
     def settled_runs(self) -> tuple[int, ...]:
         """Which of the profiled runs count, see `part_us`."""
-        sums = [sum(samples) for samples in zip(*(part.samples_us for part in self.parts), strict=True)]
+        sums = [sum(samples) for samples in zip(*(part.samples_us for part in self.parts), strict=False)]
         middle = statistics.median(sums)
         # Sums of whole microseconds are often all the same, but for rounding.
         reach = max(3 * 1.4826 * statistics.median(abs(total - middle) for total in sums), 0.05 * middle)

@@ -38,9 +38,9 @@ def _in_place(study: LayerStudy, record: InPlace, process: int) -> Iterator[dict
     at = 0.0
     for part in record.parts:
         yield _complete(
-            part.name, part.role, at, part.median_us, process, _IN_PLACE, _about(study, part, record.setting)
+            part.name, part.role, at, record.part_us(part), process, _IN_PLACE, _about(study, part, record.setting)
         )
-        at += part.median_us
+        at += record.part_us(part)
 
 
 def _alone(study: LayerStudy, records: list[Alone], process: int) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ __all__ = ["Owner", "Owners", "Variant", "load_variant", "make_variant"]
 # What reads a quantized border in, and what writes it.
 _WIDENS = frozenset({"DequantizeLinear", "DynamicQuantizeLinear"})
 _ROUNDS = frozenset({"QuantizeLinear"})
-_FLOAT_BITS = {"float16": 1, "bfloat16": 1}
+_SHORT_FLOATS = frozenset({"bfloat16", "float16"})
 
 
 @dataclass(frozen=True)
@@ -217,4 +217,6 @@ def load_variant(
 
 def _width(tensor: Tensor) -> int:
     """Return how far a tensor is from integers: those first, then short floats."""
-    return 0 if tensor.quantization is not None else _FLOAT_BITS.get(tensor.element_type, 2)
+    if tensor.quantization is not None:
+        return 0
+    return 1 if tensor.element_type in _SHORT_FLOATS else 2

@@ -137,7 +137,8 @@ def _cheapest(kinds: Sequence[str], ops: Sequence[Op]) -> list[tuple[Step, int, 
                 continue
             for step, down, right in _possible(kinds, ops, i, j):
                 total = cost[i][j] + _COST[step]
-                if total < cost[i + down][j + right]:
+                # Of equal paths the one that comes to the next op sooner: what is put in then stands before a later op.
+                if total <= cost[i + down][j + right]:
                     cost[i + down][j + right] = total
                     came[i + down, j + right] = (i, j, step)
     if cost[-1][-1] == math.inf:

@@ -97,7 +97,7 @@ def _in_place(order: Sequence[int], placed: Mapping[Setting, InPlace], setting: 
             if (first := computed.get(layer, layer)) != layer and first in position_of
         },
         "total_us": plain_number(entry.total_us) if entry.parts else None,
-        "unmapped_us": plain_number(sum(part.median_us for part in entry.parts if not part.layers)),
+        "unmapped_us": plain_number(sum(entry.part_us(part) for part in entry.parts if not part.layers)),
         "whole_us": plain_number(entry.whole_us),
         "whole_interval_us": _interval(entry.whole_low_us, entry.whole_high_us),
         "profiled_us": plain_number(entry.profiled_us),
