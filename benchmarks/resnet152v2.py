@@ -242,7 +242,9 @@ def main() -> int:
         page = next(path for path in write_report(store, folder, ("html",)) if path.suffix == ".html")
     if options.publish:
         save_text(RESULTS / "resnet152v2.md", text)
-        save_text(RESULTS / "resnet152v2.html", page.read_text(encoding="utf-8"))
+        # Where the files lay on this machine is nothing to publish.
+        content = page.read_text(encoding="utf-8").replace(f"{folder}/", "").replace(str(folder.parent), "results")
+        save_text(RESULTS / "resnet152v2.html", content)
     print(f"report, to open in a browser: {page}")
     return int(bool(stages.failures))
 

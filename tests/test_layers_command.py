@@ -14,7 +14,8 @@ import pytest
 from digits_model import DIGITS
 from litedelegates.cli import main
 from litedelegates.cli.layers_table import study_lines
-from litedelegates.layers import LayerStudy
+from litedelegates.graph import load
+from litedelegates.layers import BesideLayer, LayerStudy
 from synthetic_layers import write_layer_study
 
 QUICK = ["--seconds", "0.02", "--runs", "3", "--samples", "2"]
@@ -126,3 +127,25 @@ def test_ctrl_c_prints_what_there_is_and_ends_with_130() -> None:
     assert "slowest layers on none" in out
     study = LayerStudy.open("study.sqlite")
     assert study.alone and all(record.median_us for record in study.alone)
+
+
+def test_a_second_model_of_the_network_stands_beside_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
+    from small_onnx import digits_twin
+
+    Path("twin.onnx").write_bytes(digits_twin(DIGITS).SerializeToString())
+    arguments = [DIGITS, "--precisions", "float32", "--delegates", "none", "--parts", "in_place", *QUICK]
+    assert command(*arguments, "--beside", "twin.onnx", "--json", "--quiet") == 0
+    digits = load(DIGITS)
+    found = [BesideLayer.from_json(entry) for entry in json.loads(capsys.readouterr().out)["beside"]]
+    assert [layer.pair.first for layer in found if layer.pair.first] == [(index,) for index in range(15)]
+    assert all(layer.pair.is_matched for layer in found)
+    assert max(len(layer.pair.second) for layer in found) > 1  # a Conv and its Relu
+    assert all(layer.first_us["float32"] > 0 for layer in found)
+    # An Add that was fused into a Conv has no time of its own.
+    fused = {digits.ops[layer.pair.first[0]].type for layer in found if "float32" not in layer.second_us}
+    assert fused <= {"ADD", "MAX_POOL_2D"}
+    assert command(*arguments, "--beside", "twin.onnx", "--quiet") == 0
+    table = capsys.readouterr().out.split("digits.tflite beside twin.onnx: 15 of 15 layers are in both")[1]
+    assert re.search(r"^1 CONV_2D +\d+ Conv, \d+ Relu +[\d.]+ +[\d.]+$", table, re.MULTILINE)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, shapes_of
+from litedelegates.cli.layers_beside import beside, beside_lines, config_beside
 from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.errors import OptionError
@@ -26,6 +27,7 @@ EPILOG = """examples:
   litedelegates layers model.tflite --parts alone --layers 3,10-20,CONV_2D --precisions float32,int8
   litedelegates layers model.tflite --variant vendor=int8_of_vendor.tflite --csv layers.csv --overlay nodes/
   litedelegates layers model.tflite --trace trace.json        # for ui.perfetto.dev or chrome://tracing
+  litedelegates layers model.tflite --beside model.onnx       # the same network, its layers matched
 
 What is measured goes to the store at once; the same command goes on where it was interrupted or killed, and more
 precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, are part of
@@ -80,6 +82,11 @@ def add_command(commands: Any) -> None:
         metavar="NAME=FILE",
         help="a file that is the model in another precision already; may be repeated",
     )
+    parser.add_argument(
+        "--beside",
+        metavar="FILE",
+        help="a second model of the same network, such as its .onnx: studied too, and its layers matched",
+    )
     add_shapes(parser)
     for name, kind, metavar, text in _PLAIN:
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
@@ -98,10 +105,12 @@ def add_command(commands: Any) -> None:
 def call(options: argparse.Namespace) -> int:
     """Measure, write the files, and print what was found."""
     config = _config(options)
+    configs = [config, *([] if options.beside is None else [config_beside(config, options.beside)])]
     interrupted = False
     try:
-        with ProgressLine(quiet=options.quiet) as line:
-            study_layers(config, options.store, retry=options.retry, progress=line, command=sys.argv)
+        for own in configs:
+            with ProgressLine(quiet=options.quiet) as line:
+                study_layers(own, options.store, retry=options.retry, progress=line, command=sys.argv)
     except KeyboardInterrupt:
         interrupted = True
     try:
@@ -111,11 +120,17 @@ def call(options: argparse.Namespace) -> int:
             raise
         return INTERRUPTED  # before there was anything to tell of
     written = _write(study, options)
+    studies = [study, *(LayerStudy.open(options.store, own.key) for own in configs[1:] if not interrupted)]
+    matched = beside(studies[0], studies[1], configs) if len(studies) > 1 else []
     if options.json:
-        print(json.dumps({"store": options.store, "interrupted": interrupted, **study.to_json()}))
+        more = {"beside": [layer.to_json() for layer in matched]} if matched else {}
+        print(json.dumps({"store": options.store, "interrupted": interrupted, **study.to_json(), **more}))
     else:
-        print(f"{config.model}: {len(study.layers)} layers")
-        for text in study_lines(study, options.top):
+        for shown in studies:
+            print(f"{shown.model}: {len(shown.layers)} layers")
+            for text in study_lines(shown, options.top):
+                print(text)
+        for text in beside_lines(matched, studies) if matched else ():
             print(text)
         print(f"\nresults in {', '.join([options.store, *written])}")
     if interrupted:

@@ -1,6 +1,8 @@
 """Layer studies: time, bytes and error of every layer, in every precision, on every delegate."""
 
+from litedelegates.layers.beside import BesideLayer, stand_beside
 from litedelegates.layers.config import PARTS, LayersConfig
+from litedelegates.layers.matching import LayerPair, match_layers
 from litedelegates.layers.overlay import write_overlays
 from litedelegates.layers.progress import LayerProgress
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
@@ -12,9 +14,11 @@ from litedelegates.layers.trace import to_trace
 __all__ = [
     "PARTS",
     "Alone",
+    "BesideLayer",
     "InPlace",
     "LayerError",
     "LayerInfo",
+    "LayerPair",
     "LayerProgress",
     "LayerStudy",
     "LayersConfig",
@@ -22,6 +26,8 @@ __all__ = [
     "Setting",
     "VariantInfo",
     "SumOfLayers",
+    "match_layers",
+    "stand_beside",
     "study_layers",
     "to_trace",
     "write_overlays",
