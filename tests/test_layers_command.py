@@ -149,3 +149,18 @@ def test_a_second_model_of_the_network_stands_beside_the_first(capsys: pytest.Ca
     assert command(*arguments, "--beside", "twin.onnx", "--quiet") == 0
     table = capsys.readouterr().out.split("digits.tflite beside twin.onnx: 15 of 15 layers are in both")[1]
     assert re.search(r"^1 CONV_2D +\d+ Conv, \d+ Relu +[\d.]+ +[\d.]+$", table, re.MULTILINE)
+
+
+def test_sizes_that_a_model_leaves_open_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
+    from small_onnx import conv_net
+
+    Path("open.onnx").write_bytes(conv_net().SerializeToString())
+    arguments = ["open.onnx", "--precisions", "float32", "--parts", "in_place", "--quiet", *QUICK]
+    assert command(*arguments) == 0
+    assert (
+        "note: sizes that 'x' leaves open were taken as 1: give them with shapes (--shape)" in capsys.readouterr().out
+    )
+    assert command(*arguments, "--shape", "x=2,3,16,16") == 0
+    assert "leaves open" not in capsys.readouterr().out

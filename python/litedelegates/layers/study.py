@@ -14,7 +14,7 @@ from typing import Any
 
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.graph import Graph, load
-from litedelegates.layers.config import LayersConfig
+from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
 from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
@@ -175,7 +175,12 @@ class _Work:
 
     def _note(self, precision: str) -> str:
         is_random = self._config.calibration == "random" and _is_calibrated(precision)
-        return RANDOM_NOTE if is_random and precision not in self._config.variants else ""
+        notes = [RANDOM_NOTE] if is_random and precision not in self._config.variants else []
+        open_sizes = [info.name for info in self._graph.inputs if min(info.shape or (1,)) < 0]
+        if open_sizes and precision == FLOAT32:
+            names = ", ".join(map(repr, open_sizes))
+            notes.append(f"sizes that {names} leaves open were taken as 1: give them with shapes (--shape)")
+        return "; ".join(notes)
 
     def _check_same_variant(self, info: VariantInfo) -> None:
         """Refuse to mix records of different files.

@@ -89,7 +89,7 @@ class OrtOptions:
     def to_engine(self, ort: Any) -> Any:
         """Return the engine's ``SessionOptions``, without the providers."""
         made = ort.SessionOptions()
-        made.log_severity_level = 3  # errors are raised, and warnings are about what no caller can change
+        made.log_severity_level = 4  # errors are raised, and warnings are about what no caller can change
         made.intra_op_num_threads = self.num_threads or 0
         made.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self.optimization])
         if self.parallel:
