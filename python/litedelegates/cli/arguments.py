@@ -78,6 +78,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def integer(option: str, text: str) -> int:
+    """Return one of the integers that were given to an option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"{option} {text}: it must be integers such as 1,2,4") from None
+
+
 def shapes_of(options: argparse.Namespace) -> dict[str, tuple[int, ...]] | None:
     """Return the shapes given, by input name."""
     shapes = {}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.cli import benchmark_model
-from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.arguments import HelpFormatter, integer
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
+from litedelegates.cli.status_line import StatusLine
 from litedelegates.errors import OptionError
 from litedelegates.study import Progress, Store, StoreError, StudyConfig, read_config, run_study
 
@@ -128,7 +129,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, Path]:
         if text is not None:
             fields[name] = [part.strip() for part in text.split(",") if part.strip()]
     if options.threads is not None:
-        fields["threads"] = [_integer("--threads", part) for part in fields["threads"]]
+        fields["threads"] = [integer("--threads", part) for part in fields["threads"]]
     for name in [*(name for name, *_ in _PLAIN), "allow_float32_ops"]:
         value = getattr(options, name)
         if value is not None:
@@ -138,32 +139,13 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, Path]:
     return StudyConfig(**fields), Path(options.store or given_store or default_store)
 
 
-def _integer(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise OptionError(f"{name} {text}: it must be integers such as 1,2,4") from None
-
-
-class _ProgressLine:
-    """One line on a terminal that is written over; a line for each cell that ended elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._terminal = quiet, sys.stderr.isatty()
+class _ProgressLine(StatusLine):
+    """Shows each step of each cell, or the cells that ended."""
 
     def __call__(self, progress: Progress) -> None:
-        if self._quiet:
-            return
         what = f"{progress.doing} {progress.cell.label}" if progress.cell else progress.doing
-        line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s  {what}"
-        if self._terminal:
-            print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
-        elif progress.round_index is None and progress.doing not in ("loading", "quantizing and loading", "warming up"):
-            print(line, file=sys.stderr, flush=True)
-
-    def __enter__(self) -> _ProgressLine:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._terminal and not self._quiet:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        is_begun = progress.doing in ("loading", "quantizing and loading", "warming up")
+        self.show(
+            f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s  {what}",
+            is_a_step=progress.round_index is None and not is_begun,
+        )

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, shapes_of
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, integer, shapes_of
 from litedelegates.cli.layers_beside import beside, beside_lines, config_beside
 from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
+from litedelegates.cli.status_line import StatusLine
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
 from litedelegates.layers import PARTS, LayerProgress, LayersConfig, LayerStudy, study_layers, to_trace, write_overlays
@@ -160,7 +161,7 @@ def _config(options: argparse.Namespace) -> LayersConfig:
         if text is not None:
             fields[name] = tuple(part.strip() for part in text.split(",") if part.strip())
     if options.threads is not None:
-        fields["threads"] = tuple(_integer("--threads", part) for part in fields["threads"])
+        fields["threads"] = tuple(integer("--threads", part) for part in fields["threads"])
     fields |= {name: getattr(options, name) for name, *_ in _PLAIN if getattr(options, name) is not None}
     for name in ("csv", "trace"):
         path = getattr(options, name)
@@ -176,38 +177,17 @@ def _variant(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _integer(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise OptionError(f"{name} {text}: it must be integers such as 1,2,4") from None
+class ProgressLine(StatusLine):
+    """Shows every record; elsewhere than on a terminal each step and each tenth of the work."""
 
-
-class ProgressLine:
-    """One line on a terminal that is written over; elsewhere a line for each step and each tenth of the work."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        """Say nothing if ``quiet``."""
-        self._quiet, self._terminal, self._last = quiet, sys.stderr.isatty(), (-1, "")
+    _last = (-1, "")
 
     def __call__(self, progress: LayerProgress) -> None:
         """Show where the study is."""
-        if self._quiet:
-            return
-        line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s, {_left(progress)}  {progress.doing}"
         now = (10 * progress.done // max(1, progress.total), progress.doing)
-        if self._terminal:
-            print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
-        elif now != self._last:
-            print(line, file=sys.stderr, flush=True)
+        line = f"[{progress.done}/{progress.total}] {progress.seconds:.0f} s, {_left(progress)}  {progress.doing}"
+        self.show(line, is_a_step=now != self._last)
         self._last = now
-
-    def __enter__(self) -> ProgressLine:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._terminal and not self._quiet:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _left(progress: LayerProgress) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litedelegates.layers.matching import LayerPair
-from litedelegates.layers.records import Record, Setting
+from litedelegates.layers.records import Record
 from litedelegates.layers.results import LayerStudy
 
 
@@ -74,7 +74,7 @@ class _Side:
         """Return microseconds in place by precision; an op that ran as part of another counts where that one is."""
         found = {}
         for setting in self._settings:
-            own = [us for layer in layers if (us := self._us(layer, setting)) is not None]
+            own = [us for layer in layers if (us := self._study.layer_us(layer, setting)) is not None]
             if own:
                 found[setting.precision] = sum(own)
         return found
@@ -88,6 +88,3 @@ class _Side:
             if own:
                 found[precision] = min(own)
         return found
-
-    def _us(self, layer: int, setting: Setting) -> float | None:
-        return self._study.layer_us(layer, setting)
