@@ -1,0 +1,1 @@
+"""A plan as files, and the pipeline that runs them on one machine or several."""
