@@ -69,7 +69,7 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
     us.update(record.layer_us())
     fused = {layer: main for layer, main in fused.items() if layer not in parts}
     is_coarse = all(sample.is_integer() for part in record.parts for sample in part.samples_us)
-    with_others = {main for main in fused.values()}
+    with_others = set(fused.values())
     for layer, own in alone.items():
         if is_coarse and layer in parts and layer not in with_others and own.median_us is not None:
             us[layer] = min(max(own.median_us, us[layer]), us[layer] + _TICK_US * parts[layer])
