@@ -17,7 +17,7 @@ from litedelegates.layers.errors import Key, delegate_errors, local_errors, outp
 from litedelegates.layers.in_place import in_place
 from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import MixedTiming, draw_mixes, mix_name
-from litedelegates.layers.mixed_models import Mixer, time_mixes
+from litedelegates.layers.mixed_models import Mixer, changed_layers, time_mixes
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
@@ -171,7 +171,8 @@ class Steps:
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             path = next(variant.path for variant in variants if variant.precision == FLOAT32)
-            mixer = Mixer(self._graph, path, self._folder, config.calibration, config.allow_float32_ops)
+            changed = {variant.precision: changed_layers(variant) for variant in variants}
+            mixer = Mixer(self._graph, path, self._folder, changed, config.calibration, config.allow_float32_ops)
             engine = self._engine("xnnpack") if "xnnpack" in delegates else reference_engine(self._graph)
             return time_mixes(
                 mixer,
