@@ -8,7 +8,7 @@ import numpy as np
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, Op, Tensor
-from litedelegates.plan.errors import layer_errors
+from litedelegates.plan.errors import error_model
 from litedelegates.plan.flows import Handed, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Flow, Problem
@@ -51,7 +51,7 @@ def build_problem(
     sources = [source.fitted(graph) for source in sources]
     options = options_of(sources, precisions, delegates)
     _check_links(links, [source.device for source in sources])
-    errors = layer_errors([source.study for source in sources], [option.choice.precision for option in options])
+    errors = error_model([source.study for source in sources], [option.choice.precision for option in options])
     quantities = _quantities(sources, links, has_errors=errors is not None)
     at = {name: place for place, name in enumerate(quantities)}
     held = {source.device.name: Held(graph, source.study) for source in sources}
@@ -71,7 +71,7 @@ def build_problem(
         if ENERGY in at:
             cost[1:-1, place, at[ENERGY]] = us * (device.watts or 0.0) / 1e3
         if errors is not None:
-            cost[1:-1, place, at[ERROR]] = [errors[option.choice.precision].get(op.index, 0.0) for op in ops]
+            cost[1:-1, place, at[ERROR]] = [errors.layers[option.choice.precision].get(op.index, 0.0) for op in ops]
         cost[1:-1, place, at[MEMORY + device.name]] = _weights(graph, ops, option)
     for node, op in enumerate(ops, 1):
         if not allowed[node].any():
