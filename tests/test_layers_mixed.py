@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from digits_model import DIGITS
-
 from litedelegates.graph import load
 from litedelegates.layers import LayersConfig, LayerStudy, MixedTiming, Setting, study_layers
 from litedelegates.layers.infos import layer_ops
@@ -68,7 +67,9 @@ def test_a_model_whose_weights_are_widened_is_mixed_by_name(tmp_path: Path) -> N
     mixed = tmp_path / "mixed.tflite"
     mixed.write_bytes(quantize(str(path), plan=plan))
     made = load(str(mixed))
-    quantized = {op.name for op in made.ops for tensor in op.reads if tensor.is_constant and tensor.element_type == "int8"}
+    quantized = {
+        op.name for op in made.ops for tensor in op.reads if tensor.is_constant and tensor.element_type == "int8"
+    }
     assert quantized == {graph.ops[first].name}
 
 
