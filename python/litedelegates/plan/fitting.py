@@ -2,7 +2,8 @@
 
 A model whose layers have different precisions takes the times of its layers, those of each precision times a factor,
 and for each border between precisions ``a + b elements`` microseconds, with other a and b for quantizing than for going
-back. Terms are fitted by non-negative least squares of relative errors.
+back. Terms are fitted by non-negative least squares of relative errors, in which models whose times are less certain
+count less.
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A whole model: microseconds by term, and what it took."""
+    """A whole model: microseconds by term, what it took, and half the 95 % interval of that as a share of it."""
 
     label: str
     terms: Array
     whole_us: float
+    half_width: float
     is_uniform: bool
 
 
@@ -91,7 +93,9 @@ class _Seen:
             if us is None:
                 return None
             terms[_LINES + self.precisions.index(precision)] += us
-        return _Row(timing.setting.label, terms, timing.whole_us / self._drift(timing), timing.is_uniform)
+        ends = (timing.low_us, timing.high_us)
+        half = 0.0 if ends[0] is None or ends[1] is None else (ends[1] - ends[0]) / 2 / timing.whole_us
+        return _Row(timing.setting.label, terms, timing.whole_us / self._drift(timing), half, timing.is_uniform)
 
     def _drift(self, timing: MixedTiming) -> float:
         """Return how much slower the machine was than when the layers were measured, by the uniform models."""
@@ -106,10 +110,11 @@ class _Seen:
 def _fit(rows: Sequence[_Row], prior: Array) -> Array:
     """Return the terms: two of quantizing, two of going back, and a factor for each precision."""
     wholes = np.array([row.whole_us for row in rows])
-    design = np.array([row.terms for row in rows]) / wholes[:, None]
+    sure = _WHOLE_DEVIATION / np.hypot(_WHOLE_DEVIATION, [row.half_width / 1.96 for row in rows])
+    design = np.array([row.terms for row in rows]) * (sure / wholes)[:, None]
     weight = _WHOLE_DEVIATION / _FACTOR_DEVIATION
     near = np.hstack([np.zeros((len(prior), _LINES)), np.diag(weight / prior)])
-    target = np.concatenate([np.ones(len(rows)), np.full(len(prior), weight)])
+    target = np.concatenate([sure, np.full(len(prior), weight)])
     return nonnegative_least_squares(np.vstack([design, near]), target)
 
 
@@ -120,7 +125,8 @@ def _check(rows: Sequence[_Row], prior: Array) -> Fit:
         if not row.is_uniform:
             found = _fit([*rows[:place], *rows[place + 1 :]], prior)
             errors[row.label] = float(row.terms @ found / row.whole_us - 1)
-    return Fit(errors)
+    halves = [row.half_width for row in rows if not row.is_uniform]
+    return Fit(errors, float(np.median(halves)) if halves else 0.0)
 
 
 def _uniform_factor(graph: Graph, held: Held, flows: Sequence[Handed], times: LayerTimes) -> float:
