@@ -14,6 +14,10 @@ from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import draw_mixes, mix_name
 from litedelegates.layers.recipe import changed_layers, quantize_plan
 from litedelegates.layers.variants import make_variant
+from litedelegates.plan.costs import Source, build_problem
+from litedelegates.plan.problem import LATENCY
+from litedelegates.plan.records import Device
+from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.quantize import quantize, read_record
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
@@ -82,8 +86,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> LayersConfig:
         str(DIGITS),
         ("float32", "int8"),
         ("xnnpack",),
-        parts=("mixed",),
+        parts=("in_place", "mixed"),
         mixes=2,
+        runs=3,
         seconds=0.02,
         inputs=str(folder / "images.npy"),
         labels=str(folder / "labels.npy"),
@@ -128,6 +133,21 @@ def test_the_file_of_a_mix_has_the_precisions_that_were_drawn(study: tuple[Layer
     assert record is not None
     wanted = {layer for layer, precision in mix.precisions.items() if precision == "int8"}
     assert set(record.recipe["plan"]["int8"]) == wanted
+
+
+def test_a_planner_prices_and_checks_what_was_measured(study: tuple[LayerStudy, Path]) -> None:
+    graph = load(str(DIGITS))
+    source = Source(Device("here"), study[0]).fitted(graph)
+    assert source.terms is not None
+    assert source.terms.fit.errors.keys() == {mix.setting.label for mix in study[0].mixed[2:]}
+    problem = build_problem(graph, [source])
+    places = {choice.precision: place for place, choice in enumerate(problem.choices)}
+    for record in study[0].mixed:
+        assignment = [0, *(places[record.precisions[layer]] for layer in problem.layers[1:-1]), 0]
+        predicted = problem.totals(assignment)[problem.index(LATENCY)]
+        low, high = uncertainty(problem, [source]).interval(assignment)
+        assert 0 < predicted < float("inf")
+        assert low <= predicted <= high
 
 
 def test_a_second_call_measures_only_what_is_new(config: LayersConfig, study: tuple[LayerStudy, Path]) -> None:
