@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter, positive
+from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.cli.plan_table import plan_lines
 from litedelegates.files import write_whole
 from litedelegates.plan import OBJECTIVES, make_plan, parse_devices, parse_link
@@ -49,19 +49,25 @@ def add_command(commands: Any) -> None:
         help="between two devices: wifi=pi-server:20mbps,latency=2ms,jitter=1ms,loss=1%%, or a file of "
         "`litedelegates link`; may be repeated",
     )
-    parser.add_argument("--objective", default="latency", metavar="O", help=f"{', '.join(OBJECTIVES)} (default: latency)")
+    parser.add_argument(
+        "--objective", default="latency", metavar="O", help=f"{', '.join(OBJECTIVES)} (default: latency)"
+    )
     bounds = parser.add_argument_group("bounds")
-    bounds.add_argument("--max-error", type=positive, metavar="E", help="relative error of the output, such as 0.02")
-    bounds.add_argument("--max-accuracy-drop", type=positive, metavar="D", help="accuracy that may be lost: 0.01 is 1 %%")
-    bounds.add_argument("--max-latency-ms", type=positive, metavar="MS", help="latency of one input")
-    bounds.add_argument("--max-energy-mj", type=positive, metavar="MJ", help="millijoules of one input")
-    bounds.add_argument("--max-bytes", type=positive, metavar="B", help="bytes over links for one input")
+    bounds.add_argument("--max-error", type=float, metavar="E", help="relative error of the output, such as 0.02")
+    bounds.add_argument("--max-accuracy-drop", type=float, metavar="D", help="accuracy that may be lost: 0.01 is 1 %%")
+    bounds.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency of one input")
+    bounds.add_argument("--max-energy-mj", type=float, metavar="MJ", help="millijoules of one input")
+    bounds.add_argument("--max-bytes", type=float, metavar="B", help="bytes over links for one input")
     bounds.add_argument("--precisions", metavar="P,P", help="use these only")
-    bounds.add_argument("--time-limit", type=positive, default=10.0, metavar="S", help="stop improving then (default: 10)")
-    parser.add_argument("--fallback", action="store_true", help="also plan what the first device does when a link is down")
+    bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="stop improving then (default: 10)")
+    parser.add_argument(
+        "--fallback", action="store_true", help="also plan what the first device does when a link is down"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default=DEFAULT_PLAN, metavar="FILE", help=f"default: {DEFAULT_PLAN}")
-    out.add_argument("--report", metavar="FILE", help="write an HTML page: decisions, front, what another link would change")
+    out.add_argument(
+        "--report", metavar="FILE", help="write an HTML page: decisions, front, what another link would change"
+    )
     out.add_argument("--layers", action="store_true", help="print the decision for each layer and its reason")
     out.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(call=call)

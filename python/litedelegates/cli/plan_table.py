@@ -12,9 +12,10 @@ _RIVALS = 6
 def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
     """Yield the lines of a plan."""
     how = "the best there is under this model of costs" if plan.is_exact else f"at most {plan.gap:.2%} from the best"
-    yield f"{plan.model}: {len(plan.layers)} layers, {plan.objective} minimized: {how} ({plan.method}, {plan.seconds:.2f} s)"
+    yield f"{plan.model}: {len(plan.layers)} layers, {plan.objective} minimized: {how}"
+    yield f"found by {plan.method} in {plan.seconds:.2f} s"
     yield ""
-    rows = [("", "latency", "period", "error", "sent", "weights", "")]
+    rows: list[tuple[str, ...]] = [("", "latency", "period", "error", "sent", "weights", "")]
     rows.append(("this plan", *_cells(plan.costs), _interval(plan.costs)))
     rows += [(rival.name, *_cells(rival.costs), rival.objection) for rival in _shown(plan.rivals)]
     yield from table(rows)
@@ -54,7 +55,13 @@ def _shown(rivals: tuple[Rival, ...]) -> list[Rival]:
 
 def _cells(costs: Costs) -> tuple[str, ...]:
     weights = sum(costs.memory_nbytes.values())
-    return duration(costs.latency_us), duration(costs.period_us), f"{costs.error:.3g}", str(costs.nbytes), f"{weights / 1e6:.2f} MB"
+    return (
+        duration(costs.latency_us),
+        duration(costs.period_us),
+        f"{costs.error:.3g}",
+        str(costs.nbytes),
+        f"{weights / 1e6:.2f} MB",
+    )
 
 
 def _interval(costs: Costs) -> str:

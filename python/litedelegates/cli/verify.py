@@ -27,8 +27,8 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
         help="check a deployed plan: bits, error, times",
-        description="Compare the stages of a deployed plan with the whole model bit for bit, its error with float32 and "
-        "the plan's bound, and its times with the predicted ones.",
+        description="Compare the stages of a deployed plan with the whole model bit for bit, its error with the plan's "
+        "bound, and its times with the predicted ones.",
         epilog=EPILOG,
         formatter_class=HelpFormatter,
     )
@@ -70,13 +70,14 @@ def _lines(found: Verification) -> Iterator[str]:
     if found.error is not None:
         bound = "" if found.max_error is None else f", bound {found.max_error:.3g}"
         kind = "random inputs, which say little" if found.is_random else "inputs"
-        yield f"relative error {found.error:.3g} over {found.samples} {kind}; predicted {found.predicted_error:.3g}{bound}"
+        over = f"over {found.samples} {kind}"
+        yield f"relative error {found.error:.3g} {over}; predicted {found.predicted_error:.3g}{bound}"
     if found.agreement is not None:
         yield f"{found.agreement:.1%} keep float32's largest output"
     if found.accuracy is not None and found.float32_accuracy is not None:
         yield f"accuracy {found.accuracy:.2%}; float32 {found.float32_accuracy:.2%}"
     if found.stages:
-        rows = [("stage", "device", "predicted", "measured", "interval", "off", "ran")]
+        rows: list[tuple[str, ...]] = [("stage", "device", "predicted", "measured", "interval", "off", "ran")]
         for stage in found.stages:
             name = "whole" if stage.stage < 0 else str(stage.stage)
             wanted = "" if stage.predicted_us is None else duration(stage.predicted_us)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -210,7 +210,7 @@ def _times(
     seed: int,
     say: Watcher,
 ) -> Iterator[StageCheck]:
-    """Yield the times of the stages, taken in turn in a process of their own, and of the whole where one device has all."""
+    """Yield the times of the stages, taken in turn in a process of their own, and of the whole if one device has all."""
     wanted = [stage for stage in manifest.stages if devices is None or stage.device in devices]
     pieces = {stage.number: Piece(_setting(stage), stage.layers, str(root / stage.file)) for stage in wanted}
     names = {stage.number: stage.device for stage in manifest.stages}
@@ -224,17 +224,18 @@ def _times(
     with Bench(seconds, _TIME_LIMIT, None, seed) as bench:
         found = bench.time(pieces.values())
     for number, device in names.items():
-        base = {"stage": number, "device": device, "predicted_us": predicted[number]}
+        base = StageCheck(number, device, predicted[number])
         piece = pieces.get(number)
         if piece is None:
-            yield StageCheck(**base, refusal=f"not timed: this machine does not stand for {device!r}")
+            yield replace(base, refusal=f"not timed: this machine does not stand for {device!r}")
         elif piece in found.refusals or found.timed is None:
-            yield StageCheck(**base, refusal=found.refusals.get(piece, "no process could time it"))
+            yield replace(base, refusal=found.refusals.get(piece, "no process could time it"))
         else:
             timed = found.timed[piece.name]
             interval = timed.median_interval_ns()
-            ends = {} if interval is None else {"low_us": interval.low / 1e3, "high_us": interval.high / 1e3}
-            yield StageCheck(**base, median_us=timed.median_ns / 1e3, ran=found.ran[piece], **ends)
+            low, high = (None, None) if interval is None else (interval.low / 1e3, interval.high / 1e3)
+            median_us = timed.median_ns / 1e3
+            yield replace(base, median_us=median_us, low_us=low, high_us=high, ran=found.ran[piece])
 
 
 def _setting(stage: StageFile) -> Setting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -25,9 +27,10 @@ from litedelegates.quantize import quantize_file
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 from litedelegates.study import StoreError
 from litedelegates.study.delegates import hash_file
-from litedelegates.study.runner import read_versions
 
 Watcher: TypeAlias = Callable[[str], None]
+# A plan may say int8 of an op that has no such kernel and float16 of one without weights: they stay as they are.
+_FREELY = {"allow_float32_ops": True, "allow_unchanged": True}
 _MAKERS = ("litedelegates", "ai-edge-litert", "litert-quantizer", "onnxruntime", "onnx")
 
 
@@ -106,7 +109,7 @@ class _Writer:
             fallback=alone,
             exits=tuple(_exit(name, limit, stages) for name, limit in exits.items()),
             plan=self._plan.to_json(),
-            versions=read_versions(_MAKERS),
+            versions=_versions(),
         )
         write_whole(self._folder / MANIFEST, [json.dumps(manifest.to_json(), indent=1).encode()])
         return manifest
@@ -163,9 +166,7 @@ class _Writer:
                 "line --calibration samples.npz), or 'random' where only the speed matters"
             )
         given = calibration if is_static else None
-        quantize_file(
-            self._path, target, None, given, plan=precisions, allow_float32_ops=True, progress=False, **options
-        )
+        quantize_file(self._path, target, None, given, plan=precisions, progress=False, **_FREELY, **options)
 
 
 def port(graph: Graph, tensor: Tensor) -> Port:
@@ -215,6 +216,14 @@ def _stage_of_ops(variant: Variant, plan: Plan) -> dict[int, int]:
 def _makers(graph: Graph, op: Op) -> Iterable[Op]:
     makers = (graph.producer(tensor) for tensor in computed_reads(graph, op))
     return (maker for maker in makers if maker is not None)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _MAKERS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _exit(name: str, limit: float, stages: Iterable[StageFile]) -> ExitRule:

@@ -60,7 +60,7 @@ def _source(text: str, device: Device, where: str | None, key: str | None, befor
         speed = float(factor[1])
         if not speed > 0:
             raise OptionError(f"device {text!r}: a speed must be above 0")
-        return scaled(device, before[0], 1 / speed)
+        return scaled(before[0], device, 1 / speed)
     study = LayerStudy.open(where, key)
     return Source(dataclasses.replace(device, store=where, key=study.key), study)
 

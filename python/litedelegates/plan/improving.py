@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class _Changes:
 
     def _try(self, nodes: Array, choices: Array) -> bool:
         """Change some nodes if that is better, and return whether it was."""
-        flows = {id(flow): flow for node in nodes for flow in self._flows[node]}.values()
+        flows = list({id(flow): flow for node in nodes for flow in self._flows[node]}.values())
         before = self._part(nodes, flows)
         old = self.chosen[nodes].copy()
         self.chosen[nodes] = choices
@@ -81,9 +81,9 @@ class _Changes:
         self.chosen[nodes] = old
         return False
 
-    def _part(self, nodes: Array, flows: Sequence[Flow] | object) -> Array:
+    def _part(self, nodes: Array, flows: Iterable[Flow]) -> Array:
         total = self._problem.cost[nodes, self.chosen[nodes]].sum(axis=0)
-        for flow in flows:  # type: ignore[attr-defined]
+        for flow in flows:
             source = self.chosen[flow.source]
             readers = self.chosen[list(flow.readers)]
             for toll in flow.tolls:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from litedelegates.errors import OptionError, PlanError, nearest
+from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, load
-from litedelegates.plan.accuracy import Agreement
-from litedelegates.plan.costs import Source, build_problem, latency_interval
+from litedelegates.plan.accuracy import AccuracyMap, accuracy_map, agreement_map
+from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.explaining import reasons
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Goal, Problem, Solution
 from litedelegates.plan.records import Costs, LayerPlan, Link, Plan, Rival
 from litedelegates.plan.solve import solve
 from litedelegates.plan.stages import Stages
+from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.study.delegates import hash_file
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
@@ -70,10 +71,11 @@ def make_plan(
         raise OptionError(f"objective={objective!r}: there is no such objective. {nearest(objective, OBJECTIVES)}")
     path = str(model) if model is not None else sources[0].study.model
     graph = load(path)
+    sources = [source.fitted(graph) for source in sources]
     problem = build_problem(graph, sources, links, precisions=precisions, delegates=delegates)
-    agreement = Agreement.of([source.study for source in sources])
+    answers = Answers.of(sources)
     bounds = {
-        ERROR: _squared(max_error, agreement, max_accuracy_drop),
+        ERROR: _squared(max_error, answers, max_accuracy_drop),
         LATENCY: max_latency_us,
         ENERGY: max_energy_mj,
         NBYTES: max_nbytes,
@@ -81,7 +83,7 @@ def make_plan(
     }
     goal = goal_of(problem, objective, {name: float(bound) for name, bound in bounds.items() if bound is not None})
     solution = solve(problem, goal, time_limit_s=time_limit_s)
-    planner = _Planner(graph, sources, links, problem, goal, agreement)
+    planner = _Planner(graph, sources, links, problem, goal, answers)
     made = planner.plan(path, objective, solution)
     shown = {"error": max_error, "accuracy_drop": max_accuracy_drop}
     budgets = {name: bound for name, bound in goal.budgets.items() if name != ERROR}
@@ -104,7 +106,9 @@ def goal_of(problem: Problem, objective: str, budgets: Mapping[str, float]) -> G
     wanted = {"energy": ENERGY, "bytes": NBYTES}.get(objective, LATENCY)
     for name in (wanted, *budgets):
         if name not in problem.quantities:
-            raise OptionError(_MISSING.get(name, f"nothing is known of {name!r}; known: {', '.join(problem.quantities)}"))
+            raise OptionError(
+                _MISSING.get(name, f"nothing is known of {name!r}; known: {', '.join(problem.quantities)}")
+            )
     if objective == "throughput":
         return Goal(largest=problem.named(BUSY), budgets=dict(budgets))
     weights = {wanted: 1.0} if wanted == LATENCY else {wanted: 1.0, LATENCY: _TIE_BREAK}
@@ -117,24 +121,50 @@ _MISSING = {
 }
 
 
-def costs_of(problem: Problem, totals: Array, agreement: Agreement | None = None) -> Costs:
+@dataclass(frozen=True)
+class Answers:
+    """What an error does to the answers, as far as the studies tell.
+
+    Attributes:
+        agreement: How the share of inputs that keep their largest output falls; None where nothing was measured.
+        accuracy: How the accuracy by labels falls; None where no study has labels.
+    """
+
+    agreement: AccuracyMap | None = None
+    accuracy: AccuracyMap | None = None
+
+    @staticmethod
+    def of(sources: Sequence[Source]) -> Answers:
+        """Return what the studies of some devices tell."""
+        found: list[AccuracyMap | None] = []
+        for make in (agreement_map, accuracy_map):
+            try:
+                found.append(make([source.study for source in sources]))
+            except OptionError:
+                found.append(None)
+        return Answers(*found)
+
+
+def costs_of(problem: Problem, totals: Array, answers: Answers | None = None) -> Costs:
     """Return what an assignment costs as a record.
 
     Args:
         problem: Whose quantities they are.
         totals: As `Problem.totals` gives them.
-        agreement: Tells what an error does to the results.
+        answers: Tells what an error does to them.
     """
     value = dict(zip(problem.quantities, map(float, totals), strict=True))
-    error = value.get(ERROR, 0.0) ** 0.5
+    error = value.get(ERROR, 0.0)
+    known = answers or Answers()
+    lost = None if known.agreement is None else known.agreement.drop_for(error)
     return Costs(
         latency_us=value[LATENCY],
         period_us=max(value[name] for name in problem.named(BUSY)),
         nbytes=round(value[NBYTES]),
-        error=error,
+        error=error**0.5,
         energy_mj=value.get(ENERGY),
-        agreement=None if agreement is None else agreement.at(error),
-        accuracy_drop=None if agreement is None else agreement.drop_at(error),
+        agreement=None if lost is None else 1 - lost,
+        accuracy_drop=None if known.accuracy is None else known.accuracy.drop_for(error),
         memory_nbytes={name[len(MEMORY) :]: round(value[name]) for name in problem.named(MEMORY)},
     )
 
@@ -149,17 +179,17 @@ class _Planner:
         links: Sequence[Link],
         problem: Problem,
         goal: Goal,
-        agreement: Agreement | None,
+        answers: Answers,
     ) -> None:
         self._graph, self._sources, self._links = graph, sources, links
-        self._problem, self._goal, self._agreement = problem, goal, agreement
+        self._problem, self._goal, self._answers = problem, goal, answers
 
     def plan(self, path: str, objective: str, solution: Solution) -> Plan:
         """Return the plan of a solution."""
         problem, chosen = self._problem, solution.assignment
-        low, high = latency_interval(problem, self._sources, chosen)
+        low, high = uncertainty(problem, self._sources).interval(chosen)
         costs = dataclasses.replace(
-            costs_of(problem, solution.totals, self._agreement), latency_low_us=low, latency_high_us=high
+            costs_of(problem, solution.totals, self._answers), latency_low_us=low, latency_high_us=high
         )
         stages = Stages(problem, chosen)
         study = self._sources[0].study
@@ -193,14 +223,20 @@ class _Planner:
             error = float(cost[problem.index(ERROR)]) if ERROR in problem.quantities else 0.0
             found.append(
                 LayerPlan(
-                    layer, op.type, op.name or op.makes[0].name, problem.choices[choice], stages.number(node),
-                    float(cost[problem.index(LATENCY)]), error, why.get(node, ""),
+                    layer,
+                    op.type,
+                    op.name or op.makes[0].name,
+                    problem.choices[choice],
+                    stages.number(node),
+                    float(cost[problem.index(LATENCY)]),
+                    error,
+                    why.get(node, ""),
                 )  # fmt: skip
             )
         return tuple(found)
 
     def _rivals(self, solution: Solution) -> tuple[Rival, ...]:
-        """Return each uniform plan: one choice for all layers that have it, and the first device's float32 elsewhere."""
+        """Return each uniform plan: one choice for all layers."""
         problem, found = self._problem, []
         ends = np.array(problem.layers) < 0
         for place, choice in enumerate(problem.choices):
@@ -210,7 +246,11 @@ class _Planner:
             totals = problem.totals(chosen)
             if not np.isfinite(totals[problem.index(LATENCY)]):
                 continue
-            found.append(Rival(f"{choice.label} everywhere", costs_of(problem, totals, self._agreement), self._why(totals, solution)))
+            found.append(
+                Rival(
+                    f"{choice.label} everywhere", costs_of(problem, totals, self._answers), self._why(totals, solution)
+                )
+            )
         return tuple(sorted(found, key=lambda rival: rival.costs.latency_us))
 
     def _why(self, totals: Array, solution: Solution) -> str:
@@ -231,50 +271,29 @@ class _Planner:
         for source in self._sources:
             name, device = source.device.name, source.device
             if device.predicted_from:
-                notes.append(f"{name}: times predicted from {device.predicted_from}, off by {device.prediction_error:.0%} in the median"
-                             if device.prediction_error is not None else f"{name}: times scaled from {device.predicted_from}, unchecked")
-            notes.append(f"{name}: {source.own_terms.fit}")
-            notes += [f"{name}: {note}" for note in source.own_terms.notes]
+                off = device.prediction_error
+                known = "nobody has checked how well" if off is None else f"off by {off:.0%} in the median"
+                notes.append(f"{name}: times predicted from those of {device.predicted_from}, {known}")
+            if source.terms is not None:
+                notes += [f"{name}: {note}" for note in source.terms.notes]
         if ERROR not in self._problem.quantities:
             notes.append("no study has errors of layers, so the plan knows nothing of the error of its result")
         return tuple(notes)
 
 
-def _squared(max_error: float | None, agreement: Agreement | None, max_drop: float | None) -> float | None:
+def _squared(max_error: float | None, answers: Answers, max_drop: float | None) -> float | None:
     """Return the bound of the squared error that both bounds give."""
     bounds = []
     if max_error is not None:
         if max_error < 0:
             raise OptionError(f"max_error={max_error!r}: it must not be negative")
-        bounds.append(max_error)
+        bounds.append(max_error**2)
     if max_drop is not None:
-        if agreement is None:
+        known = answers.accuracy or answers.agreement
+        if known is None:
             raise OptionError(
                 "max_accuracy_drop: the studies cannot tell what an error does to the results; measure errors of kind "
                 "output with `litedelegates layers MODEL --inputs samples.npz --labels labels.npy`"
             )
-        bounds.append(agreement.error_for_drop(max_drop))
-    return min(bounds) ** 2 if bounds else None
-
-
-def load_plan(path: str | os.PathLike[str]) -> Plan:
-    """Return the plan of a file.
-
-    Raises:
-        OSError: It cannot be read.
-        PlanError: It holds no plan of a version that can be read.
-    """
-    import json
-
-    from litedelegates.layers.records import Record  # noqa: F401
-    from litedelegates.plan.records import PLAN_SCHEMA
-    from litedelegates.study.records import RecordError
-
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        version = data.get("schema_version") if isinstance(data, dict) else None
-        if version != PLAN_SCHEMA:
-            raise RecordError(f"its schema is {version!r}; this version reads {PLAN_SCHEMA}")
-        return Plan.from_json(data)
-    except (RecordError, ValueError, TypeError, AttributeError) as error:
-        raise PlanError(f"{os.fspath(path)} holds no plan: {error}") from error
+        bounds.append(known.error_for_drop(max_drop))
+    return min(bounds) if bounds else None

@@ -81,7 +81,7 @@ class _Model:
     def _add_nodes(self) -> None:
         nodes, choices = self._problem.allowed.shape
         for node in range(nodes):
-            finite = np.isfinite(self._problem.cost[node]).all(axis=1) & self._problem.allowed[node]
+            finite = np.asarray(np.isfinite(self._problem.cost[node]).all(axis=1) & self._problem.allowed[node])
             own = [self._column(float(finite[choice]), is_integer=True) for choice in range(choices)]
             for choice in np.flatnonzero(finite):
                 self._count(own[choice], self._problem.cost[node, choice])
@@ -89,7 +89,7 @@ class _Model:
 
     def _add_toll(self, source: int, readers: tuple[int, ...], form: Array, cost: Array) -> None:
         choices, forms = cost.shape[:2]
-        blocked = ~np.isfinite(cost).all(axis=2)
+        blocked = np.asarray(~np.isfinite(cost).all(axis=2))
         paid = {
             (a, f): self._column(0.0 if blocked[a, f] else 1.0)
             for a in range(choices)

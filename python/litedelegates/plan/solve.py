@@ -103,9 +103,7 @@ def _better(problem: Problem, goal: Goal, one: Found | None, other: Found) -> Fo
     return one
 
 
-def _solution(
-    problem: Problem, goal: Goal, assignment: Array, bound: float, method: str, begin: float
-) -> Solution:
+def _solution(problem: Problem, goal: Goal, assignment: Array, bound: float, method: str, begin: float) -> Solution:
     totals = problem.totals(assignment)
     value = goal.value(problem, totals)
     return Solution(assignment, totals, value, min(bound, value), method, time.perf_counter() - begin)

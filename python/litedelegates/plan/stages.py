@@ -77,7 +77,7 @@ class Stages:
         return Crossing(tensor.name, self._of[flow.source], self._of[reader], dtype, nbytes, name, us)
 
     def _choice(self, node: int) -> Choice:
-        return self._problem.choices[self._chosen[node]]
+        return self._problem.choices[int(self._chosen[node])]
 
     def _plan(self, number: int, nodes: Sequence[int], low: Array | None, high: Array | None) -> StagePlan:
         choice = self._choice(nodes[0])
