@@ -71,8 +71,8 @@ def mix_name(precisions: Mapping[int, str]) -> str:
 def draw_mixes(layers: Sequence[int], precisions: Sequence[str], count: int, seed: int) -> list[dict[int, str]]:
     """Return mixes of runs of neighbours, each in another precision than the run before.
 
-    The length of a run is drawn log-uniformly from one layer to all of them, so that there are mixes with many borders
-    and mixes with few. The first mixes are the same for any count.
+    A mix has a mean length of its runs, drawn log-uniformly from one layer to half of them, so that there are mixes
+    with many borders and mixes with few; lengths are geometric. The first mixes are the same for any count.
 
     Args:
         layers: Indices, in the order they run.
@@ -86,9 +86,9 @@ def draw_mixes(layers: Sequence[int], precisions: Sequence[str], count: int, see
         if len(found) == count:
             break
         mix: dict[int, str] = {}
-        last = ""
+        last, mean = "", np.exp(rng.uniform(0, np.log(len(layers) / 2)))
         while len(mix) < len(layers):
-            length = round(np.exp(rng.uniform(0, np.log(len(layers)))))
+            length = rng.geometric(1 / mean)
             last = str(rng.choice([name for name in precisions if name != last]))
             mix.update(dict.fromkeys(layers[len(mix) : len(mix) + length], last))
         if len(set(mix.values())) > 1:

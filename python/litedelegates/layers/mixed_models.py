@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +11,18 @@ from typing import Any
 
 from litedelegates.engines import Array
 from litedelegates.errors import LiteDelegatesError
-from litedelegates.graph import Graph, Op, load
+from litedelegates.graph import Graph, load
 from litedelegates.layers.carrying import is_real
 from litedelegates.layers.error_jobs import Engine
-from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import MixedTiming, mix_name
 from litedelegates.layers.precisions import cached_name
+from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.records import Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.side_by_side import Bench, Piece
 from litedelegates.layers.tallies import Tally
-from litedelegates.layers.variants import Variant
 from litedelegates.quantize import CalibrationWarning, quantize_file
-from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
+from litedelegates.quantize.request import STATIC_PRECISIONS
 
 # Of files that are loaded at the same time; a runtime holds some twice.
 _AT_ONCE_NBYTES = 1 << 30
@@ -38,7 +37,7 @@ class Mixer:
         graph: The float32 model.
         path: Its file.
         folder: Where files are kept.
-        changed: By precision, the layers that are not what they are in float32 (see `changed_layers`).
+        changed: By precision, the layers that are not what they are in float32 (see `recipe.changed_layers`).
         calibration: As `quantize` takes it.
         allow_float32_ops: As `quantize` takes it.
     """
@@ -57,8 +56,7 @@ class Mixer:
             LiteDelegatesError: It cannot be made; says why.
             OSError: It cannot be written.
         """
-        # `quantize` refuses a plan that names a layer for a precision that changes nothing of it.
-        chosen = {layer: name for layer, name in sorted(precisions.items()) if layer in self.changed.get(name, ())}
+        chosen = quantize_plan(self.graph, precisions, self.changed)
         if not chosen:
             return Path(self.path)
         calibration = self.calibration if set(chosen.values()) & set(STATIC_PRECISIONS) else None
@@ -70,23 +68,6 @@ class Mixer:
                 warnings.simplefilter("ignore", CalibrationWarning)
                 quantize_file(self.path, target, None, calibration, progress=False, **keywords)
         return target
-
-
-def changed_layers(variant: Variant) -> frozenset[int]:
-    """Return the layers that a precision changes: all that hold real numbers, or only those whose weights it stores."""
-    source, found = variant.source, set[int]()
-    for layer in layer_ops(source):
-        if variant.precision.partition(";")[0] in STATIC_PRECISIONS:
-            is_changed = any(is_real(tensor) for tensor in layer.makes)
-        else:
-            is_changed = not _stored_types(variant.group_of(layer.index)) <= _stored_types([layer])
-        if is_changed and variant.precision != FLOAT32:
-            found.add(layer.index)
-    return frozenset(found)
-
-
-def _stored_types(ops: Iterable[Op]) -> set[str]:
-    return {tensor.element_type for op in ops for tensor in op.reads if tensor.is_constant}
 
 
 def time_mixes(

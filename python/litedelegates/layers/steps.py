@@ -17,7 +17,8 @@ from litedelegates.layers.errors import Key, delegate_errors, local_errors, outp
 from litedelegates.layers.in_place import in_place
 from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import MixedTiming, draw_mixes, mix_name
-from litedelegates.layers.mixed_models import Mixer, changed_layers, time_mixes
+from litedelegates.layers.mixed_models import Mixer, time_mixes
+from litedelegates.layers.recipe import changed_layers
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
