@@ -253,7 +253,7 @@ class Pipeline:
         item.values, item.left_at = dict(item.feed), None
         for stage in stages:
             if item.left_at is None:
-                self._run_stage(stage, item)
+                self._attempt(stage, item)
 
     def _fall_back(self, error: PipelineError) -> None:
         self.events.append(f"{error}; the fallback takes over for {_DOWN_SECONDS:g} s")
