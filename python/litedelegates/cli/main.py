@@ -21,6 +21,7 @@ from litedelegates.cli import (
     report,
     run,
     verify,
+    worker,
 )
 from litedelegates.cli.arguments import HelpFormatter, unknown_arguments
 from litedelegates.cli.outcome import EXIT_CODES, outcome
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verify,
         compare,
         report,
+        worker,
         completion,
     ):
         module.add_command(commands)
