@@ -210,7 +210,7 @@ def _times(
     seed: int,
     say: Watcher,
 ) -> Iterator[StageCheck]:
-    """Yield the times of the stages, taken in turn in a process of their own, and of the whole if one device has all."""
+    """Yield the times of the stages, taken in turn in a process of their own, then of the whole on a single device."""
     wanted = [stage for stage in manifest.stages if devices is None or stage.device in devices]
     pieces = {stage.number: Piece(_setting(stage), stage.layers, str(root / stage.file)) for stage in wanted}
     names = {stage.number: stage.device for stage in manifest.stages}

@@ -162,8 +162,8 @@ class _Writer:
         is_static = any(name in STATIC_PRECISIONS for name in precisions.values())
         if is_static and calibration is None:
             raise OptionError(
-                "the plan has int8 layers and nothing says what to calibrate them with: give calibration (on the command "
-                "line --calibration samples.npz), or 'random' where only the speed matters"
+                "the plan has int8 layers and nothing says what to calibrate them with: give calibration (on the "
+                "command line --calibration samples.npz), or 'random' where only the speed matters"
             )
         given = calibration if is_static else None
         quantize_file(self._path, target, None, given, plan=precisions, progress=False, **_FREELY, **options)

@@ -1,9 +1,9 @@
 """The exact minimum of a sum of quantities, node by node: what matters of the past is what living tensors remember.
 
-A tensor is alive between its source and its last reader. After a node, all that the rest of the problem can feel is, for
-each living tensor, what its source chose and in which forms it has been paid for already. Of all assignments that agree
-in this, the cheapest is kept (variable elimination, or dynamic programming; Bertele and Brioschi, "Nonserial Dynamic
-Programming", 1972). Several weightings of the quantities are minimized in one pass.
+A tensor is alive between its source and its last reader. After a node, all that the rest of the problem can feel is,
+for each living tensor, what its source chose and in which forms it has been paid for already. Of all assignments that
+agree in this, the cheapest is kept (variable elimination, or dynamic programming; Bertele and Brioschi, "Nonserial
+Dynamic Programming", 1972). Several weightings of the quantities are minimized in one pass.
 """
 
 from __future__ import annotations

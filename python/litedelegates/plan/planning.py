@@ -93,7 +93,7 @@ def make_plan(
         alone = make_plan(
             sources[:1], model=path, max_error=max_error, max_accuracy_drop=max_accuracy_drop, precisions=precisions,
             delegates=delegates, time_limit_s=time_limit_s,
-        )  # fmt: skip
+        )
     return dataclasses.replace(made, budgets=budgets, fallback=alone)
 
 
@@ -231,7 +231,7 @@ class _Planner:
                     float(cost[problem.index(LATENCY)]),
                     error,
                     why.get(node, ""),
-                )  # fmt: skip
+                )
             )
         return tuple(found)
 
