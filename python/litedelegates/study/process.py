@@ -7,13 +7,13 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
+from litedelegates.isolated import python_command
 from litedelegates.measure import read_memory
 from litedelegates.study.records import Status
 from litedelegates.study.words import decode, encode
@@ -56,7 +56,7 @@ class Worker:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         # A session of its own: Ctrl-C is for the study, which decides what becomes of its workers.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            python_command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -171,18 +171,6 @@ class Worker:
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
-
-
-def free_memory() -> int | None:
-    """Return the bytes of memory that processes can still have here, the limit of a container included."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    with contextlib.suppress(OSError, ValueError):
-        folder = Path("/sys/fs/cgroup")
-        found.append(int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
-    return min(found, default=None)
 
 
 def _read_oom_kills() -> int:
