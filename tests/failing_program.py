@@ -1,8 +1,9 @@
 """An operation of the package, done again and again with one call of the C library failing each time: the first, then
 the second, until none is left to fail. Runs with ``failing_calls.c`` loaded before all other libraries.
 
-``python failing_program.py OPERATION FUNCTION ERRNO LEAST_BYTES FOLDER`` prints a line of JSON for each time: how it
-ended, and what was wrong with the files that were left.
+``python failing_program.py OPERATION CAUSES FOLDER`` prints a line of JSON for each time: which call failed, how it
+ended, and what was wrong with the files that were left. CAUSES is JSON: by the name of the function, the error number
+and the least size that it fails for.
 
 Each time has a process of its own, a copy of this one, so that one which ends badly does not end the rest.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import io
 import json
 import os
@@ -23,9 +25,8 @@ from pathlib import Path
 
 import numpy as np
 from digits_model import DIGITS, digits_data
-from litedelegates import Interpreter, LiteDelegatesError
+from litedelegates import Interpreter, LiteDelegatesError, graph
 from litedelegates.cli import main as command_line
-from litedelegates.graph import load, split
 from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.quantize import quantize_file
 from litedelegates.report import write_report
@@ -42,7 +43,7 @@ def load_and_run(folder: Path) -> None:
 
 
 def cut(folder: Path) -> None:
-    for name, part in zip(("head", "tail"), split(load(str(folder / "digits.tflite")), at=[4]), strict=True):
+    for name, part in zip(("head", "tail"), graph.cut(folder / "digits.tflite", at=[7]), strict=True):
         part.save(folder / f"{name}.tflite")
 
 
@@ -103,7 +104,7 @@ OPERATIONS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def once(operation: Callable[[Path], None], folder: Path, arm: Callable[[], None], left: Callable[[], int]) -> str:
+def once(operation: Callable[[Path], None], folder: Path, arm: Callable[[], object], left: Callable[[], int]) -> str:
     """Do the operation in a process of its own and return how it ended: "done", "none left", or an error."""
     receive, send = os.pipe()
     child = os.fork()
@@ -156,11 +157,12 @@ def wrong_files(folder: Path, before: Path, after: Path) -> list[str]:
 
 
 def main() -> None:
-    name, function, error, least_bytes, given = sys.argv[1:]
+    name, causes, given = sys.argv[1:]
     operation, root = OPERATIONS[name], Path(given)
     faults = ctypes.CDLL(None)
     faults.calls_left.restype = ctypes.c_long
     warnings.simplefilter("ignore")
+    digits_data()  # before anything fails
     before, after, folder = root / "before", root / "after", root / "during"
     before.mkdir()
     shutil.copy(DIGITS, before / "digits.tflite")
@@ -169,21 +171,19 @@ def main() -> None:
     first = once(operation, after, lambda: None, lambda: 0)
     if first != "done":
         sys.exit(f"{name} does not work without a fault: {first}")
-    for nth in range(1, MOST):
-        shutil.copytree(before, folder)
+    for function, (error, least_bytes) in json.loads(causes).items():
         where = "" if function == "malloc" else str(folder)
-
-        def arm(nth: int = nth, where: str = where) -> None:
-            faults.fail_call(
-                function.encode(), where.encode(), int(error), ctypes.c_long(nth), ctypes.c_size_t(int(least_bytes))
-            )
-
-        ended = once(operation, folder, arm, faults.calls_left)
-        print(json.dumps({"nth": nth, "ended": ended, "wrong": wrong_files(folder, before, after)}), flush=True)
-        shutil.rmtree(folder)
-        if ended == "none left":
-            return
-    sys.exit(f"{name} still failed after {MOST} calls of {function}")
+        for nth in range(1, MOST):
+            shutil.copytree(before, folder)
+            call = (function.encode(), where.encode(), error, ctypes.c_long(nth), ctypes.c_size_t(least_bytes))
+            ended = once(operation, folder, functools.partial(faults.fail_call, *call), faults.calls_left)
+            wrong = wrong_files(folder, before, after)
+            print(json.dumps({"function": function, "nth": nth, "ended": ended, "wrong": wrong}), flush=True)
+            shutil.rmtree(folder)
+            if ended == "none left":
+                break
+        else:
+            sys.exit(f"{name} still failed after {MOST} calls of {function}")
 
 
 if __name__ == "__main__":

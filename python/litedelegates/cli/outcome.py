@@ -63,6 +63,8 @@ def _drop_output() -> None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"  # without "[Errno 2]", which says the same to fewer people
+    if isinstance(error, MemoryError):
+        return f"memory ran out: {error}".removesuffix(": ")
     if isinstance(error, (LiteDelegatesError, OSError, ValueError)):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}; --debug shows where"
