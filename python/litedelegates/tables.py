@@ -25,7 +25,10 @@ def csv_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value) else value
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r")  # which the writer does not quote, and readers take for the end of a line
+    return f"'{text}" if value.startswith(_FORMULA) and not _is_number(value) else text
 
 
 def _is_number(text: str) -> bool:

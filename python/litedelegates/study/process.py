@@ -159,18 +159,21 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
-    def close(self) -> None:
-        """Let the process free its model and end, or end it when it does not."""
+    def close(self) -> str | None:
+        """Let the process free its model and end, or end it when it does not; return how it fell meanwhile, if so."""
+        fell = None
         if self.is_alive and self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
                 self._process.stdin.write(encode({"do": "quit"}))
                 self._process.stdin.flush()
-                self._process.wait(_QUIT_SECONDS)
+                if self._process.wait(_QUIT_SECONDS) < 0:
+                    fell = str(self._fallen("freeing the model"))
         self.end()
         for file in (self._process.stdin, self._process.stdout, self._said):
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
+        return fell
 
 
 def _read_oom_kills() -> int:
