@@ -53,7 +53,7 @@ def test_damaged_files_beside_a_store_are_made_anew(damage: str, tmp_path: Path)
 CACHED = """
 import sys
 import numpy as np
-from litedelegates import Interpreter
+from litedelegates import Interpreter, LiteDelegatesError, Xnnpack
 x = np.load(sys.argv[3])
 try:
     with Interpreter(sys.argv[1], delegate=Xnnpack(weight_cache_file_path=sys.argv[2])) as interpreter:
@@ -91,7 +91,7 @@ def test_a_damaged_weight_cache_gives_right_numbers_or_an_error(tmp_path: Path) 
 def bash(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = shlex.join(python_command("litedelegates"))
     return subprocess.run(
-        ["bash", "-c", f"run() {{ {command} \"$@\"; }}; {script}"],
+        ["bash", "-c", f'run() {{ {command} "$@"; }}; {script}'],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,

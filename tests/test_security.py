@@ -34,7 +34,13 @@ PACKAGE = Path(litedelegates.__file__).parent
 MODULES = ("json", "numpy", "runpy", "sqlite3", "tempfile", "onnx", "yaml", "matplotlib", "ai_edge_litert")
 LIBRARIES = (
     *("libLiteRt.so", "libLiteRtWebGpuAccelerator.so", "libLiteRtDispatch_IntelOpenvino.so", "libedgetpu.so.1"),
-    *("libtensorflowlite_flex.so", "libtflite_host_accessors.so", "libvulkan.so.1", "libtbb.so.12", "_core_openvino.so"),
+    *(
+        "libtensorflowlite_flex.so",
+        "libtflite_host_accessors.so",
+        "libvulkan.so.1",
+        "libtbb.so.12",
+        "_core_openvino.so",
+    ),
 )
 
 
