@@ -17,8 +17,8 @@ from litedelegates.study import Cell, Outcome, Store
 pytestmark = pytest.mark.browser
 
 HOSTILE = (
-    "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"`${document.title}"
-    "\u2028\u2029<!--{{data}}]]>&lt;"
+    "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    "'\"`${document.title}\u2028\u2029<!--{{data}}]]>&lt;"
 )
 SIZES = {"float32": 40, "float16": 20, "int8": 10}
 

@@ -1,4 +1,4 @@
-"""What models, results and the current folder may not do: run code, read other files, take all memory, fool a reader."""
+"""What models, results and the current folder may not do: run code, read other files, eat memory, fool a reader."""
 
 from __future__ import annotations
 

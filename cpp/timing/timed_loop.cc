@@ -38,7 +38,8 @@ TimedRuns time_runs(Runner& runner, const StopRule& stop) {
     runner.read_back();
     const Clock::time_point finished = Clock::now();
     if (uploaded < start || ran < uploaded || finished < ran) {
-      // The system promises that this clock never goes back; machines that sleep, move or have broken drivers do not.
+      // The system promises that this clock never goes back; machines that sleep, move or have broken drivers
+      // do not.
       if (++timeless > kMostTimeless) {
         throw Error(ErrorKind::kRun, "the clock of this machine goes backwards: runs cannot be timed");
       }
