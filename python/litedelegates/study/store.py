@@ -18,16 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import LiteDelegatesError
 from litedelegates.measure import RatioInterval, ratio_interval
+from litedelegates.study.database import Connection, StoreError
 from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, Samples, SessionRecord
 from litedelegates.study.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 _BLOB = np.dtype("<i8")
-
-
-class StoreError(LiteDelegatesError, ValueError):
-    """A file is no store of a study, is of a newer version, or is being written by another study."""
 
 
 class Store:
@@ -274,8 +270,11 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     # a file. Where it may not, nobody writes, unless the log is there.
     alone = not write and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}{'?immutable=1' if alone else ''}"
-    connection = sqlite3.connect(uri, timeout=30, isolation_level=None if not write else "DEFERRED", uri=True)
+    connection = sqlite3.connect(
+        uri, timeout=30, isolation_level=None if not write else "DEFERRED", uri=True, factory=Connection
+    )
     try:
+        connection.execute("PRAGMA trusted_schema = 0")  # the file may come from anybody
         if not write:
             connection.execute("PRAGMA query_only = 1")
         if existed:
@@ -285,11 +284,6 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path} cannot be opened: {error}") from error
-        raise StoreError(f"{path} is no store of a study: {error}") from error
     except BaseException:
         connection.close()
         raise
