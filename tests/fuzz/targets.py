@@ -93,14 +93,12 @@ def settings(data: bytes) -> None:
 def study_file(data: bytes) -> None:
     from litedelegates.study.config import StudyConfig, read_config
 
-    for suffix in (".toml", ".json"):
-        with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-            file.write(data)
-            file.flush()
-            with contextlib.suppress(*ALLOWED):
-                fields = read_config(file.name)
-                fields.pop("store", None)
-                StudyConfig(**{"models": ("model.tflite",), **fields})
+    with tempfile.NamedTemporaryFile(suffix=".json" if data.startswith(b"{") else ".toml") as file:
+        file.write(data)
+        file.flush()
+        fields = read_config(file.name)
+        fields.pop("store", None)
+        StudyConfig(**{"models": ("model.tflite",), **fields})
 
 
 def records(data: bytes) -> None:
