@@ -26,7 +26,8 @@ def load_tflite(data: bytes) -> None:
 def run_tflite(data: bytes) -> None:
     # By content and not in turn, so that an input alone says what was done with it.
     with Interpreter(data, delegate=(None, "xnnpack")[zlib.crc32(data) % 2]) as interpreter:
-        if all(_is_small(info.shape) for info in interpreter.inputs):
+        # The official Interpreter, which is the classic route, says that it takes no 2-bit inputs with a ValueError.
+        if all(_is_small(info.shape) and info.element_type != "int2" for info in interpreter.inputs):
             interpreter.run(*(_value(info) for info in interpreter.inputs))
 
 
