@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from litedelegates.errors import LiteDelegatesError
 
@@ -22,6 +22,17 @@ class StoreError(LiteDelegatesError, ValueError):
     """
 
 
+@contextlib.contextmanager
+def reading(path: object) -> Iterator[None]:
+    """Make a record that cannot be read, which only damage can have done, a `StoreError` that names the file."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path} is damaged: a record in it cannot be read: {error}") from error
+
+
 class Connection(sqlite3.Connection):
     """A connection whose troubles are a `StoreError` that names the file."""
 
@@ -32,13 +43,14 @@ class Connection(sqlite3.Connection):
             super().__init__(database, *arguments, **keywords)
 
     def cursor(self, factory: Any = None) -> Any:
-        """Return a cursor with the same errors; `execute` takes its cursor from here."""
+        """Return a cursor with the same errors."""
         return super().cursor(_Cursor)
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
         """Run a statement."""
         with _told(self.name):
-            return super().execute(*arguments)
+            # Not super().execute, which from Python 3.11 on makes a plain cursor.
+            return cast(sqlite3.Cursor, self.cursor().execute(*arguments))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,6 +76,6 @@ def _told(of: object) -> Iterator[None]:
         yield
     except _OWN_MISTAKES:
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where a message quotes damaged names
         what = "is no store of a study" if "not a database" in str(error) else "cannot be read or written"
         raise StoreError(f"{of.name if isinstance(of, Connection) else of} {what}: {error}") from error
