@@ -1,5 +1,6 @@
 #!/bin/bash
-# Build, install and test the package on an emulated Raspberry Pi 4 and 5: run.sh SDIST [BOARD...]
+# Build, install and test the package on an emulated Raspberry Pi 4 and 5: run.sh SDIST TEST..., the tests as pytest takes
+# them. BOARDS="raspberry-pi-4" takes one alone.
 # Needs root, on Linux. What is made once lies in .cache/boards: the emulated Debian 12, the compiler for it, pip's cache.
 #
 # All of it happens in mount and process namespaces of its own: whatever ends this script, Ctrl-C or a crash, takes
@@ -77,7 +78,7 @@ in_root() {
     ${QEMU_CPU:+QEMU_CPU=$QEMU_CPU} ${QEMU_CPU:+QEMU_UNAME=6.6.0-emulated} chroot "$root" "$@"
 }
 
-# Mount what a program expects of a system: mount_kernel ROOT [CPUINFO]
+# Mount what a program expects of a system: mount_kernel ROOT
 mount_kernel() {
   local root=$1
   mount -t proc proc "$root/proc"
@@ -130,7 +131,7 @@ test_board() {
   overlay "$board" "$CACHE/compiler:$CACHE/clean"
   present_board "$root" "$board"
   cp "$sdist" $HERE/on_board.sh "$root/root/"
-  in_root "$root" /bin/bash -c 'cd && exec ./on_board.sh "$@"' on_board.sh "$(basename "$sdist")" /root/log $TESTS
+  in_root "$root" /bin/bash -c 'cd && exec ./on_board.sh "$@"' on_board.sh "$(basename "$sdist")" /root/log "${tests[@]}"
   umount -R "$root"
 }
 
@@ -146,17 +147,49 @@ test_wheel() {
   umount -R "$root"
 }
 
+# Keep what is worth reading, for others to compare with: write_log BOARD
+write_log() {
+  local log=$CACHE/$1/root/log target=benchmarks/results/boards/$1.txt
+  mkdir -p "$(dirname "$target")"
+  {
+    echo "Written by tools/boards/run.sh. THE BOARD IS EMULATED (qemu-user on $(uname -m)): everything ran, and no time means anything."
+    printf '\n== seconds it took in emulation\n\n'
+    cat "$log/seconds.txt"
+    printf '\n== litedelegates devices\n\n'
+    cat "$log/devices.txt"
+    printf '\n== pytest %s\n\n' "${tests[*]}"
+    sed -n '/^FAILED\|^ERROR\|^SKIPPED/p; $p' "$log/tests.full"
+    printf '\n== the wheel built here, repaired: auditwheel show\n\n'
+    sed '/^$/d' "$log/auditwheel.txt"
+    printf '\n== the repaired wheel in a clean system\n\n'
+    cat "$log/clean.txt"
+    printf '\n== benchmarks/run_all.py --quick\n\n'
+    cat "$log/benchmarks.txt"
+  } >"$target"
+  say "written: $target"
+}
+
 sdist=$1
 shift
+tests=("$@")
+declare -A CPUS=([raspberry-pi-4]=cortex-a72 [raspberry-pi-5]=cortex-a76)
+BOARDS=${BOARDS:-raspberry-pi-4 raspberry-pi-5}
+for board in $BOARDS; do
+  [ -n "${CPUS[$board]:-}" ] || fail "there is no board $board; there are ${!CPUS[*]}"
+done
 [ "$(id -u)" = 0 ] || fail "needs root, to mount and to chroot"
+
+renice -n 15 $$ >/dev/null
 mkdir -p "$CACHE"
+exec 9>"$CACHE/lock"
+flock -n 9 || fail "another run uses $CACHE"
 install_host_packages
 register_qemu
 build_clean_system
 install_compiler
-if [ "${1:-}" = shell ]; then
-  overlay shell "$CACHE/compiler:$CACHE/clean"
-  present_board "$root" "$2"
-  cp "$sdist" "$root/root/"
-  QEMU_CPU=$3 in_root "$root" /bin/bash -c "$4"
-fi
+for board in $BOARDS; do
+  test_board "$board" "${CPUS[$board]}"
+  test_wheel "$board" "${CPUS[$board]}"
+  write_log "$board"
+done
+say "all passed"
