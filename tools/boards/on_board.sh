@@ -9,10 +9,11 @@ folder=${sdist%.tar.gz}
 mkdir -p "$results" wheels
 
 timed() {
-  local name=$1 begin=$SECONDS
+  local name=$1 begin=$SECONDS code=0
   shift
-  "$@"
+  "$@" || code=$?
   echo "$name: $((SECONDS - begin)) s" >>"$results/seconds.txt"
+  return $code
 }
 
 rm -f "$results"/*
