@@ -14,6 +14,8 @@ from litedelegates.cli import (
     devices,
     graph,
     layers,
+    link,
+    pipeline,
     profile,
     quantize,
     report,
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         layers,
         compare,
         report,
+        pipeline,
         worker,
+        link,
         completion,
     ):
         module.add_command(commands)
