@@ -101,9 +101,17 @@ class Calls:
             if time.monotonic() > deadline:
                 future.cancel()
                 raise PipelineError("timeout", f"no answer within {limit:g} s", stage=about, worker=str(offer))
-            self._check_there(offer, about, {})
-            _wait_for(future, _LOOK_SECONDS)
+            self.wait_a_while(future, offer, about=about)
         self._check_failed(future, offer, about)
+
+    def wait_a_while(self, future: Future, offer: Offer, *, about: int | None = None) -> None:
+        """Wait until a task of a worker is done, but not for long.
+
+        Raises:
+            PipelineError: The worker is gone.
+        """
+        self._check_there(offer, about, {})
+        _wait_for(future, _LOOK_SECONDS)
 
     def gather(self, future: Future, limit: float, about: int | None) -> Any:
         """Return the result of a task that is done.
