@@ -15,6 +15,8 @@ from litedelegates.cli import (
     devices,
     graph,
     layers,
+    link,
+    pipeline,
     plan,
     profile,
     quantize,
@@ -51,9 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan,
         deploy,
         verify,
+        pipeline,
+        worker,
+        link,
         compare,
         report,
-        worker,
         completion,
     ):
         module.add_command(commands)

@@ -76,7 +76,10 @@ def read_offers(client: Client) -> dict[str, Offer]:
         PipelineError: The scheduler does not answer.
     """
     try:
-        workers = client.scheduler_info()["workers"]
+        try:
+            workers = client.scheduler_info(n_workers=-1)["workers"]  # some versions tell of five only
+        except TypeError:
+            workers = client.scheduler_info()["workers"]
     except Exception as error:  # of many kinds, as the connection may be in any state
         raise PipelineError("no worker", f"the scheduler does not answer: {type(error).__name__}: {error}") from error
     return {
