@@ -10,7 +10,8 @@ from typing import Any
 from litedelegates.errors import MissingExtraError
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.records import Costs, Device, Link, Plan
-from litedelegates.plan.simulation import Simulation, Span, timeline
+from litedelegates.plan.simulated import Simulation, Span
+from litedelegates.plan.simulation import timeline
 from litedelegates.plan.story import best_uniform, busy_us, keeps, tell, value_of
 from litedelegates.plan.what_if import WhatIf
 
@@ -89,10 +90,7 @@ def _costs(costs: Costs) -> dict[str, Any]:
 
 
 def _rivals(plan: Plan) -> list[dict[str, Any]]:
-    def order(entry: tuple[bool, float, str]) -> tuple[bool, float, str]:
-        return entry
-
-    ranked = sorted(plan.rivals, key=lambda one: order((not keeps(plan, one), value_of(plan, one) or 0.0, one.name)))
+    ranked = sorted(plan.rivals, key=lambda one: (not keeps(plan, one), value_of(plan, one) or 0.0, one.name))
     return [
         {"name": one.name, **_costs(one.costs), "keeps": keeps(plan, one), "objection": one.objection}
         for one in ranked[:RIVALS]
@@ -125,22 +123,22 @@ def _cuts(plan: Plan) -> list[dict[str, Any]]:
     layer after the cut; 0 stands for the way in, and the number of layers for the way out.
     """
     layers = sorted(plan.layers, key=lambda layer: layer.layer)
-    found = []
+    found: list[tuple[int, int, bool]] = []
     if any(crossing.link for crossing in plan.crossings if crossing.source == -1):
-        found.append((0, -1, None))
+        found.append((0, -1, False))
     for place, (left, right) in enumerate(itertools.pairwise(layers), 1):
         if left.stage != right.stage:
-            found.append((place, left.stage, right.stage))
+            found.append((place, left.stage, False))
     if any(crossing.link for crossing in plan.crossings if crossing.reader == -1):
-        found.append((len(layers), None, -1))  # type: ignore[arg-type]
+        found.append((len(layers), -1, True))
     told: set[int] = set()
     cuts = []
-    for place, source, reader in found:
+    for place, source, is_way_out in found:
         own = [
             (number, crossing)
             for number, crossing in enumerate(plan.crossings)
             if number not in told
-            and (crossing.reader == -1 if reader == -1 else crossing.source == source and crossing.reader != -1)
+            and (crossing.reader == -1 if is_way_out else crossing.source == source and crossing.reader != -1)
         ]
         told.update(number for number, _ in own)
         tensors = [
