@@ -8,8 +8,8 @@ import numpy as np
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, Op, Tensor
-from litedelegates.graph.border import computed_reads
-from litedelegates.plan.errors import layer_errors
+from litedelegates.plan.errors import error_model
+from litedelegates.plan.flows import Handed, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Flow, Problem
 from litedelegates.plan.records import Device, Link
@@ -48,37 +48,38 @@ def build_problem(
         OptionError: A study is of another model or has no times, a link ends at no device, or a layer has no choice.
     """
     ops = check_sources(graph, sources)
+    sources = [source.fitted(graph) for source in sources]
     options = options_of(sources, precisions, delegates)
     _check_links(links, [source.device for source in sources])
-    errors = layer_errors([source.study for source in sources], [option.choice.precision for option in options])
+    errors = error_model([source.study for source in sources], [option.choice.precision for option in options])
     quantities = _quantities(sources, links, has_errors=errors is not None)
     at = {name: place for place, name in enumerate(quantities)}
-    tolls = Tolls(Held(graph, sources[0].study), options, links, at)
+    held = {source.device.name: Held(graph, source.study) for source in sources}
+    tolls = Tolls(held[sources[0].device.name], options, links, at)
 
     cost = np.zeros((len(ops) + 2, len(options), len(quantities)))
     allowed = np.ones((len(ops) + 2, len(options)), bool)
     for node in (0, -1):
         allowed[node] = np.arange(len(options)) == 0
     for place, option in enumerate(options):
-        times = option.source.times[option.setting]
-        factor = option.source.own_terms.factors.get(option.setting.label, times.factor)
-        us = np.array([times.us.get(op.index, np.nan) for op in ops])
-        us -= [times.conversion_us.get(op.index, 0.0) * _converts_at_border(graph, op, option, tolls) for op in ops]
+        own = own_us(graph, held[option.choice.device], option.source.times[option.setting])
+        us = np.array([own.get(op.index, np.nan) for op in ops])
         allowed[1:-1, place] = ~np.isnan(us)
-        us = np.maximum(np.nan_to_num(us), 0) * factor
+        us = np.nan_to_num(us) * option.terms.factors.get(option.setting.label, 1.0)
         device = option.source.device
         cost[1:-1, place, at[LATENCY]] = cost[1:-1, place, at[BUSY + device.name]] = us
         if ENERGY in at:
             cost[1:-1, place, at[ENERGY]] = us * (device.watts or 0.0) / 1e3
         if errors is not None:
-            cost[1:-1, place, at[ERROR]] = [errors[option.choice.precision].get(op.index, 0.0) for op in ops]
+            cost[1:-1, place, at[ERROR]] = [errors.layers[option.choice.precision].get(op.index, 0.0) for op in ops]
         cost[1:-1, place, at[MEMORY + device.name]] = _weights(graph, ops, option)
     for node, op in enumerate(ops, 1):
         if not allowed[node].any():
             raise OptionError(f"layer {op.index} ({op.type} {op.name!r}) has no time in any setting: measure it")
 
     nodes = {op.index: node for node, op in enumerate(ops, 1)}
-    flows = [*_flows(graph, ops, nodes, tolls), *_ties(sources[0], nodes, tolls)]
+    flows = [_flow(entry, nodes, tolls) for entry in handed(graph)]
+    flows += _ties(sources[0], nodes, tolls)
     return Problem(
         tuple(option.choice for option in options),
         (-1, *(op.index for op in ops), -1),
@@ -89,32 +90,10 @@ def build_problem(
     )
 
 
-def _converts_at_border(graph: Graph, op: Op, option: Option, tolls: Tolls) -> bool:
-    """Return whether a layer converts what a caller gives or gets, for which a toll is paid.
-
-    Other conversions belong to their layer: it has no kernel in its precision, or is quantized while it runs.
-    """
-    given = [tensor for tensor in graph.inputs if tensor in op.reads]
-    got = [tensor for tensor in graph.outputs if tensor in op.makes]
-    return any(tolls.is_at_border(tensor, op, option) for tensor in (*given, *got))
-
-
-def _flows(graph: Graph, ops: Sequence[Op], nodes: Mapping[int, int], tolls: Tolls) -> list[Flow]:
-    readers: dict[Tensor, list[Op]] = {}
-    for op in ops:
-        for tensor in dict.fromkeys(computed_reads(graph, op)):
-            readers.setdefault(tensor, []).append(op)
-    # What a caller gets is handed on as it is, and apart from what layers read.
-    handed = [*readers.items(), *((tensor, list[Op]()) for tensor in dict.fromkeys(graph.outputs))]
-    found = []
-    for tensor, own in handed:
-        maker = graph.producer(tensor)
-        source = 0 if maker is None else nodes.get(maker.index)
-        if source is None or (maker is None and tensor not in graph.inputs):
-            continue  # a constant that is an output
-        places = tuple(nodes[op.index] for op in own) or (len(nodes) + 1,)
-        found.append(Flow(tensor.name, source, places, tolls.of(tensor, maker, own)))
-    return sorted(found, key=lambda flow: flow.source)
+def _flow(entry: Handed, nodes: Mapping[int, int], tolls: Tolls) -> Flow:
+    source = 0 if entry.maker is None else nodes[entry.maker.index]
+    readers = tuple(nodes[op.index] for op in entry.readers) or (len(nodes) + 1,)
+    return Flow(entry.tensor.name, source, readers, tolls.of(entry.tensor, entry.maker, entry.readers))
 
 
 def _ties(origin: Source, nodes: Mapping[int, int], tolls: Tolls) -> list[Flow]:

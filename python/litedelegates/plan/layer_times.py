@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -69,7 +71,7 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
     us.update(record.layer_us())
     fused = {layer: main for layer, main in fused.items() if layer not in parts}
     is_coarse = all(sample.is_integer() for part in record.parts for sample in part.samples_us)
-    with_others = {main for main in fused.values()}
+    with_others = set(fused.values())
     for layer, own in alone.items():
         if is_coarse and layer in parts and layer not in with_others and own.median_us is not None:
             us[layer] = min(max(own.median_us, us[layer]), us[layer] + _TICK_US * parts[layer])
@@ -79,7 +81,7 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
         record.conversion_us(),
         fused,
         {layer: own.median_us for layer, own in alone.items() if own.median_us is not None},
-        {layer: _spread(alone.get(layer)) for layer in us},
+        {layer: _spread(alone[layer]) if layer in alone else _spread_of_runs(record, layer) for layer in us},
         record.whole_us,
     )
 
@@ -88,11 +90,19 @@ def _alone(setting: Setting, alone: Mapping[int, Alone]) -> LayerTimes:
     us = {layer: own.median_us for layer, own in alone.items() if own.median_us is not None}
     fused = {layer: own.together[0] for own in alone.values() for layer in own.together[1:] if own.together}
     us.update(dict.fromkeys(fused, 0.0))
-    spread = {layer: _spread(alone.get(layer)) for layer in us}
+    spread = {layer: _spread(own) for layer, own in alone.items()}
     return LayerTimes(setting, us, {}, fused, dict(us), spread, is_in_place=False)
 
 
-def _spread(record: Alone | None) -> float:
-    if record is None or not record.median_us or record.low_us is None or record.high_us is None:
+def _spread_of_runs(record: InPlace, layer: int) -> float:
+    """Return half the 95 % interval of the mean over the runs, as a share of it."""
+    parts = [part for part in record.parts if part.layers[:1] == (layer,)]
+    sums = [sum(part.samples_us[run] for part in parts) for run in record.settled_runs] if parts else []
+    mean = statistics.fmean(sums) if sums else 0.0
+    return 1.96 * statistics.stdev(sums) / math.sqrt(len(sums)) / mean if len(sums) > 1 and mean else 0.0
+
+
+def _spread(record: Alone) -> float:
+    if not record.median_us or record.low_us is None or record.high_us is None:
         return 0.0
     return (record.high_us - record.low_us) / 2 / record.median_us

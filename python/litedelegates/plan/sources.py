@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from litedelegates.errors import OptionError
 from litedelegates.graph import Graph, Op
 from litedelegates.layers import LayerStudy, Setting
 from litedelegates.layers.infos import layer_ops
+from litedelegates.plan.fitting import fit_terms
 from litedelegates.plan.layer_times import LayerTimes, layer_times
 from litedelegates.plan.records import Choice, Device
 from litedelegates.plan.terms import Terms
@@ -22,19 +23,16 @@ class Source:
     Attributes:
         device: Who it is.
         study: What was measured there, or is predicted of it.
-        terms: What layers cost each other there; None for what `fitting.fit_terms` makes of the study.
+        terms: What layers cost each other there; None until `fitted`.
     """
 
     device: Device
     study: LayerStudy
     terms: Terms | None = None
 
-    @cached_property
-    def own_terms(self) -> Terms:
-        """The terms given, or those that the study gives."""
-        from litedelegates.plan.fitting import fit_terms
-
-        return fit_terms(self.study) if self.terms is None else self.terms
+    def fitted(self, graph: Graph) -> Source:
+        """Return the same with the terms that the study of this model gives, unless it has some."""
+        return self if self.terms is not None else replace(self, terms=fit_terms(graph, self.study))
 
     @cached_property
     def times(self) -> Mapping[Setting, LayerTimes]:
@@ -49,6 +47,11 @@ class Option:
     choice: Choice
     source: Source
     setting: Setting
+
+    @property
+    def terms(self) -> Terms:
+        """What layers cost each other on the device."""
+        return self.source.terms or Terms()
 
     @property
     def station(self) -> tuple[str, str, int]:

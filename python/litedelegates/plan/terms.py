@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from litedelegates.layers.records import Record
 
 
@@ -38,24 +40,28 @@ class Fit(Record):
     """How far predictions of whole models were off, for models that the terms had not been fitted to.
 
     Attributes:
-        plans: How many mixed models were predicted, each with terms fitted to the others.
-        median: Median of the relative errors; None where nothing was checked.
-        p90: Their 90th percentile.
-        worst: The largest.
+        errors: Predicted over measured time, less 1, of each mixed model, with terms fitted to all the others.
     """
 
-    plans: int = 0
-    median: float | None = None
-    p90: float | None = None
-    worst: float | None = None
+    errors: tuple[float, ...] = ()
+
+    def quantile(self, share: float) -> float | None:
+        """Return what this share of the relative errors is at most; None where nothing was checked."""
+        return float(np.quantile(np.abs(self.errors), share)) if self.errors else None
+
+    @property
+    def median(self) -> float | None:
+        """Median of the relative errors."""
+        return self.quantile(0.5)
 
     def __str__(self) -> str:
         """Say it as a sentence."""
-        if self.median is None or self.p90 is None or self.worst is None:
+        if not self.errors:
             return "predictions of whole models were not checked: no mixed models were timed"
         return (
-            f"predictions of {self.plans} mixed models, each with terms fitted to the others, were off by "
-            f"{self.median:.1%} in the median, {self.p90:.1%} at the 90th percentile, {self.worst:.1%} at worst"
+            f"predictions of {len(self.errors)} mixed models, each with terms fitted to the others, were off by "
+            f"{self.quantile(0.5):.1%} in the median, {self.quantile(0.9):.1%} at the 90th percentile and "
+            f"{self.quantile(1):.1%} at worst"
         )
 
 
@@ -68,7 +74,7 @@ class Terms(Record):
         dequantize: The same of going back.
         factors: Time of a layer in a plan over its time in the study, by `Setting.label`; 1 where there is none.
         handover: Microseconds by bytes between two models on this device.
-        fit: How well all this predicts.
+        fits: How well all this predicts, by delegate and threads.
         notes: What has to be known of it.
     """
 
@@ -76,7 +82,7 @@ class Terms(Record):
     dequantize: Mapping[str, Line] = field(default_factory=dict, hash=False)
     factors: Mapping[str, float] = field(default_factory=dict, hash=False)
     handover: Line = ASSUMED_HANDOVER
-    fit: Fit = Fit()
+    fits: Mapping[str, Fit] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
 
     def conversion(self, delegate: str, threads: int, *, is_quantize: bool) -> Line:
@@ -84,12 +90,18 @@ class Terms(Record):
         known = self.quantize if is_quantize else self.dequantize
         return known.get(terms_key(delegate, threads), ASSUMED_CONVERSION)
 
+    @property
+    def fit(self) -> Fit:
+        """Of all delegates together."""
+        return Fit(tuple(error for fit in self.fits.values() for error in fit.errors))
+
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
         if name in ("quantize", "dequantize"):
             return {key: Line.from_json(line) for key, line in value.items()}
-        readers: Mapping[str, type[Record]] = {"handover": Line, "fit": Fit}
-        return readers[name].from_json(value) if name in readers else super()._read(name, value)
+        if name == "fits":
+            return {key: Fit.from_json(fit) for key, fit in value.items()}
+        return Line.from_json(value) if name == "handover" else super()._read(name, value)
 
 
 def terms_key(delegate: str, threads: int) -> str:

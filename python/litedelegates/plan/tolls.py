@@ -9,7 +9,7 @@ import numpy as np
 
 from litedelegates.graph import Op, Tensor
 from litedelegates.graph.cuts import untransportable
-from litedelegates.graph.kinds import ELEMENT_BITS
+from litedelegates.plan.flows import bits, shrinks
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, LATENCY, NBYTES, Array, Toll
 from litedelegates.plan.records import Link
@@ -72,12 +72,6 @@ class Tolls:
         self._known: dict[Hashable, list[_Straight]] = {}
         self._made: dict[Hashable, tuple[Toll, ...]] = {}
 
-    def is_at_border(self, tensor: Tensor, op: Op, option: Option) -> bool:
-        """Return whether an option converts a tensor that a caller gives or gets, by a toll of its own."""
-        precision = option.choice.precision
-        inside = self._held.wanted(tensor, op, precision) if tensor in op.reads else self._held.made(tensor, precision)
-        return inside != tensor.element_type
-
     def of(self, tensor: Tensor, maker: Op | None, readers: Sequence[Op]) -> tuple[Toll, ...]:
         """Return the tolls of a tensor; ``maker`` is None for an input, and no readers stand for the caller."""
         precisions = [option.choice.precision for option in self._options]
@@ -110,17 +104,15 @@ class Tolls:
                 wanted = kind.wanted[int(np.argmax(form == number))]
                 costs = fixed[place, number], slope[place, number]
                 if made != wanted:
-                    shrinks = _bits(wanted) < _bits(made)
-                    is_maker = not kind.is_input and (shrinks or kind.is_output)
+                    is_quantize = shrinks(made, wanted)
+                    is_maker = not kind.is_input and (is_quantize or kind.is_output)
                     payer = maker if is_maker else reader
-                    line = payer.source.own_terms.conversion(
-                        payer.choice.delegate, payer.choice.threads, is_quantize=shrinks
-                    )
+                    line = payer.terms.conversion(payer.choice.delegate, payer.choice.threads, is_quantize=is_quantize)
                     self._charge(costs, payer, line, 1.0)
                 is_inside = not kind.is_input and not kind.is_output
-                if is_inside and maker.source is reader.source and maker.station != reader.station:
-                    nbytes = min(_bits(made), _bits(wanted)) / 8
-                    self._charge(costs, maker, maker.source.own_terms.handover, nbytes)
+                if is_inside and maker.choice.device == reader.choice.device and maker.station != reader.station:
+                    nbytes = min(bits(made), bits(wanted)) / 8
+                    self._charge(costs, maker, maker.terms.handover, nbytes)
         return _Straight(form, fixed, slope)
 
     def _messages(self, kind: _Kind) -> list[_Straight]:
@@ -128,9 +120,9 @@ class Tolls:
         devices = [option.choice.device for option in self._options]
         if len(set(devices)) < 2:
             return []
-        least = min(map(_bits, kind.wanted))
+        least = min(map(bits, kind.wanted))
         is_border = kind.is_input or kind.is_output
-        alike = np.array([is_border or _bits(made) <= least for made in kind.made])
+        alike = np.array([is_border or bits(made) <= least for made in kind.made])
         found = []
         for keys, makers in ((devices, alike), (list(zip(devices, kind.wanted, strict=True)), ~alike)):
             form = _numbers(keys)
@@ -138,10 +130,10 @@ class Tolls:
             for place in np.flatnonzero(makers):
                 for number in range(fixed.shape[1]):
                     first = int(np.argmax(form == number))
-                    sent = kind.whole if is_border else min(kind.made[place], kind.wanted[first], key=_bits)
+                    sent = kind.whole if is_border else min(kind.made[place], kind.wanted[first], key=bits)
                     if devices[place] != devices[first]:
                         ends = frozenset((devices[place], devices[first]))
-                        self._send((fixed[place, number], slope[place, number]), ends, _bits(sent) / 8, kind.is_open)
+                        self._send((fixed[place, number], slope[place, number]), ends, bits(sent) / 8, kind.is_open)
             found.append(_Straight(form, fixed, slope))
         return found
 
@@ -192,10 +184,6 @@ class Tolls:
     def _empty(self, form: Array) -> tuple[Array, Array]:
         shape = (len(self._options), int(form.max()) + 1, len(self._at))
         return np.zeros(shape), np.zeros(shape)
-
-
-def _bits(element_type: str) -> float:
-    return ELEMENT_BITS.get(element_type) or float("inf")
 
 
 def _numbers(keys: Iterable[Hashable]) -> Array:
