@@ -60,6 +60,7 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
 class _Row:
     """A whole model: microseconds by term, and what it took."""
 
+    label: str
     terms: Array
     whole_us: float
     is_uniform: bool
@@ -90,7 +91,7 @@ class _Seen:
             if us is None:
                 return None
             terms[_LINES + self.precisions.index(precision)] += us
-        return _Row(terms, timing.whole_us / self._drift(timing), timing.is_uniform)
+        return _Row(timing.setting.label, terms, timing.whole_us / self._drift(timing), timing.is_uniform)
 
     def _drift(self, timing: MixedTiming) -> float:
         """Return how much slower the machine was than when the layers were measured, by the uniform models."""
@@ -114,12 +115,12 @@ def _fit(rows: Sequence[_Row], prior: Array) -> Array:
 
 def _check(rows: Sequence[_Row], prior: Array) -> Fit:
     """Predict each mixed model with terms fitted to all the others."""
-    errors = []
+    errors = {}
     for place, row in enumerate(rows):
         if not row.is_uniform:
             found = _fit([*rows[:place], *rows[place + 1 :]], prior)
-            errors.append(float(row.terms @ found / row.whole_us - 1))
-    return Fit(tuple(errors))
+            errors[row.label] = float(row.terms @ found / row.whole_us - 1)
+    return Fit(errors)
 
 
 def _uniform_factor(graph: Graph, held: Held, flows: Sequence[Handed], times: LayerTimes) -> float:
