@@ -1,4 +1,4 @@
-"""Interpreters that come, run and go in many threads at once, for ThreadSanitizer: ``python tests/stress.py [SECONDS]``.
+"""Interpreters that come, run and go in many threads at once, for ThreadSanitizer: ``python stress.py [SECONDS]``.
 
 Ends with 1 where an output is wrong; data races are for the sanitizer to tell.
 """

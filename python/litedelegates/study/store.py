@@ -155,8 +155,8 @@ class Store:
         )
         with reading(self.path):
             return [
-                SessionRecord(index, started, json.loads(machine), json.loads(versions), tuple(json.loads(command)), *end)
-                for index, started, machine, versions, command, *end in rows
+                SessionRecord(index, started, json.loads(host), json.loads(versions), tuple(json.loads(command)), *end)
+                for index, started, host, versions, command, *end in rows
             ]
 
     def cells(self) -> list[Cell]:
