@@ -25,13 +25,14 @@ examples:
 """
 EPILOG = "exit code: 0 when the median error is at most 5 %, else 1"
 MOST_OFF = 0.05
+LETTERS = {"float32": ".", "float16": "h"}
 
 
 def rows_of(study: LayerStudy, errors: Mapping[str, float]) -> list[list[str]]:
-    """Return each mixed model that was predicted, measured and predicted."""
+    """Return each mixed model that was predicted: a letter a layer, "." for float32, "h" for float16; the times."""
     return [
         [
-            "".join(precision[0] for precision in record.precisions.values())[:60],
+            "".join(LETTERS.get(precision, precision[0]) for precision in record.precisions.values())[:60],
             say_number((record.whole_us or 0) / 1e3),
             say_number((record.whole_us or 0) / 1e3 * (1 + error)),
             f"{error:+.1%}",
