@@ -20,6 +20,7 @@ from litedelegates.cli import (
     quantize,
     report,
     run,
+    simulate,
     verify,
     worker,
 )
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bench,
         layers,
         plan,
+        simulate,
         deploy,
         verify,
         compare,
