@@ -45,7 +45,12 @@ function listenToTips() {
   document.addEventListener("focusin", point);
   document.addEventListener("focusout", hideTip);
   document.addEventListener("keydown", walk);
-  document.addEventListener("scroll", hideTip, { passive: true });
+  // What has the focus is scrolled to, and goes on telling about itself; what the pointer was over is elsewhere then.
+  document.addEventListener("scroll", () => {
+    const focused = document.activeElement;
+    if (focused && focused.told && !tip.hidden) tell(focused);
+    else hideTip();
+  }, { passive: true });
   document.addEventListener("click", (event) => {
     const node = event.target.closest && event.target.closest(".mark[data-layer]");
     if (node) showLayer(node.dataset.layer);
