@@ -41,9 +41,9 @@ from tables import format_table, say_number
 
 DESCRIPTION = """\
 Two devices, each a process bound to one core in a network namespace of its own, with a link between them whose
-bandwidth is shaped in both directions. The layers are studied on one core, the link is measured, every single cut in float32 and
-int8 is searched in the planner's model of costs, and the best ones by latency and by period (and some others) are
-deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
+bandwidth is shaped in both directions. The layers are studied on one core, the link is measured, every single cut in
+float32 and int8 is searched in the planner's model of costs, and the best ones by latency and by period (and some
+others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
 
 examples:
   python models/make_resnet152v2.py

@@ -45,8 +45,9 @@ class Network:
                 ["tc", "-n", self.namespace(device), "qdisc", "del", *at], check=False, stderr=subprocess.DEVNULL
             )
             if mbps is not None:
-                # Enough of a burst for one packet of the largest size that the kernel hands down in one piece.
-                rate = ["rate", f"{mbps}mbit", "burst", "64kb", "latency", "500ms"]
+                # What goes through at once after a pause: little, or small messages would not feel the bandwidth.
+                burst = max(4_000, round(mbps * 1e6 / 8 * 0.001))
+                rate = ["rate", f"{mbps}mbit", "burst", f"{burst}b", "latency", "500ms"]
                 _run("tc", "-n", self.namespace(device), "qdisc", "add", *at, "tbf", *rate)
 
 

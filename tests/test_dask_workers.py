@@ -6,13 +6,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from deployed import deploy, expected, feeds, same
 from litedelegates.cli import main
 from litedelegates.deploy import Pipeline, PipelineError
 from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.joining import parse_resources
-from litedelegates.deploy.link_measurement import measure_link
+from litedelegates.deploy.link_measurement import MeasurementError, fit_link, measure_link
 from litedelegates.errors import OptionError
 
 pytest.importorskip("distributed")
@@ -80,16 +81,29 @@ def test_an_array_that_does_not_fit_is_told_with_stage_and_worker(three_boards: 
 
 def test_a_link_is_measured_between_two_workers_and_between_here_and_one(three_boards: Cluster) -> None:
     with connect(three_boards.address, 30) as client:
-        link = measure_link(client, ("a", "c"), name="wifi", rounds=3)
+        link = measure_link(client, ("a", "c"), name="wifi", rounds=5)
         assert (link.name, link.ends) == ("wifi", ("a", "c"))
         # Nothing here is slower than a bad radio or faster than memory; what it is depends on what else runs.
         assert 10 < link.bandwidth_mbps < 1e6
         assert 0 < link.latency_us < 1e6 and link.overhead_us >= 0 and link.jitter_us > 0
-        assert link.measured.startswith("42 messages of 1000 to 16000000 bytes")
+        assert link.measured.startswith("70 messages of 1000 to 16000000 bytes")
         with pytest.raises(OptionError, match=r"there is no worker 'd'.*here"):
             measure_link(client, ("a", "d"))
         with pytest.raises(OptionError, match="and itself"):
             measure_link(client, ("a", "a"))
+
+
+def test_a_link_is_fitted_to_messages_that_were_delayed_at_random() -> None:
+    random = np.random.default_rng(0)
+    sizes = (1_000, 50_000, 400_000, 2_000_000)
+    found = {size: [8 * size / 20 + 3000 + random.gamma(2, 500) for _ in range(40)] for size in sizes}
+    link = fit_link("wifi", ("a", "b"), found, 1200.0)
+    assert link.bandwidth_mbps == pytest.approx(20, rel=0.02)
+    assert link.latency_us == 1200
+    assert link.overhead_us == pytest.approx(3000 + 840 - 1200, rel=0.1)
+    assert link.jitter_us == pytest.approx(500 * 2**0.5, rel=0.15)
+    with pytest.raises(MeasurementError, match="give larger sizes"):
+        fit_link("wifi", ("a", "b"), {1000: [5000.0] * 3, 2000: [4000.0] * 3}, 1200.0)
 
 
 def test_the_pipeline_command_prints_each_stage_with_its_worker(
@@ -109,59 +123,52 @@ def test_no_scheduler_is_told_within_the_limit(tmp_path: Path) -> None:
         Pipeline(tmp_path, workers="tcp://127.0.0.1:9", timeout_s=1)
 
 
-def test_one_of_three_workers_is_killed_and_another_with_its_resource_takes_over(tmp_path: Path) -> None:
+def test_a_worker_that_hangs_is_told_within_the_limit(three_boards: Cluster, tmp_path: Path) -> None:
     manifest = deploy(tmp_path, at=[3], devices=("a", "b"))
+    feed = feeds(manifest, 1)[0]
+    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=2, retries=0) as pipeline:
+        assert same([pipeline.run(feed)], expected(tmp_path, manifest, [feed]))
+        three_boards.kill("b", signal.SIGSTOP)
+        try:
+            with pytest.raises(PipelineError, match=r"stage 1 on b at tcp://.*: no answer within 2 s") as caught:
+                pipeline.run(feed)
+        finally:
+            three_boards.kill("b", signal.SIGCONT)
+    assert caught.value.kind == "timeout"
+
+
+def test_another_worker_takes_over_for_one_that_is_killed_then_the_fallback_then_there_is_an_error(
+    tmp_path: Path,
+) -> None:
+    manifest = deploy(tmp_path, at=[3], devices=("a", "b"), fallback=True)
     inputs = feeds(manifest, 30)
+    wanted = expected(tmp_path, manifest, inputs)
     with cluster(tmp_path) as boards:
         boards.add("a")
         boards.add("b")
         boards.add("spare", {"b": 1})
-        with Pipeline(tmp_path, workers=boards.address, timeout_s=20, depth=1) as pipeline:
+        with (
+            Pipeline(tmp_path, workers=boards.address, fallback=False, timeout_s=20, depth=1) as strict,
+            Pipeline(tmp_path, workers=boards.address, timeout_s=20) as lenient,
+        ):
             found = []
-            for number, output in enumerate(pipeline.map(inputs)):
+            for number, output in enumerate(strict.map(inputs)):
                 found.append(output)
                 if number == 2:
                     boards.kill("b")
-            workers = [timing.worker.split()[0] for timing in pipeline.timings if timing.stage == 1]
-            events = list(pipeline.events)
-    assert same(found, expected(tmp_path, manifest, inputs))
-    assert workers[0] == "b" and workers[-1] == "spare"
-    assert any("stage 1 on b at tcp://" in event and "gone" in event for event in events), events
+            assert same(found, wanted)
+            workers = [timing.worker.split()[0] for timing in strict.timings if timing.stage == 1]
+            assert workers[0] == "b" and workers[-1] == "spare"
+            assert any("b at tcp://" in event and "gone" in event for event in strict.events), strict.events
 
-
-def test_a_lost_worker_without_another_is_an_error_and_with_a_fallback_none(tmp_path: Path) -> None:
-    manifest = deploy(tmp_path, at=[3], devices=("a", "b"), fallback=True)
-    inputs = feeds(manifest, 3)
-    with cluster(tmp_path) as boards:
-        boards.add("a")
-        boards.add("b")
-        with (
-            Pipeline(tmp_path, workers=boards.address, fallback=False, timeout_s=20) as strict,
-            Pipeline(tmp_path, workers=boards.address, timeout_s=20) as lenient,
-        ):
-            assert same(list(strict.map(inputs)), expected(tmp_path, manifest, inputs))
-            boards.kill("b")
+            boards.kill("spare")
+            found = list(lenient.map(inputs[:3]))
+            assert lenient.summary().fell_back == 3
+            for one, other in zip(found, wanted, strict=False):
+                np.testing.assert_allclose(one["logits"], other["logits"], rtol=1e-3, atol=1e-4)
             with pytest.raises(PipelineError, match="stage 1") as caught:
                 strict.run(inputs[0])
             assert caught.value.kind in ("no worker", "died")
-            found = list(lenient.map(inputs))
-            assert lenient.summary().fell_back == 3
-    assert [set(one) for one in found] == [{"logits"}] * 3
-
-
-def test_a_worker_that_hangs_is_told_within_the_limit(tmp_path: Path) -> None:
-    manifest = deploy(tmp_path, at=[3], devices=("a", "b"))
-    feed = feeds(manifest, 1)[0]
-    with cluster(tmp_path) as boards:
-        boards.add("a")
-        boards.add("b")
-        with Pipeline(tmp_path, workers=boards.address, timeout_s=2, retries=0) as pipeline:
-            assert same([pipeline.run(feed)], expected(tmp_path, manifest, [feed]))
-            boards.kill("b", signal.SIGSTOP)
-            with pytest.raises(PipelineError, match=r"stage 1 on b at tcp://.*: no answer within 2 s") as caught:
-                pipeline.run(feed)
-            boards.kill("b", signal.SIGCONT)
-        assert caught.value.kind == "timeout"
 
 
 @pytest.mark.parametrize("text", ["gpu=0", "gpu=x", "=1", "gpu=-1"])

@@ -41,9 +41,10 @@ def measure_link(
 ) -> Link:
     """Return the link between two workers, both directions together.
 
-    Messages of several sizes are sent, in each round one of each. A line through the medians by least squares, relative
-    to the time, gives the bandwidth and what a message costs besides. Half of the shortest transfer of a small message,
-    a round trip, counts as the latency; the rest is overhead: the scheduler, serializing, connections.
+    Messages of several sizes are sent in both directions. What else runs can only delay a message, so the bandwidth is
+    the slope of a line through the shortest time of each size, by least squares relative to the time. What the median
+    message takes above that line through zero is latency and overhead: half of the shortest transfer of a small
+    message, a round trip, counts as the latency; the rest are the scheduler, serializing and connections.
 
     Args:
         client: Of their scheduler.
@@ -85,19 +86,32 @@ def measure_link(
                 break
     finally:
         calls.close()
-    return _fit(name or "-".join(ends), ends, found, shortest / 2)
+    return fit_link(name or "-".join(ends), ends, found, shortest / 2)
 
 
-def _fit(name: str, ends: tuple[str, str], found: Mapping[int, Sequence[float]], latency_us: float) -> Link:
+def fit_link(name: str, ends: tuple[str, str], found: Mapping[int, Sequence[float]], latency_us: float) -> Link:
+    """Return the link that messages tell of.
+
+    Args:
+        name: Of the link.
+        ends: Of the link.
+        found: Microseconds of each message, by its bytes.
+        latency_us: What counts as the latency at most.
+
+    Raises:
+        MeasurementError: Larger messages were not slower.
+    """
     sizes = np.array(list(found), np.float64)
-    medians = np.array([statistics.median(samples) for samples in found.values()])
-    slope, base = np.polyfit(sizes, medians, 1, w=1 / medians)
+    shortest = np.array([min(samples) for samples in found.values()])
+    slope, _ = np.polyfit(sizes, shortest, 1, w=1 / shortest)
     if slope <= 0:
         raise MeasurementError(
             f"messages of {sizes[-1] / 1e3:g} kB took no longer than those of {sizes[0] / 1e3:g} kB: give larger sizes"
         )
+    medians = np.array([statistics.median(samples) for samples in found.values()])
+    base = max(0.0, float(np.median(medians - slope * sizes)))
+    latency_us = min(latency_us, base)
     residuals = np.concatenate([np.asarray(samples) - np.mean(samples) for samples in found.values()])
-    latency_us = max(0.0, min(latency_us, float(base)))
     count = sum(map(len, found.values()))
     when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Link(
@@ -105,7 +119,7 @@ def _fit(name: str, ends: tuple[str, str], found: Mapping[int, Sequence[float]],
         ends=ends,
         bandwidth_mbps=float(8 / slope),
         latency_us=latency_us,
-        overhead_us=max(0.0, float(base) - latency_us),
+        overhead_us=base - latency_us,
         jitter_us=float(np.sqrt(np.sum(residuals**2) / max(1, count - len(found)))),
         measured=f"{count} messages of {int(sizes[0])} to {int(sizes[-1])} bytes through Dask, {when}",
     )
