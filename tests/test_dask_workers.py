@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from deployed import deploy, expected, feeds, same
+from litedelegates.cli import main
 from litedelegates.deploy import Pipeline, PipelineError
+from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.joining import parse_resources
+from litedelegates.deploy.link_measurement import measure_link
 from litedelegates.errors import OptionError
 
 pytest.importorskip("distributed")
@@ -73,6 +76,31 @@ def test_an_array_that_does_not_fit_is_told_with_stage_and_worker(three_boards: 
             pipeline.run({"image": feed["image"][:, :2]})
         assert caught.value.kind == "failed"
         assert same([pipeline.run(feed)], expected(tmp_path, manifest, [feed]))
+
+
+def test_a_link_is_measured_between_two_workers_and_between_here_and_one(three_boards: Cluster) -> None:
+    with connect(three_boards.address, 30) as client:
+        link = measure_link(client, ("a", "c"), name="wifi", rounds=3)
+        assert (link.name, link.ends) == ("wifi", ("a", "c"))
+        # Nothing here is slower than a bad radio or faster than memory; what it is depends on what else runs.
+        assert 10 < link.bandwidth_mbps < 1e6
+        assert 0 < link.latency_us < 1e6 and link.overhead_us >= 0 and link.jitter_us > 0
+        assert link.measured.startswith("42 messages of 1000 to 16000000 bytes")
+        with pytest.raises(OptionError, match=r"there is no worker 'd'.*here"):
+            measure_link(client, ("a", "d"))
+        with pytest.raises(OptionError, match="and itself"):
+            measure_link(client, ("a", "a"))
+
+
+def test_the_pipeline_command_prints_each_stage_with_its_worker(
+    three_boards: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy(tmp_path, at=[3], devices=("a", "b"))
+    assert main(["pipeline", str(tmp_path), "--workers", three_boards.address, "--runs", "3", "--quiet"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in printed[1:3]] == [["0", "a"], ["1", "b"]]
+    assert "b at tcp://" in printed[2]
+    assert any(line.startswith("latency") for line in printed) and any(line.startswith("period") for line in printed)
 
 
 def test_no_scheduler_is_told_within_the_limit(tmp_path: Path) -> None:

@@ -62,15 +62,13 @@ def test_a_model_whose_weights_are_widened_is_mixed_by_name(tmp_path: Path) -> N
     layers = [op.index for op in layer_ops(graph)]
     assert len(graph.ops) > len(layers)
     variant = make_variant(graph, path, "dynamic", tmp_path)
-    first = [layer for layer in layers if layer in changed_layers(variant)][0]
+    first = next(layer for layer in layers if layer in changed_layers(variant))
     plan = quantize_plan(graph, {first: "dynamic"}, {"dynamic": changed_layers(variant)})
     mixed = tmp_path / "mixed.tflite"
     mixed.write_bytes(quantize(str(path), plan=plan))
     made = load(str(mixed))
-    quantized = {
-        op.name for op in made.ops for tensor in op.reads if tensor.is_constant and tensor.element_type == "int8"
-    }
-    assert quantized == {graph.ops[first].name}
+    stored = {op.name: {tensor.element_type for tensor in op.reads if tensor.is_constant} for op in made.ops}
+    assert [name for name, types in stored.items() if "int8" in types] == [graph.ops[first].name]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from deployed import deploy, expected, feeds, same
 from litedelegates.deploy import Pipeline, PipelineError
 from litedelegates.deploy.conveyor import Conveyor
 from litedelegates.deploy.records import ExitRule
-from litedelegates.errors import InvalidModelError, OptionError
+from litedelegates.errors import DeployError, OptionError
 
 BOTH = pytest.mark.parametrize("workers", ["threads", "processes"])
 
@@ -255,11 +255,11 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[st
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("{", "no manifest"), ("[]", "no manifest"), ('{"schema_version": 99}', "version 99")]
+    ("content", "words"), [("{", "no manifest"), ("[]", "no manifest"), ('{"schema_version": 99}', "schema is 99")]
 )
 def test_what_is_no_manifest_is_refused(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(InvalidModelError, match=words):
+    with pytest.raises(DeployError, match=words):
         Pipeline(tmp_path)
 
 

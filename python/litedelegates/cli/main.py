@@ -15,6 +15,8 @@ from litedelegates.cli import (
     devices,
     graph,
     layers,
+    link,
+    pipeline,
     plan,
     profile,
     quantize,
@@ -53,9 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         simulate,
         deploy,
         verify,
+        pipeline,
+        worker,
+        link,
         compare,
         report,
-        worker,
         completion,
     ):
         module.add_command(commands)

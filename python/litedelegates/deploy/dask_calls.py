@@ -87,14 +87,31 @@ class Calls:
             PipelineError: As for `ask`.
         """
         deadline = time.monotonic() + limit
+        self.wait_done(future, offer, limit, about=about)
+        return self.gather(future, max(deadline - time.monotonic(), 1.0), about)
+
+    def wait_done(self, future: Future, offer: Offer, limit: float, *, about: int | None = None) -> None:
+        """Wait until a task of a worker is done.
+
+        Raises:
+            PipelineError: As for `ask`.
+        """
+        deadline = time.monotonic() + limit
         while not future.done():
             if time.monotonic() > deadline:
                 future.cancel()
                 raise PipelineError("timeout", f"no answer within {limit:g} s", stage=about, worker=str(offer))
-            self._check_there(offer, about, {})
-            _wait_for(future, _LOOK_SECONDS)
+            self.wait_a_while(future, offer, about=about)
         self._check_failed(future, offer, about)
-        return self.gather(future, max(deadline - time.monotonic(), 1.0), about)
+
+    def wait_a_while(self, future: Future, offer: Offer, *, about: int | None = None) -> None:
+        """Wait until a task of a worker is done, but not for long.
+
+        Raises:
+            PipelineError: The worker is gone.
+        """
+        self._check_there(offer, about, {})
+        _wait_for(future, _LOOK_SECONDS)
 
     def gather(self, future: Future, limit: float, about: int | None) -> Any:
         """Return the result of a task that is done.

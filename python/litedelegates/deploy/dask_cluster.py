@@ -12,6 +12,8 @@ from litedelegates.errors import MissingExtraError
 if TYPE_CHECKING:
     from distributed import Client
 
+_SECONDS = 10.0  # in which a scheduler that is there answers
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -75,8 +77,12 @@ def read_offers(client: Client) -> dict[str, Offer]:
     Raises:
         PipelineError: The scheduler does not answer.
     """
+    # Not `Client.scheduler_info`: it returns what another thread may just have replaced by a summary without workers.
     try:
-        workers = client.scheduler_info()["workers"]
+        try:
+            workers = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_SECONDS)["workers"]
+        except TypeError:  # older schedulers tell of all without being asked
+            workers = client.sync(client.scheduler.identity, callback_timeout=_SECONDS)["workers"]
     except Exception as error:  # of many kinds, as the connection may be in any state
         raise PipelineError("no worker", f"the scheduler does not answer: {type(error).__name__}: {error}") from error
     return {

@@ -14,8 +14,8 @@ from typing import Any
 from litedelegates.deploy.batches import check_batch, gather, split
 from litedelegates.deploy.conveyor import Conveyor
 from litedelegates.deploy.failures import PipelineError
-from litedelegates.deploy.folder import read_manifest
 from litedelegates.deploy.opening import Workers, open_places
+from litedelegates.deploy.reading import read_manifest
 from litedelegates.deploy.records import Manifest, StageFile, StageTiming
 from litedelegates.deploy.timings import InputTiming, Summary, Timings
 from litedelegates.engines import Array
@@ -79,13 +79,14 @@ class Pipeline:
             cpus: With "processes": cores for the process of a device, such as ``{"pi": {0}}``.
 
         Raises:
-            OSError: There is no such folder or manifest.
+            DeployError: The folder is no deployed plan, or a file is missing.
             OptionError: An option makes no sense for what was deployed.
             PipelineError: A stage cannot be loaded, or no worker has what it needs; lists the workers.
             MissingExtraError: Dask is not installed.
         """
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder)
+        # Who loads a stage compares its digest.
+        self.manifest = read_manifest(self.folder, check_files=False)
         check_batch(batch, self.manifest)
         for name, value, least in (("depth", depth, 1), ("retries", retries, 0)):
             if value < least:

@@ -52,6 +52,6 @@ def is_deployed(folder: Path) -> bool:
     """Return whether a folder looks like a deployed plan, of whatever version."""
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(data, dict) and "model_sha256" in data

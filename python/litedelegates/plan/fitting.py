@@ -18,7 +18,7 @@ from litedelegates.plan.flows import Handed, conversions, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.layer_times import LayerTimes, layer_times
 from litedelegates.plan.problem import Array
-from litedelegates.plan.terms import Fit, Line, Terms, terms_key
+from litedelegates.plan.terms import ASSUMED_CONVERSION, Fit, Line, Terms, terms_key
 
 # How far a factor may be from what the uniform model says, as a standard deviation beside errors of 1 % of whole
 # models: it keeps what a few mixes cannot tell where the uniform model saw it.
@@ -60,6 +60,7 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
 class _Row:
     """A whole model: microseconds by term, and what it took."""
 
+    label: str
     terms: Array
     whole_us: float
     is_uniform: bool
@@ -90,7 +91,7 @@ class _Seen:
             if us is None:
                 return None
             terms[_LINES + self.precisions.index(precision)] += us
-        return _Row(terms, timing.whole_us / self._drift(timing), timing.is_uniform)
+        return _Row(timing.setting.label, terms, timing.whole_us / self._drift(timing), timing.is_uniform)
 
     def _drift(self, timing: MixedTiming) -> float:
         """Return how much slower the machine was than when the layers were measured, by the uniform models."""
@@ -114,20 +115,23 @@ def _fit(rows: Sequence[_Row], prior: Array) -> Array:
 
 def _check(rows: Sequence[_Row], prior: Array) -> Fit:
     """Predict each mixed model with terms fitted to all the others."""
-    errors = []
+    errors = {}
     for place, row in enumerate(rows):
         if not row.is_uniform:
             found = _fit([*rows[:place], *rows[place + 1 :]], prior)
-            errors.append(float(row.terms @ found / row.whole_us - 1))
-    return Fit(tuple(errors))
+            errors[row.label] = float(row.terms @ found / row.whole_us - 1)
+    return Fit(errors)
 
 
 def _uniform_factor(graph: Graph, held: Held, flows: Sequence[Handed], times: LayerTimes) -> float:
-    """Return the time of the whole without its assumed conversions over the sum of its layers."""
-    if times.whole_us is None or not times.is_in_place:
+    """Return the time of the whole, less assumed conversions at its ends, over the sum of its layers."""
+    us = own_us(graph, held, times)
+    total = sum(us.values())
+    if not times.whole_us or not total or not times.is_in_place:
         return 1.0
-    total = sum(own_us(graph, held, times).values())
-    return times.whole_us / total if total else 1.0
+    uniform = dict.fromkeys(us, times.setting.precision)
+    ends = sum(ASSUMED_CONVERSION.at(own.elements) for flow in flows for own in conversions(held, flow, uniform))
+    return max(times.whole_us - ends, 0.5 * times.whole_us) / total
 
 
 def nonnegative_least_squares(design: Array, target: Array) -> Array:

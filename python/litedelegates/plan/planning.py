@@ -91,8 +91,13 @@ def make_plan(
     alone = None
     if fallback and len(sources) > 1:
         alone = make_plan(
-            sources[:1], model=path, max_error=max_error, max_accuracy_drop=max_accuracy_drop, precisions=precisions,
-            delegates=delegates, time_limit_s=time_limit_s,
+            sources[:1],
+            model=path,
+            max_error=max_error,
+            max_accuracy_drop=max_accuracy_drop,
+            precisions=precisions,
+            delegates=delegates,
+            time_limit_s=time_limit_s,
         )
     return dataclasses.replace(made, budgets=budgets, fallback=alone)
 

@@ -24,5 +24,5 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         if version != PLAN_SCHEMA:
             raise RecordError(f"its schema is {version!r}; this version reads {PLAN_SCHEMA}")
         return Plan.from_json(data)
-    except (RecordError, ValueError, TypeError, AttributeError) as error:
+    except (RecordError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise PlanError(f"{os.fspath(path)} holds no plan: {error}") from error

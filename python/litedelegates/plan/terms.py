@@ -40,14 +40,15 @@ class Fit(Record):
     """How far predictions of whole models were off, for models that the terms had not been fitted to.
 
     Attributes:
-        errors: Predicted over measured time, less 1, of each mixed model, with terms fitted to all the others.
+        errors: Predicted over measured time, less 1, of each mixed model, with terms fitted to all the others; by
+            `Setting.label`.
     """
 
-    errors: tuple[float, ...] = ()
+    errors: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def quantile(self, share: float) -> float | None:
         """Return what this share of the relative errors is at most; None where nothing was checked."""
-        return float(np.quantile(np.abs(self.errors), share)) if self.errors else None
+        return float(np.quantile(np.abs(list(self.errors.values())), share)) if self.errors else None
 
     @property
     def median(self) -> float | None:
@@ -93,7 +94,7 @@ class Terms(Record):
     @property
     def fit(self) -> Fit:
         """Of all delegates together."""
-        return Fit(tuple(error for fit in self.fits.values() for error in fit.errors))
+        return Fit({label: error for fit in self.fits.values() for label, error in fit.errors.items()})
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
