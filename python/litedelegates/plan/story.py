@@ -11,12 +11,7 @@ from litedelegates.plan.records import Crossing, LayerPlan, Link, Plan, Rival, S
 from litedelegates.plan.words import counted, listed, say_nbytes, say_share, say_us
 
 SLOWEST = 5
-_WORDS = {
-    "latency": "the latency",
-    "throughput": "the time between outputs",
-    "energy": "the energy",
-    "bytes": "the bytes",
-}
+_NOUNS = {"throughput": "time between results", "bytes": "to send"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,8 @@ def _rivals(plan: Plan) -> Iterator[str]:
     else:
         value = value_of(plan, best)
         if value and own < value * (1 - 1e-6):
-            yield f"{best.name} is the best that keeps the bounds; the plan has {say_share(1 - own / value)} less {noun}."
+            saved = say_share(1 - own / value)
+            yield f"{best.name} is the best that keeps the bounds; the plan has {saved} less {noun}."
         else:
             yield f"{best.name} is as good: there is nothing to gain by mixing."
     quicker = [rival for rival in plan.rivals if (value_of(plan, rival) or own) < own and not keeps(plan, rival)]
