@@ -57,6 +57,10 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
     """A quantized model could not be made, or is not what was asked for."""
 
 
+class PlanError(LiteDelegatesError, ValueError):
+    """No plan is within the budgets; says which of them stands in the way, and what can be reached."""
+
+
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
     """Return a sentence that names the valid names, most like ``name`` first; with ``limit`` only so many of them."""
     import difflib  # only needed when something is wrong already
