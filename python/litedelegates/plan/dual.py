@@ -22,7 +22,7 @@ from litedelegates.plan.tables import Tables
 from litedelegates.plan.target import Target
 
 STEP = 0.7  # how much of the way to the prices that look best
-PRECISION = 1e-9
+PRECISION = 1e-7
 FIRST_PRICE, HIGHEST_PRICE = 1e2, 1e8  # for exceeding a budget by all of it, relative to the objective
 
 
@@ -54,7 +54,7 @@ class _Prices:
         sums = len(target.rows)
         first = [self.tables.totals(elimination.minimize(row)[1])[:-1] for row in target.rows]
         self.size = float(max(abs(target.rows @ totals).max() for totals in first)) or 1.0
-        self.room = np.where(target.bounds != 0, np.abs(target.bounds), 1.0)
+        self.room = np.where(np.abs(target.bounds) > 1e-9, np.abs(target.bounds), 1.0)
         self.least = np.array([elimination.minimize(row)[0] for row in np.eye(len(target.quantities))[target.places]])
         self.tried = [np.eye(sums)[row] for row in range(sums)] if sums > 1 else []
 
@@ -64,7 +64,7 @@ class _Prices:
         weights = prices[:sums] @ self.target.rows
         price = prices[sums:] * self.size / self.room
         np.add.at(weights, self.target.places, price)
-        return weights, float(price @ (self.target.bounds * (1 + 1e-9) + 1e-12))
+        return weights, float(price @ self.target.bounds)
 
     def evaluate(self, prices: Array) -> float:
         """Return the bound at some prices, and keep the plane that it gives."""
@@ -102,7 +102,7 @@ def price(
     """Return the best prices that are found until a deadline (of `time.monotonic`)."""
     prices = _Prices(tables, elimination, target)
     sums, budgets = len(target.rows), len(target.bounds)
-    if (prices.least > target.bounds * (1 + 1e-9) + 1e-12).any():
+    if (prices.least > target.bounds).any():
         return Dual(np.inf, np.zeros(len(target.quantities)), 0.0, [])
     prices.evaluate(np.concatenate([np.full(sums, 1 / sums), np.zeros(budgets)]))
     for row in range(sums if sums > 1 else 0):

@@ -23,6 +23,10 @@ class Incumbent:
         self._tables, self._target = tables, target
         self.value, self.assignment = np.inf, np.zeros(len(tables.kinds), dtype=int)
 
+    def is_within(self, bound: float, share: float) -> bool:
+        """Return whether there is one that exceeds a bound by no more than a share of its value."""
+        return bool(np.isfinite(self.value)) and self.value - bound <= share * abs(self.value)
+
     def offer(self, assignment: Array) -> bool:
         """Take an assignment if it is better; return whether it is."""
         value = float(self._target.values(self._tables.totals(assignment)))

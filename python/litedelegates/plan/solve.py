@@ -66,7 +66,7 @@ class _Search:
             raise self._refusal()
         best = self._improve(tables, dual)
         method = "elimination with prices"
-        if best.value - dual.bound <= EXACT * abs(best.value):
+        if best.is_within(dual.bound, EXACT):
             return best.assignment, dual.bound, method
         least = elimination.marginals(dual.weights) - dual.refund
         limit = best.value - EXACT * abs(best.value) if np.isfinite(best.value) else np.inf
@@ -84,7 +84,7 @@ class _Search:
         best.cross_all(dual.found[:8])
         better = True
         while better and np.isfinite(best.value) and time.monotonic() < self.deadline:
-            if best.value - dual.bound <= EXACT * abs(best.value):
+            if best.is_within(dual.bound, EXACT):
                 break
             better = best.change() or best.cross_all(dual.found[:4])
         return best

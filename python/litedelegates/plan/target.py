@@ -15,7 +15,7 @@ class Target:
         rows: float array of shape (sums, Q): the weights of each sum.
         names: Of the quantities with a budget.
         places: Of these among the Q.
-        bounds: What they may be at most: float array.
+        bounds: What they may be at most, rounding included: float array.
     """
 
     def __init__(self, problem: Problem, goal: Goal) -> None:
@@ -30,7 +30,7 @@ class Target:
                 self.rows[0, place[name]] = weight
         self.names = tuple(goal.budgets)
         self.places = [place[name] for name in self.names]
-        self.bounds = np.array([float(goal.budgets[name]) for name in self.names])
+        self.bounds = np.array([float(goal.budgets[name]) for name in self.names]) * (1 + 1e-9) + 1e-12
 
     def values(self, totals: Array) -> Array:
         """Return the objective: float array of shape (...); inf where the budgets are exceeded.
@@ -39,5 +39,5 @@ class Target:
             totals: As from `Tables.totals`: float array of shape (..., Q + 1).
         """
         value = (totals[..., :-1] @ self.rows.T).max(axis=-1)
-        within = (totals[..., self.places] <= self.bounds * (1 + 1e-9) + 1e-12).all(axis=-1) & (totals[..., -1] < 0.5)
+        within = (totals[..., self.places] <= self.bounds).all(axis=-1) & (totals[..., -1] == 0)
         return np.asarray(np.where(within, value, np.inf))
