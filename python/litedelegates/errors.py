@@ -58,11 +58,7 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
 
 
 class PlanError(LiteDelegatesError, ValueError):
-    """There is no plan within the bounds, or a file holds none; says what stands in the way."""
-
-
-class DeployError(LiteDelegatesError, RuntimeError):
-    """A plan cannot be made into files, or a folder is no deployed plan; says why."""
+    """No plan is within the budgets; says which of them stands in the way, and what can be reached."""
 
 
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
