@@ -122,7 +122,13 @@ class Tables:
         impossible = ~np.isfinite(cost).all(axis=2, keepdims=True)
         cost = np.concatenate([np.where(impossible, 0.0, cost[:, :, self.quantities]), impossible], axis=2)
         wanted = [
-            np.stack([at + toll.form[self._first_of_kind(reader)] for at, toll in zip(offsets, flow.tolls)], axis=1)
+            np.stack(
+                [
+                    at + toll.form[self._first_of_kind(reader)]
+                    for at, toll in zip(offsets[:-1], flow.tolls, strict=True)
+                ],
+                axis=1,
+            )
             for reader in sorted(set(flow.readers))
         ]
         maker, costs = np.arange(len(source)), cost.any(axis=2)  # of each state: source's kind, whether a form costs
