@@ -161,7 +161,7 @@ class Elimination:
             for state in step.opened:
                 before, reader = self._parents[state]
                 known[state] = self._follow[state][known[before], known[reader]]
-        return np.where(self._tables.kind == known[: self._nodes, None], own, np.inf).argmin(axis=1)
+        return np.asarray(np.where(self._tables.kind == known[: self._nodes, None], own, np.inf).argmin(axis=1))
 
     def _start(self) -> None:
         """Make the variables and the factors of the problem itself."""
