@@ -7,37 +7,17 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from litedelegates.deploy.batches import check_batch, gather, split
 from litedelegates.deploy.conveyor import Conveyor
-from litedelegates.deploy.failures import PipelineError
 from litedelegates.deploy.opening import Workers, open_places
 from litedelegates.deploy.reading import read_manifest
-from litedelegates.deploy.records import Manifest, StageFile, StageTiming
+from litedelegates.deploy.records import StageTiming
+from litedelegates.deploy.running import Item, StageRunner
 from litedelegates.deploy.timings import InputTiming, Summary, Timings
 from litedelegates.engines import Array
 from litedelegates.errors import OptionError, nearest
-
-_DOWN_SECONDS = 5.0  # for which the fallback takes all inputs before the stages are tried again
-
-
-@dataclass
-class _Item:
-    """An input on its way, alone or gathered with others."""
-
-    feed: dict[str, Array]
-    rows: list[int]
-    values: dict[str, Any]
-    timings: list[StageTiming] = field(default_factory=list)
-    begin: float | None = None
-    left_at: int | None = None
-    fell_back: bool = False
-    retries: int = 0
-    error: BaseException | None = None
-    outputs: dict[str, Array] | None = None
 
 
 class Pipeline:
@@ -48,7 +28,6 @@ class Pipeline:
     Attributes:
         folder: Where the models lie.
         manifest: What was deployed.
-        events: What went wrong so far and was made good by another attempt or by the fallback, in words.
     """
 
     def __init__(
@@ -94,16 +73,12 @@ class Pipeline:
         for name, seconds in (("timeout_s", timeout_s), ("load_timeout_s", load_timeout_s)):
             if not seconds > 0:
                 raise OptionError(f"{name}={seconds}: it must be above 0")
-        self._depth, self._retries, self._batch = depth, retries, batch
-        self._limit, self._load_limit = timeout_s, load_timeout_s
-        self._fallback = self.manifest.fallback if fallback else ()
-        self._kept = _kept(self.manifest)
-        self._down_until = 0.0
-        self.events: list[str] = []
+        self._depth, self._batch = depth, batch
         self._timings = Timings()
         self._places = open_places(workers, self.manifest, cpus, timeout_s)
+        self._runner = StageRunner(self.manifest, self._places, limit=timeout_s, retries=retries, fallback=fallback)
         try:
-            self._load()
+            self._runner.load(self.folder, load_timeout_s)
         except BaseException:
             self._places.close()
             raise
@@ -119,7 +94,7 @@ class Pipeline:
         """
         item = self._item(feed, [1])
         for stage in self.manifest.stages:
-            self._serve(stage, item)
+            self._runner.serve(stage, item)
         self._finish(item)
         if item.error is not None:
             raise item.error
@@ -135,8 +110,8 @@ class Pipeline:
             OptionError: An input is missing.
             PipelineError: As for `run`, after the outputs of all inputs before it.
         """
-        stations: list[Callable[[_Item], None]]
-        stations = [functools.partial(self._serve, stage) for stage in self.manifest.stages]
+        stations: list[Callable[[Item], None]]
+        stations = [functools.partial(self._runner.serve, stage) for stage in self.manifest.stages]
         conveyor = Conveyor([*stations, self._finish], self._depth)
         self._timings.begin_streak()
         with closing(conveyor.carry(self._item(*gathered) for gathered in gather(feeds, self._batch))) as items:
@@ -145,6 +120,11 @@ class Pipeline:
                     raise item.error
                 assert item.outputs is not None
                 yield from split(item.outputs, item.rows)
+
+    @property
+    def events(self) -> list[str]:
+        """What went wrong so far and was made good by another attempt or by the fallback, in words."""
+        return list(self._runner.events)
 
     @property
     def timings(self) -> tuple[StageTiming, ...]:
@@ -183,128 +163,21 @@ class Pipeline:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _load(self) -> None:
-        if self._fallback:
-            self._places.load(self.folder, self._fallback, self._load_limit)
-        try:
-            self._places.load(self.folder, self.manifest.stages, self._load_limit)
-        except PipelineError as error:
-            if not self._fallback or not error.is_about_the_worker:
-                raise
-            self._fall_back(error)
-
-    def _item(self, feed: Mapping[str, Array], rows: list[int]) -> _Item:
+    def _item(self, feed: Mapping[str, Array], rows: list[int]) -> Item:
         for port in self.manifest.inputs:
             if port.name not in feed:
                 raise OptionError(f"no array was given for the input {port.name!r}. {nearest(port.name, feed, 5)}")
         taken = {port.name: feed[port.name] for port in self.manifest.inputs}
-        return _Item(taken, rows, dict(taken))
+        return Item(taken, rows, dict(taken))
 
-    def _serve(self, stage: StageFile, item: _Item) -> None:
-        """Run a stage on an input, unless there is nothing left to do for it."""
-        if item.begin is None:
-            item.begin = time.perf_counter()
-        if item.left_at is not None or item.fell_back or item.error is not None:
-            return
-        try:
-            if self._fallback and time.monotonic() < self._down_until:
-                self._run_fallback(item)
-                return
-            self._attempt(stage, item)
-        except PipelineError as error:
-            if not self._fallback or not error.is_about_the_worker:
-                item.error = error
-                return
-            try:
-                self._fall_back(error)
-                self._run_fallback(item)
-            except BaseException as second:
-                item.error = second
-        except BaseException as error:
-            item.error = error
-
-    def _attempt(self, stage: StageFile, item: _Item) -> None:
-        for attempt in range(self._retries + 1):
-            try:
-                self._run_stage(stage, item)
-                return
-            except PipelineError as error:
-                if not error.is_about_the_worker or attempt == self._retries:
-                    raise
-                item.retries += 1
-                self.events.append(f"{error}; tried again")
-                if error.kind == "inputs lost":
-                    self._run_again([other for other in self.manifest.stages if other.number < stage.number], item)
-
-    def _run_stage(self, stage: StageFile, item: _Item) -> None:
-        inputs = {port.name: item.values[port.name] for port in stage.inputs}
-        begin = time.perf_counter()
-        ran = self._places.run(stage, inputs, self._limit)
-        total_us = (time.perf_counter() - begin) * 1e6
-        item.timings = [timing for timing in item.timings if timing.stage != stage.number]
-        item.timings.append(ran.timing(stage.number, total_us))
-        values = {**item.values, **ran.values}
-        item.values = {name: value for name, value in values.items() if name in self._kept[stage.number]}
-        for rule in self.manifest.exits:
-            if rule.stage == stage.number and ran.confidences[rule.tensor] >= rule.threshold:
-                item.left_at = stage.number
-
-    def _run_again(self, stages: Iterable[StageFile], item: _Item) -> None:
-        """Run stages from the beginning again, whose outputs were lost with their worker."""
-        item.values, item.left_at = dict(item.feed), None
-        for stage in stages:
-            if item.left_at is None:
-                self._attempt(stage, item)
-
-    def _fall_back(self, error: PipelineError) -> None:
-        self.events.append(f"{error}; the fallback takes over for {_DOWN_SECONDS:g} s")
-        self._down_until = time.monotonic() + _DOWN_SECONDS
-
-    def _run_fallback(self, item: _Item) -> None:
-        item.values, item.fell_back = dict(item.feed), True
-        for stage in self._fallback:
-            inputs = {port.name: item.values[port.name] for port in stage.inputs}
-            item.values.update(self._places.run(stage, inputs, self._limit).values)
-
-    def _finish(self, item: _Item) -> None:
+    def _finish(self, item: Item) -> None:
         """Get the outputs of an input here, and count what it took."""
-        if item.error is not None:
-            return
-        try:
-            begin = time.perf_counter()
-            item.outputs = self._fetch(item)
-        except BaseException as error:
-            item.error = error
-            return
+        begin = time.perf_counter()
+        self._runner.fetch(item)
         now = time.perf_counter()
-        item.values = {}
-        assert item.begin is not None
-        timing = InputTiming(
-            (now - item.begin) * 1e6, (now - begin) * 1e6, now, item.left_at, item.fell_back, item.retries
-        )
-        self._timings.add(item.timings, timing)
-
-    def _fetch(self, item: _Item) -> dict[str, Array]:
-        names = [port.name for port in self.manifest.outputs]
-        for attempt in range(self._retries + 1):
-            try:
-                return self._places.fetch(
-                    {name: item.values[name] for name in names if name in item.values}, self._limit
-                )
-            except PipelineError as error:
-                if attempt == self._retries or not error.is_about_the_worker or item.fell_back:
-                    raise
-                item.retries += 1
-                self.events.append(f"{error}; tried again")
-                self._run_again(self.manifest.stages, item)
-        raise AssertionError("an attempt returns or raises")
-
-
-def _kept(manifest: Manifest) -> dict[int, set[str]]:
-    """Return the names that are still needed after each stage."""
-    needed = {port.name for port in manifest.outputs}
-    kept = {}
-    for stage in reversed(manifest.stages):
-        kept[stage.number] = set(needed)
-        needed |= {port.name for port in stage.inputs}
-    return kept
+        if item.error is None:
+            assert item.begin is not None
+            timing = InputTiming(
+                (now - item.begin) * 1e6, (now - begin) * 1e6, now, item.left_at, item.fell_back, item.retries
+            )
+            self._timings.add(item.timings, timing)
