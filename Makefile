@@ -91,7 +91,7 @@ test-pythons: ## Build and test a wheel for each Python here, on the oldest and 
 
 # Freed memory is kept back to catch its use, so the tests of flat memory cannot hold.
 sanitize: $(TEST)/installed ## Run the tests with AddressSanitizer and UndefinedBehaviorSanitizer [ARGS="-m pytest FILE"].
-	tools/check_sanitized.sh $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
+	tools/check_sanitized.sh address $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
 
 clean: ## Remove what was built and installed; downloads in .cache stay.
 	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache
