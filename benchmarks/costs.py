@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from harness import MODELS, Status, describe_machine, existing_file, identify, m
 from litedelegates.graph import load
 from litedelegates.layers import LayersConfig, LayerStudy, study_layers
 from litedelegates.plan.fitting import fit_terms
-from litedelegates.plan.terms import terms_key
 from tables import format_table, say_number
 
 DESCRIPTION = """\
@@ -25,25 +25,20 @@ examples:
 """
 EPILOG = "exit code: 0 when the median error is at most 5 %, else 1"
 MOST_OFF = 0.05
+LETTERS = {"float32": ".", "float16": "h"}
 
 
-def rows_of(study: LayerStudy, key: str, errors: tuple[float, ...]) -> list[list[str]]:
-    """Return each mixed model that was predicted, measured and predicted."""
-    timed = [
-        record
-        for record in study.mixed
-        if not record.is_uniform
-        and record.whole_us is not None
-        and terms_key(record.setting.delegate, record.setting.threads) == key
-    ]
+def rows_of(study: LayerStudy, errors: Mapping[str, float]) -> list[list[str]]:
+    """Return each mixed model that was predicted: a letter a layer, "." for float32, "h" for float16; the times."""
     return [
         [
-            "".join(precision[0] for precision in record.precisions.values())[:60],
+            "".join(LETTERS.get(precision, precision[0]) for precision in record.precisions.values())[:60],
             say_number((record.whole_us or 0) / 1e3),
             say_number((record.whole_us or 0) / 1e3 * (1 + error)),
             f"{error:+.1%}",
         ]
-        for record, error in zip(timed, errors, strict=True)
+        for record in study.mixed
+        if (error := errors.get(record.setting.label)) is not None
     ]
 
 
@@ -66,14 +61,16 @@ def main() -> int:
     )
     identity = identify("costs", options, [options.model])
     print(describe_machine(identity))
-    with tempfile.TemporaryDirectory() as folder, Status() as status:
+    status = Status()
+    with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "study.sqlite"
-        study = study_layers(config, store, progress=lambda at: status.show(f"{at.done}/{at.total} {at.doing}"))
+        study = study_layers(config, store, progress=lambda at: status.update(f"{at.done}/{at.total} {at.doing}"))
+    status.clear()
     terms = fit_terms(load(str(options.model)), study)
     medians: dict[str, Any] = {}
     for key, fit in terms.fits.items():
         header = ["layers' precisions", "measured ms", "predicted ms", "off"]
-        print(format_table(header, rows_of(study, key, fit.errors)))
+        print(format_table(header, rows_of(study, fit.errors)))
         print(f"{options.model.name} on {key}: {fit}")
         medians[key] = fit.median
     save_json(result_path(options, "costs"), {**identity, "terms": terms.to_json(), "study": study.to_json()})

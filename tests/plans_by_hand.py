@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from litedelegates.errors import PlanError
 from litedelegates.plan.problem import BUSY, ERROR, LATENCY, NBYTES, Flow, Goal, Problem, Solution, Toll
-from litedelegates.plan.records import Choice, Costs, Crossing, Device, LayerPlan, Link, Plan, StagePlan
+from litedelegates.plan.records import Choice, Costs, Crossing, Device, LayerPlan, Link, Plan, Rival, StagePlan
 
 WIFI = Link("wifi", ("pi", "server"), bandwidth_mbps=20.0, latency_us=2000.0, overhead_us=200.0)
 PI, SERVER = Device("pi", watts=3.0), Device("server")
@@ -96,3 +96,48 @@ def brute_force(problem: Problem, goal: Goal) -> Solution:
     if best is None:
         raise PlanError("no plan is within the bounds")
     return best
+
+
+def split_plan(layers: int = 40) -> Plan:
+    """A network whose first half is on the client and whose second is on the server, with everything to show."""
+    rng = np.random.default_rng(3)
+    cut, us = layers * 3 // 5, rng.gamma(2.0, 400.0, layers)
+    names = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "CONV_2D")
+    own = []
+    for layer in range(layers):
+        device = "pi" if layer < cut else "server"
+        precision = ("int8", "int8", "float32", "int8", "float16")[layer % 5] if device == "pi" else "float32"
+        time = float(us[layer] * (1.0 if device == "pi" else 0.12) * (0.4 if precision == "int8" else 1.0))
+        reason = f"float32 would take {us[layer]:.0f} µs; next best is float16: 40 µs slower"
+        choice, stage_number = Choice(device, "xnnpack", precision), int(device == "server")
+        name = f"model/block_{layer}/{names[layer % 4].lower()}"
+        own.append(LayerPlan(layer, names[layer % 4], name, choice, stage_number, time, 1e-6 * layer, reason))
+    sums = [sum(layer.predicted_us for layer in own if layer.stage == number) for number in (0, 1)]
+    stages = [
+        StagePlan(0, "pi", "xnnpack", 1, tuple(range(cut)), sums[0] + 120),
+        StagePlan(1, "server", "xnnpack", 1, tuple(range(cut, layers)), sums[1]),
+    ]
+    there, back = crossing(0, 1, 38_400, tensor="block_24/add"), crossing(1, -1, 4_000, tensor="probabilities")
+    latency = sum(sums) + 120 + there.predicted_us + back.predicted_us
+    costs = Costs(
+        latency,
+        there.predicted_us + back.predicted_us - 4_000,
+        42_400,
+        0.021,
+        energy_mj=40.0,
+        memory_nbytes={"pi": 2_400_000},
+    )
+    rivals = tuple(
+        Rival(
+            f"{device}: {precision} xnnpack 1t everywhere", Costs(latency * factor, latency * factor, sent, error), why
+        )
+        for device, precision, factor, sent, error, why in (
+            ("pi", "int8", 1.2, 0, 0.09, "error 0.09 above 0.03"),
+            ("pi", "float16", 1.9, 0, 0.001, "1.90 times the objective of the plan"),
+            ("pi", "float32", 2.4, 0, 0.0, "2.40 times the objective of the plan"),
+            ("server", "float32", 3.1, 640_000, 0.0, "3.10 times the objective of the plan"),
+        )
+    )
+    more = {"budgets": {"error": 0.03}, "rivals": rivals, "method": "elimination", "seconds": 0.04}
+    plan = plan_of(stages, [there, back], costs, **more)
+    return Plan(**{**vars(plan), "layers": tuple(own), "notes": ("pi: two layers were never measured alone",)})

@@ -57,7 +57,9 @@ def test_without_mixed_models_terms_are_assumed_and_it_is_said() -> None:
 
 
 def test_terms_read_back_what_they_wrote() -> None:
-    terms = Terms({"none 1t": Line(1.0, 0.5)}, factors={"int8 none 1t": 1.1}, fits={"none 1t": Fit((0.1, -0.2))})
+    terms = Terms(
+        {"none 1t": Line(1.0, 0.5)}, factors={"int8 none 1t": 1.1}, fits={"none 1t": Fit({"a": 0.1, "b": -0.2})}
+    )
     assert Terms.from_json(terms.to_json()) == terms
     assert Terms.from_json(terms.to_json()).fits["none 1t"].quantile(1) == pytest.approx(0.2)
 

@@ -23,7 +23,7 @@ def source(name: str = "pi", slower: float = 1.0, **device: float) -> Source:
 def test_without_a_bound_every_layer_takes_its_fastest_precision() -> None:
     plan = make_plan([source()])
     assert set(plan.precisions.values()) == {"int8"}
-    assert plan.is_exact and plan.gap == 0
+    assert plan.is_exact and plan.gap < 1e-9
     assert plan.costs.latency_us == min(rival.costs.latency_us for rival in plan.rivals)
     assert plan.costs.latency_us == plan.costs.period_us == plan.stages[0].predicted_us
 
@@ -79,7 +79,7 @@ def test_memory_of_a_device_is_kept_or_refused_with_what_is_possible() -> None:
     least = make_plan([source()]).costs.memory_nbytes["pi"]
     plan = make_plan([source(memory_nbytes=least + 1000)])
     assert plan.costs.memory_nbytes["pi"] <= least + 1000
-    with pytest.raises(PlanError, match="memory:pi <= 1000: the least that can be reached is"):
+    with pytest.raises(PlanError, match="memory:pi within 1000: the least that can be reached is"):
         make_plan([source(memory_nbytes=1000)])
 
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 from litedelegates.plan.problem import ERROR, LATENCY, Goal
-from litedelegates.plan.what_if import WhatIf, on_one_device, segments, what_if
+from litedelegates.plan.segments import segments
+from litedelegates.plan.what_if import WhatIf, on_one_device, what_if
 from plans_by_hand import brute_force, chain_problem
 
 LATENCY_ONLY = Goal({LATENCY: 1.0})
@@ -70,7 +71,7 @@ def test_a_device_without_a_choice_for_a_layer_cannot_have_all() -> None:
 
 
 def test_segments_follow_the_order_of_the_layers() -> None:
-    own = segments(chain_problem(layers=4), [0, 0, 1, 3, 3, 0])  # type: ignore[arg-type]
+    own = segments(chain_problem(layers=4), [0, 0, 1, 3, 3, 0])
     assert [(one.device, one.first, one.last) for one in own] == [("pi", 0, 1), ("server", 2, 3)]
     assert own[0].precisions == {"float32": 1, "int8": 1}
 

@@ -22,6 +22,7 @@ from litedelegates.cli import (
     quantize,
     report,
     run,
+    simulate,
     verify,
     worker,
 )
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bench,
         layers,
         plan,
+        simulate,
         deploy,
         verify,
         pipeline,

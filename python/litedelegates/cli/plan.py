@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.cli.plan_table import plan_lines
+from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
-from litedelegates.plan import OBJECTIVES, make_plan, parse_devices, parse_link
+from litedelegates.plan import (
+    OBJECTIVES,
+    Link,
+    Plan,
+    Source,
+    make_plan,
+    pareto_front,
+    parse_devices,
+    parse_link,
+    what_if_bandwidth,
+)
 
 DEFAULT_PLAN = "plan.json"
 
@@ -98,7 +111,7 @@ def call(options: argparse.Namespace) -> int:
     if options.report is not None:
         from litedelegates.report import write_plan_page
 
-        write_plan_page(plan, options.report)
+        write_plan_page(plan, options.report, **_outlook(plan, sources, links, precisions))
         written.append(options.report)
     if options.json:
         print(json.dumps(plan.to_json()))
@@ -107,3 +120,15 @@ def call(options: argparse.Namespace) -> int:
         print(line)
     print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
     return 0
+
+
+def _outlook(
+    plan: Plan, sources: Sequence[Source], links: Sequence[Link], precisions: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return what the page shows beside the plan, as far as the studies have it."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(OptionError):  # nothing but latency is known
+        found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions)
+    if links:
+        found["what_if"] = what_if_bandwidth(plan, sources, links, links[0].name, precisions=precisions)
+    return found

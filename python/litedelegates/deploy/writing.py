@@ -20,6 +20,7 @@ from litedelegates.graph import Graph, Op, Tensor, load, split
 from litedelegates.graph.border import computed_reads
 from litedelegates.layers import LayerStudy
 from litedelegates.layers.precisions import parse_precision
+from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.model import numpy_dtype
 from litedelegates.plan import Plan
@@ -165,8 +166,9 @@ class _Writer:
                 "the plan has int8 layers and nothing says what to calibrate them with: give calibration (on the "
                 "command line --calibration samples.npz), or 'random' where only the speed matters"
             )
+        recipe = quantize_plan(self._source, precisions, dict.fromkeys(precisions.values(), precisions))
         given = calibration if is_static else None
-        quantize_file(self._path, target, None, given, plan=precisions, progress=False, **_FREELY, **options)
+        quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
 
 
 def port(graph: Graph, tensor: Tensor) -> Port:

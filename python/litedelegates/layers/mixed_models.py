@@ -22,7 +22,7 @@ from litedelegates.layers.samples import Samples
 from litedelegates.layers.side_by_side import Bench, Piece
 from litedelegates.layers.tallies import Tally
 from litedelegates.quantize import CalibrationWarning, quantize_file
-from litedelegates.quantize.request import STATIC_PRECISIONS
+from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 
 # Of files that are loaded at the same time; a runtime holds some twice.
 _AT_ONCE_NBYTES = 1 << 30
@@ -35,7 +35,7 @@ class Mixer:
 
     Attributes:
         graph: The float32 model.
-        path: Its file.
+        uniforms: Files of the uniform models, by precision; float32 is among them.
         folder: Where files are kept.
         changed: By precision, the layers that are not what they are in float32 (see `recipe.changed_layers`).
         calibration: As `quantize` takes it.
@@ -43,11 +43,16 @@ class Mixer:
     """
 
     graph: Graph
-    path: str
+    uniforms: Mapping[str, str]
     folder: Path
     changed: Mapping[str, frozenset[int]]
     calibration: Any = None
     allow_float32_ops: bool = True
+
+    @property
+    def path(self) -> str:
+        """The float32 model's file."""
+        return self.uniforms[FLOAT32]
 
     def file_of(self, precisions: Mapping[int, str]) -> Path:
         """Return the file of a mix; it is made where it is not there yet.
@@ -56,6 +61,9 @@ class Mixer:
             LiteDelegatesError: It cannot be made; says why.
             OSError: It cannot be written.
         """
+        names = set(precisions.values())
+        if len(names) == 1 and names <= self.uniforms.keys():
+            return Path(self.uniforms[next(iter(names))])
         chosen = quantize_plan(self.graph, precisions, self.changed)
         if not chosen:
             return Path(self.path)

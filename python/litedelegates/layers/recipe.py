@@ -43,7 +43,8 @@ def changed_layers(variant: Variant) -> frozenset[int]:
         if variant.precision.partition(";")[0] in STATIC_PRECISIONS:
             is_changed = any(is_real(tensor) for tensor in layer.makes)
         else:
-            is_changed = not _stored(variant.group_of(layer.index)) <= _stored(_with_fixed(variant.source, layer))
+            own = [op for part in variant.ops_of(layer.index) for op in _with_fixed(variant.graph, part)]
+            is_changed = not _stored(own) <= _stored(_with_fixed(variant.source, layer))
         if is_changed and variant.precision != FLOAT32:
             found.add(layer.index)
     return frozenset(found)

@@ -17,6 +17,7 @@ from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, 
 from litedelegates.layers.store import LayerStore
 from litedelegates.layers.sums import SumOfLayers, sum_report
 from litedelegates.study import RecordError, Store
+from litedelegates.study.records import read_as
 
 _CLASSES: Mapping[str, type[Record]] = {
     "layers": LayerInfo,
@@ -190,15 +191,16 @@ class LayerStudy:
         Raises:
             RecordError: It is of another version, or a record cannot be read.
         """
-        if data.get("schema_version") != export.SCHEMA:
-            raise RecordError(
-                f"a layer study of schema {data.get('schema_version')!r} cannot be read; this version reads "
-                f"{export.SCHEMA}"
-            )
-        read: dict[str, Any] = {
-            name: tuple(of.from_json(record) for record in data.get(name, ())) for name, of in _CLASSES.items()
-        }
-        return cls(str(data["key"]), dict(data["config"]), **read)
+        with read_as(cls, data):
+            if data.get("schema_version") != export.SCHEMA:
+                raise RecordError(
+                    f"a layer study of schema {data.get('schema_version')!r} cannot be read; this version reads "
+                    f"{export.SCHEMA}"
+                )
+            read: dict[str, Any] = {
+                name: tuple(of.from_json(record) for record in data.get(name, ())) for name, of in _CLASSES.items()
+            }
+            return cls(str(data["key"]), dict(data["config"]), **read)
 
     def to_csv(self) -> str:
         """Return `rows` as lines of text."""

@@ -171,9 +171,9 @@ class Steps:
         )
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
-            path = next(variant.path for variant in variants if variant.precision == FLOAT32)
+            uniforms = {variant.precision: variant.path for variant in variants}
             changed = {variant.precision: changed_layers(variant) for variant in variants}
-            mixer = Mixer(self._graph, path, self._folder, changed, config.calibration, config.allow_float32_ops)
+            mixer = Mixer(self._graph, uniforms, self._folder, changed, config.calibration, config.allow_float32_ops)
             engine = self._engine("xnnpack") if "xnnpack" in delegates else reference_engine(self._graph)
             return time_mixes(
                 mixer,

@@ -154,6 +154,8 @@ class _Work:
                 info = variant_info(variant, self._note(precision))
                 found[precision] = variant
             except (LiteDelegatesError, OSError) as error:
+                if precision == FLOAT32:
+                    raise  # what all others are held against cannot be read any more
                 info = VariantInfo(precision, refusal=str(error))
             self._check_same_variant(info)
             self._store.add(self._key, info, self._session, time.monotonic() - self._last)

@@ -4,6 +4,7 @@ from litedelegates.errors import PlanError
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.device_texts import parse_devices
 from litedelegates.plan.links import parse_link, read_link
+from litedelegates.plan.outlook import pareto_front, what_if_bandwidth
 from litedelegates.plan.planning import OBJECTIVES, make_plan
 from litedelegates.plan.reading import load_plan
 from litedelegates.plan.records import (
@@ -35,7 +36,9 @@ __all__ = [
     "build_problem",
     "load_plan",
     "make_plan",
+    "pareto_front",
     "parse_devices",
     "parse_link",
     "read_link",
+    "what_if_bandwidth",
 ]

@@ -11,10 +11,11 @@ from litedelegates.graph import Graph, Op, Tensor
 from litedelegates.plan.errors import error_model
 from litedelegates.plan.flows import Handed, handed, own_us
 from litedelegates.plan.held import Held
-from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Flow, Problem
+from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Flow, Problem
 from litedelegates.plan.records import Device, Link
 from litedelegates.plan.sources import Option, Source, check_sources, options_of
 from litedelegates.plan.tolls import Tolls
+from litedelegates.quantize.request import FLOAT32
 
 __all__ = ["Source", "build_problem"]
 
@@ -61,6 +62,7 @@ def build_problem(
     allowed = np.ones((len(ops) + 2, len(options)), bool)
     for node in (0, -1):
         allowed[node] = np.arange(len(options)) == 0
+    weights = np.array([_stored_nbytes(graph, op) for op in ops])
     for place, option in enumerate(options):
         own = own_us(graph, held[option.choice.device], option.source.times[option.setting])
         us = np.array([own.get(op.index, np.nan) for op in ops])
@@ -72,7 +74,7 @@ def build_problem(
             cost[1:-1, place, at[ENERGY]] = us * (device.watts or 0.0) / 1e3
         if errors is not None:
             cost[1:-1, place, at[ERROR]] = [errors.layers[option.choice.precision].get(op.index, 0.0) for op in ops]
-        cost[1:-1, place, at[MEMORY + device.name]] = _weights(graph, ops, option)
+        cost[1:-1, place, at[MEMORY + device.name]] = weights * _share_stored(option)
     for node, op in enumerate(ops, 1):
         if not allowed[node].any():
             raise OptionError(f"layer {op.index} ({op.type} {op.name!r}) has no time in any setting: measure it")
@@ -105,13 +107,15 @@ def _ties(origin: Source, nodes: Mapping[int, int], tolls: Tolls) -> list[Flow]:
     ]
 
 
-def _weights(graph: Graph, ops: Sequence[Op], option: Option) -> Array:
-    """Return the bytes of each layer's weights in a precision: their share of what its file has."""
+def _stored_nbytes(graph: Graph, op: Op) -> float:
+    return sum(tensor.nbytes or 0 for tensor in dict.fromkeys(op.reads) if _is_stored(graph, tensor))
+
+
+def _share_stored(option: Option) -> float:
+    """Return the size of the file in a precision over that in float32, which is taken to be that of each layer."""
     infos = {info.precision: info for info in option.source.study.variants if info.refusal is None}
-    own, whole = infos.get(option.choice.precision), infos.get("float32")
-    share = own.file_nbytes / whole.file_nbytes if own is not None and whole is not None and whole.file_nbytes else 1.0
-    stored = [sum(tensor.nbytes or 0 for tensor in dict.fromkeys(op.reads) if _is_stored(graph, tensor)) for op in ops]
-    return np.array(stored, float) * share
+    own, whole = infos.get(option.choice.precision), infos.get(FLOAT32)
+    return own.file_nbytes / whole.file_nbytes if own is not None and whole is not None and whole.file_nbytes else 1.0
 
 
 def _is_stored(graph: Graph, tensor: Tensor) -> bool:

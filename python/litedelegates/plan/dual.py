@@ -1,131 +1,145 @@
-"""Bounds and good plans under budgets: prices on what is scarce, found by cutting planes over exact eliminations.
+"""A bound for goals with budgets or with the largest of several sums, by putting prices on the quantities.
 
-With a price on each budget the problem has none, and elimination solves it; its value less the prices of the budgets is
-a bound that no plan within them can beat (Lagrangian relaxation; Geoffrion, "Lagrangean Relaxation for Integer
-Programming", 1974). The best prices maximize that bound; each elimination adds a plane above it (Kelley, 1960). The
-largest of several quantities is at least any weighted mean of them, so those weights are prices too.
+With a price on each budget's quantity, and shares that sum to one for the sums of which the largest counts, the best
+assignment is found by elimination; its priced sum is a bound for every assignment within the budgets (Lagrange). The
+best prices are found by cutting planes (Kelley): each assignment found so far gives a plane above the bound as a
+function of the prices; the prices where the lowest planes are highest are tried next. Going there only part of the way
+from the best prices so far keeps them from jumping about.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from litedelegates.errors import MissingExtraError
 from litedelegates.plan.elimination import Elimination
-from litedelegates.plan.problem import Array, Goal, Problem
+from litedelegates.plan.problem import Array
+from litedelegates.plan.tables import Tables
+from litedelegates.plan.target import Target
 
-_SHARES = (1.0, 0.6, 0.3, 0.1)  # of the way from the best prices so far to those that the planes suggest
-_MOST_ROUNDS = 40
-
-
-@dataclass(frozen=True)
-class Found:
-    """An assignment that was the best under some prices."""
-
-    assignment: Array
-    totals: Array
+STEP = 0.7  # how much of the way to the prices that look best
+PRECISION = 1e-7
+FIRST_PRICE, HIGHEST_PRICE = 1e2, 1e8  # for exceeding a budget by all of it, relative to the objective
 
 
+@dataclass(frozen=True, eq=False)
 class Dual:
-    """Searches the best prices."""
+    """The best prices.
 
-    def __init__(self, problem: Problem, goal: Goal, elimination: Elimination) -> None:
-        """Take in a problem that has budgets, or the largest of several quantities as its objective."""
-        self._problem, self._goal, self._elimination = problem, goal, elimination
-        self._names = list(goal.budgets)
-        self._places = [problem.index(name) for name in self._names]
-        self._bounds = np.array([goal.budgets[name] for name in self._names])
-        self._largest = [problem.index(name) for name in goal.largest]
-        self._base = np.zeros(len(problem.quantities))
-        for name, weight in goal.weights.items():
-            self._base[problem.index(name)] += weight
-        self.bound = -np.inf
-        self.found: list[Found] = []
+    Attributes:
+        bound: No assignment within the budgets has a smaller value; inf when that shows that there is none.
+        weights: Of the quantities, prices included: float array of shape (Q,).
+        refund: What the budgets are worth at these prices: the bound is the least weighted sum minus this.
+        found: Assignments met on the way, those that make up the best bound first.
+    """
 
-    @property
-    def prices(self) -> Array:
-        """The weights of all quantities at the best bound."""
-        return self._weights(self._best)
+    bound: float
+    weights: Array
+    refund: float
+    found: list[Array]
 
-    def search(self, is_enough: Callable[[], bool], deadline: float) -> None:
-        """Raise the bound and collect assignments until there is nothing to gain or the time is over.
 
-        Args:
-            is_enough: Asked after each round.
-            deadline: Of `time.perf_counter`.
+class _Prices:
+    """Planes in one picture: prices are relative to the objective's and the budgets' sizes."""
 
-        Raises:
-            TooWideError: The problem is too wide for elimination.
-            MissingExtraError: SciPy is not installed.
-        """
-        even = np.full(len(self._largest), 1 / max(1, len(self._largest)))
-        self._best = np.concatenate([even, np.zeros(len(self._places))])
-        tops = self._tops()
-        starts = [np.concatenate([even, tops * share]) for share in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)]
-        starts += [np.concatenate([np.eye(len(even))[place], 0 * tops]) for place in range(len(even))]
-        self._try(np.array(starts))
-        for _ in range(_MOST_ROUNDS):
-            if is_enough() or time.perf_counter() > deadline:
-                return
-            suggested, ceiling = self._suggest(tops)
-            if ceiling <= self.bound + 1e-9 * abs(self.bound):
-                return
-            self._try(np.array([self._best + share * (suggested - self._best) for share in _SHARES]))
+    def __init__(self, tables: Tables, elimination: Elimination, target: Target) -> None:
+        self.tables, self.elimination, self.target = tables, elimination, target
+        self.assignments: list[Array] = []
+        self.planes: list[Array] = []
+        self.best, self.at = -np.inf, np.zeros(0)
+        sums = len(target.rows)
+        first = [self.tables.totals(elimination.minimize(row)[1])[:-1] for row in target.rows]
+        self.size = float(max(abs(target.rows @ totals).max() for totals in first)) or 1.0
+        self.room = np.where(np.abs(target.bounds) > 1e-9, np.abs(target.bounds), 1.0)
+        self.least = np.array([elimination.minimize(row)[0] for row in np.eye(len(target.quantities))[target.places]])
+        self.tried = [np.eye(sums)[row] for row in range(sums)] if sums > 1 else []
 
-    def _try(self, points: Array) -> None:
-        weights = np.array([self._weights(point) for point in points])
-        values, assignments = self._elimination.minimize(weights)
-        values = values - points[:, len(self._largest) :] @ self._bounds
-        for assignment in np.unique(assignments, axis=0):
-            self.found.append(Found(assignment, self._problem.totals(assignment)))
-        place = int(values.argmax())
-        if values[place] > self.bound:
-            self.bound, self._best = float(values[place]), points[place]
+    def weights(self, prices: Array) -> tuple[Array, float]:
+        """Return the weights of the quantities, and the refund."""
+        sums = len(self.target.rows)
+        weights = prices[:sums] @ self.target.rows
+        price = prices[sums:] * self.size / self.room
+        np.add.at(weights, self.target.places, price)
+        return weights, float(price @ self.target.bounds)
 
-    def _weights(self, point: Array) -> Array:
-        weights = self._base.copy()
-        weights[self._largest] += point[: len(self._largest)]
-        weights[self._places] += point[len(self._largest) :]
-        return weights
+    def evaluate(self, prices: Array) -> float:
+        """Return the bound at some prices, and keep the plane that it gives."""
+        weights, refund = self.weights(prices)
+        value, assignment = self.elimination.minimize(weights)
+        totals = self.tables.totals(assignment)[:-1]
+        excess = (totals[self.target.places] - self.target.bounds) / self.room
+        self.planes.append(np.concatenate([self.target.rows @ totals / self.size, excess]))
+        self.assignments.append(assignment)
+        if value - refund > self.best:
+            self.best, self.at = value - refund, prices
+        return value - refund
 
-    def _suggest(self, tops: Array) -> tuple[Array, float]:
-        """Return the prices at which the planes are highest, and how high they are there."""
-        try:
-            from scipy.optimize import linprog
-        except ImportError as error:
-            raise MissingExtraError("plans with budgets need SciPy: pip install 'litedelegates[plan]'") from error
-        planes = [(float(self._base @ found.totals), *self._slopes(found)) for found in self.found]
-        heights = np.array([plane[0] for plane in planes])
-        slopes = np.array([plane[1:] for plane in planes])
-        scale = max(1.0, float(np.abs(heights).max()))
-        size = np.concatenate([np.ones(len(self._largest)), tops])
-        # Maximize t with t <= height + slope @ point; each price as a share of its largest.
-        rows = np.concatenate([np.full((len(planes), 1), 1.0), -slopes * size / scale], axis=1)
-        equal = np.array([[0.0, *np.ones(len(self._largest)), *np.zeros(len(tops))]]) if self._largest else None
-        result = linprog(
-            [-1.0, *np.zeros(len(size))],
-            A_ub=rows,
-            b_ub=heights / scale,
-            A_eq=equal,
-            b_eq=[1.0] if self._largest else None,
-            bounds=[(None, None), *[(0.0, 1.0)] * len(size)],
+    def highest(self, limit: float) -> tuple[Array, float, Array]:
+        """Return the prices where the lowest plane is highest, that height, and the part that each plane has in it."""
+        sums, budgets = len(self.target.rows), len(self.target.bounds)
+        planes = np.array(self.planes)
+        found = _linprog()(
+            np.concatenate([[-1.0], np.zeros(sums + budgets)]),
+            A_ub=np.concatenate([np.ones((len(planes), 1)), -planes], axis=1),
+            b_ub=np.zeros(len(planes)),
+            A_eq=np.concatenate([[0.0], np.ones(sums), np.zeros(budgets)])[None],
+            b_eq=[1.0],
+            bounds=[(None, None), *[(0, 1)] * sums, *[(0, limit)] * budgets],
             method="highs",
         )
-        if result.x is None:
-            return self._best, self.bound
-        return np.asarray(result.x[1:]) * size, float(result.x[0]) * scale
+        if found.x is None:
+            return self.at, self.best, np.zeros(len(planes))
+        return found.x[1:], float(-found.fun * self.size), -found.ineqlin.marginals
 
-    def _slopes(self, found: Found) -> Iterator[float]:
-        yield from (found.totals[place] for place in self._largest)
-        yield from (found.totals[place] - bound for place, bound in zip(self._places, self._bounds, strict=True))
 
-    def _tops(self) -> Array:
-        """Return prices that are higher than any that could be the best: a whole objective for a thousandth."""
-        _, assignments = self._elimination.minimize(np.array([self._weights(self._best)]))
-        totals = self._problem.totals(assignments[0])
-        value = max(abs(float(self._base @ totals)), *(float(totals[place]) for place in self._largest), 1e-12)
-        return np.array([1e3 * value / (abs(totals[place]) or 1.0) for place in self._places])
+def price(tables: Tables, elimination: Elimination, target: Target, *, deadline: float, most_rounds: int = 400) -> Dual:
+    """Return the best prices that are found until a deadline (of `time.monotonic`)."""
+    prices = _Prices(tables, elimination, target)
+    sums, budgets = len(target.rows), len(target.bounds)
+    if (prices.least > target.bounds).any():
+        return Dual(np.inf, np.zeros(len(target.quantities)), 0.0, [])
+    prices.evaluate(np.concatenate([np.full(sums, 1 / sums), np.zeros(budgets)]))
+    for row in range(sums if sums > 1 else 0):
+        prices.evaluate(np.concatenate([np.eye(sums)[row], np.zeros(budgets)]))
+    for row in range(budgets):
+        prices.evaluate(np.concatenate([np.full(sums, 1 / sums), np.eye(budgets)[row]]))
+    limit, step = FIRST_PRICE, STEP
+    worst = _worst(tables, target)
+    parts = np.zeros(0)
+    for _ in range(most_rounds):
+        there, height, parts = prices.highest(limit)
+        if height - prices.best <= PRECISION * abs(prices.best):
+            if limit >= HIGHEST_PRICE or not (there[sums:] > limit * (1 - 1e-6)).any():
+                break
+            limit *= 10
+            continue
+        if time.monotonic() > deadline or prices.best > worst:
+            break
+        before = prices.best
+        value = prices.evaluate(there if step == 1 else prices.at + step * (there - prices.at))
+        step = STEP if value > before or step == 1 else 1.0
+    if prices.best > worst + 1e-6 * abs(worst):
+        return Dual(np.inf, *prices.weights(prices.at), prices.assignments)
+    weight = np.concatenate([parts, np.zeros(len(prices.planes) - len(parts))])
+    order = np.argsort(-weight, kind="stable")
+    return Dual(prices.best, *prices.weights(prices.at), [prices.assignments[place] for place in order])
+
+
+def _worst(tables: Tables, target: Target) -> float:
+    """Return a value that no assignment exceeds."""
+    own = (tables.cost[..., :-1] @ target.rows.T).max(axis=1).sum(axis=0)
+    return float((own + np.maximum(tables.toll[:, :-1] @ target.rows.T, 0).sum(axis=0)).max())
+
+
+def _linprog() -> Any:
+    try:
+        from scipy.optimize import linprog
+    except ImportError as error:
+        raise MissingExtraError(
+            f"plans with budgets or for throughput need SciPy ({error}): pip install 'litedelegates[plan]'"
+        ) from error
+    return linprog

@@ -1,228 +1,300 @@
-"""The exact minimum of a sum of quantities, node by node: what matters of the past is what living tensors remember.
+"""The best assignment for a weighted sum of quantities, exactly, by eliminating one node after the other.
 
-A tensor is alive between its source and its last reader. After a node, all that the rest of the problem can feel is,
-for each living tensor, what its source chose and in which forms it has been paid for already. Of all assignments that
-agree in this, the cheapest is kept (variable elimination, or dynamic programming; Bertele and Brioschi, "Nonserial
-Dynamic Programming", 1972). Several weightings of the quantities are minimized in one pass.
+Eliminating a node means: for each combination of kinds (and states of tensors) around it, keep the best that the node
+can do, as a new table between its neighbours. Nodes with small tables go first, as many at a time as do not touch each
+other, so that a chain takes about log2(length) rounds, each of a few calls of numpy. What is looked up where does not
+depend on the weights: it is worked out once, then used for as many weights as wanted.
+
+This is dynamic programming on a tree decomposition (Bertele and Brioschi, Nonserial Dynamic Programming, 1972).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from litedelegates.plan.problem import Array, Flow, Problem, Toll
+from litedelegates.plan.problem import Array
+from litedelegates.plan.tables import Tables, TooWideError
 
-MOST_ENTRIES = 6_000_000  # states times choices times weightings after one node; beyond, memory and time run out
+MOST_CELLS = 1 << 23  # of one table: 64 MB
+BATCH_CELLS = 1 << 21  # of the tables that are worked on at a time
+EASY_CELLS = 1 << 14  # a table of that size costs less than waiting for smaller ones
 
 
-class TooWideError(Exception):
-    """Too many tensors live at once for all their states to be kept."""
+@dataclass(frozen=True, eq=False)
+class _Factor:
+    """A table between variables: where its values are, as an int array with an axis for each variable."""
+
+    scope: tuple[int, ...]
+    where: Array
 
 
-@dataclass
-class _Living:
-    """A tensor that has readers left.
+@dataclass(frozen=True, eq=False)
+class _Reach:
+    """What eliminating a node touches.
 
     Attributes:
-        flow: The tensor.
-        left: How many readers it has left.
-        paid: By toll, a bit for each form that is paid, for each state; empty for a tensor with one reader.
+        scope: Variables of the table that is made, the node first.
+        opened: States that depend on the node's kind; the last ones of a tensor first.
+        cells: Of the table.
     """
 
-    flow: Flow
-    left: int
-    paid: list[Array] = field(default_factory=list)
+    scope: tuple[int, ...]
+    opened: tuple[int, ...]
+    cells: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """Nodes that are eliminated at once since their tables have the same shape.
+
+    Attributes:
+        scopes: int array of shape (n, axes): the variables of each table; the node to eliminate is the first.
+        shape: Of the table.
+        parts: Where the values of the factors are: int arrays of shape (n, ...) with the table's axes or 1.
+        out: Where the results go: they are in one piece.
+        opened: States that are known as soon as these nodes are decided, in that order.
+    """
+
+    scopes: Array
+    shape: tuple[int, ...]
+    parts: tuple[Array, ...]
+    out: slice
+    opened: tuple[int, ...]
 
 
 class Elimination:
-    """A problem, made ready to be minimized under many weightings."""
+    """How the nodes of a problem are eliminated.
 
-    def __init__(self, problem: Problem) -> None:
-        """Look at who makes and who reads what."""
-        self._problem = problem
-        self._made: list[list[Flow]] = [[] for _ in problem.layers]
-        self._read: list[list[Flow]] = [[] for _ in problem.layers]
-        for flow in problem.flows:
-            self._made[flow.source].append(flow)
-            for reader in flow.readers:
-                self._read[reader].append(flow)
-        self._kinds: dict[tuple[int, ...], Array] = {}
-        self._kind = [self._kind_of(flows) for flows in self._made]
+    Variables are the nodes' kinds and, for a tensor with several readers, its states before the second, third, ...
+    reader. The latter follow from what is before them, and are put in its place when that is eliminated.
 
-    def minimize(self, weights: Array) -> tuple[Array, Array]:
-        """Return the least weighted sum under each weighting, and an assignment that has it.
+    Raises:
+        TooWideError: Some table would have more than `MOST_CELLS`.
+    """
 
-        Args:
-            weights: Float array of shape (weightings, quantities), none negative.
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._nodes = len(tables.kinds)
+        self._parts_end = self._nodes * tables.width + len(tables.toll)
+        self._size = dict(enumerate(tables.kinds.tolist()))
+        self._parents: dict[int, tuple[int, int]] = {}
+        self._follow: dict[int, Array] = {}
+        self._children: dict[int, list[int]] = {}
+        self._factors: dict[int, dict[int, _Factor]] = {node: {} for node in range(self._nodes)}
+        self._constants: list[int] = []
+        self._count, self._end = 0, self._parts_end
+        self._steps: list[_Step] = []
+        self._start()
+        left = {node for node in range(self._nodes) if self._size[node] > 1}
+        reach: dict[int, _Reach] = {}
+        while left:
+            reach.update((node, self._reach(node)) for node in left - reach.keys())
+            taken = self._independent(reach)
+            left.difference_update(taken)
+            self._eliminate({node: reach[node] for node in taken})
+            for node in taken:
+                for variable in {*reach[node].scope, *reach[node].opened}:
+                    for near in self._nodes_of(variable):
+                        if near != node:
+                            reach.pop(near, None)
+            for node in taken:
+                reach.pop(node, None)
 
-        Returns:
-            Values, shape (weightings,), and assignments, shape (weightings, nodes).
+    def minimize(self, weights: Array) -> tuple[float, Array]:
+        """Return the least weighted sum of the tables' quantities and an assignment that has it."""
+        values, own = self._forward(weights)
+        return float(values[self._constants].sum()), self._backward(values, own)
 
-        Raises:
-            TooWideError: It would take too much memory.
-        """
-        pass_ = _Pass(self._problem, self._made, self._read, self._kind, weights)
-        return pass_.run()
+    def marginals(self, weights: Array) -> Array:
+        """Return the least weighted sum if a node had a choice: float array of shape (nodes, K); inf if it cannot."""
+        tables = self._tables
+        values, own = self._forward(weights)
+        best = np.full(len(values), np.inf)
+        best[self._constants] = values[self._constants].sum()
+        for step in reversed(self._steps):
+            total = self._join(step, values)
+            around = _without(best[step.out], values[step.out])
+            total = total + around.reshape(len(total), 1, *step.shape[1:])
+            for part in step.parts:
+                absent = tuple(axis for axis, size in enumerate(part.shape) if size == 1 and total.shape[axis] > 1)
+                np.minimum.at(best, part.ravel(), total.min(axis=absent, keepdims=True).ravel())
+        size = self._nodes * tables.width
+        rest = _without(best[:size], values[:size]).reshape(self._nodes, tables.width)
+        return np.asarray(own + np.take_along_axis(rest, np.maximum(tables.kind, 0), axis=1))
 
-    def _kind_of(self, flows: list[Flow]) -> Array:
-        """Return for each choice of a source the first choice that costs the same to hand on."""
-        key = tuple(id(toll) for flow in flows for toll in flow.tolls)
-        if key not in self._kinds:
-            count = len(self._problem.choices)
-            rows = [toll.cost.reshape(count, -1) for flow in flows for toll in flow.tolls]
-            joined = np.concatenate(rows, axis=1) if rows else np.zeros((count, 1))
-            _, first, number = np.unique(joined, axis=0, return_index=True, return_inverse=True)
-            self._kinds[key] = first[number.ravel()]
-        return self._kinds[key]
+    def _forward(self, weights: Array) -> tuple[Array, Array]:
+        """Return the values of all tables, and what each choice of each node costs."""
+        tables = self._tables
+        own = np.where(tables.cost[..., -1] > 0, np.inf, tables.cost[..., :-1] @ weights)
+        kinds = np.full((self._nodes, tables.width), np.inf)
+        for choice in range(own.shape[1]):
+            rows, kind = np.arange(self._nodes), np.maximum(tables.kind[:, choice], 0)
+            kinds[rows, kind] = np.minimum(kinds[rows, kind], own[:, choice])
+        values = np.empty(self._end)
+        values[: kinds.size] = kinds.ravel()
+        values[kinds.size : self._parts_end] = np.where(tables.toll[:, -1] > 0, np.inf, tables.toll[:, :-1] @ weights)
+        for step in self._steps:
+            values[step.out] = self._join(step, values).min(axis=1).ravel()
+        return values, own
 
+    @staticmethod
+    def _join(step: _Step, values: Array) -> Array:
+        total = values[step.parts[0]]
+        for part in step.parts[1:]:
+            total = total + values[part]
+        return np.broadcast_to(total, (len(step.scopes), *step.shape))
 
-class _Pass:
-    """One way through the nodes."""
+    def _backward(self, values: Array, own: Array) -> Array:
+        """Return the best choice of each node, deciding in the opposite order."""
+        known = np.zeros(max(self._size, default=-1) + 1, dtype=int)
+        for step in reversed(self._steps):
+            rows = np.arange(len(step.scopes))[:, None]
+            index = [np.arange(step.shape[0])[None], *known[step.scopes[:, 1:]].T[:, :, None]]
+            total = np.zeros((len(step.scopes), step.shape[0]))
+            for part in step.parts:
+                place = [at if size > 1 else 0 for at, size in zip(index, part.shape[1:], strict=True)]
+                total = total + values[part[(rows, *place)]]
+            known[step.scopes[:, 0]] = total.argmin(axis=1)
+            for state in step.opened:
+                before, reader = self._parents[state]
+                known[state] = self._follow[state][known[before], known[reader]]
+        return np.asarray(np.where(self._tables.kind == known[: self._nodes, None], own, np.inf).argmin(axis=1))
 
-    def __init__(
-        self, problem: Problem, made: list[list[Flow]], read: list[list[Flow]], kind: list[Array], weights: Array
-    ) -> None:
-        self._problem, self._made, self._read, self._kind = problem, made, read, kind
-        self._weights = weights
-        self._cost = np.zeros((1, len(weights)))
-        self._choice: dict[int, Array] = {}  # by living source, the kind of its choice in each state
-        self._living: dict[int, _Living] = {}  # by identity of the flow
-        self._tolls: dict[int, tuple[Array, Array, Array]] = {}
-        self._back: list[tuple[Array, Array]] = []  # by node: parent and choice of each state, by weighting
+    def _start(self) -> None:
+        """Make the variables and the factors of the problem itself."""
+        tables, width = self._tables, self._tables.width
+        first = self._nodes * width
+        for node in range(self._nodes):
+            self._add((node,), node * width + np.arange(self._size[node]))
+        most = tables.starts.shape[1]
+        for flow, turn in zip(*(axis.tolist() for axis in np.nonzero(tables.starts >= 0)), strict=True):
+            before, reader = int(tables.members[flow, 0]), int(tables.members[flow, turn + 1])
+            if turn:
+                before = self._nodes + flow * most + turn
+            where = tables.starts[flow, turn] + np.arange(self._size[before])[:, None] * width
+            where = where + np.arange(self._size[reader])
+            self._add((before, reader), first + where)
+            if turn + 1 < most and tables.starts[flow, turn + 1] >= 0:
+                state = self._nodes + flow * most + turn + 1
+                self._size[state], self._factors[state] = int(tables.states[flow, turn + 1]), {}
+                self._parents[state], self._follow[state] = (before, reader), tables.follow[where]
+                self._children.setdefault(before, []).append(state)
+                self._children.setdefault(reader, []).append(state)
 
-    def run(self) -> tuple[Array, Array]:
-        for node in range(len(self._problem.layers)):
-            self._step(node)
-        best = self._cost.argmin(axis=0)
-        places = np.arange(len(self._weights))
-        values = self._cost[best, places]
-        found = np.zeros((len(places), len(self._back)), dtype=int)
-        for node in range(len(self._back) - 1, -1, -1):
-            parent, choice = self._back[node]
-            found[:, node] = choice[best, places]
-            best = parent[best, places]
-        return values, found
+    def _add(self, scope: Sequence[int], where: Array) -> None:
+        kept = tuple(variable for variable in scope if self._size[variable] > 1)
+        factor = _Factor(kept, where.reshape([self._size[variable] for variable in kept]))
+        if not kept:
+            self._constants.append(int(factor.where))
+        for variable in kept:
+            self._factors[variable][self._count] = factor
+        self._count += 1
 
-    def _step(self, node: int) -> None:
-        choices = np.flatnonzero(self._problem.allowed[node])
-        states = len(self._cost)
-        if states * len(choices) * len(self._weights) > MOST_ENTRIES:
+    def _remove(self, number: int, factor: _Factor) -> None:
+        for variable in factor.scope:
+            del self._factors[variable][number]
+
+    def _nodes_of(self, variable: int) -> Iterator[int]:
+        """Yield the nodes that a variable follows from."""
+        while variable in self._parents:
+            variable, reader = self._parents[variable]
+            yield reader
+        yield variable
+
+    def _reach(self, node: int) -> _Reach:
+        found: set[int] = set()
+        waiting = list(self._children.get(node, ()))
+        while waiting:
+            state = waiting.pop()
+            if state not in found:
+                found.add(state)
+                waiting.extend(self._children.get(state, ()))
+        opened = {state for state in found if self._factors[state]}
+        scope: set[int] = set()
+        waiting = [near for own in (node, *opened) for factor in self._factors[own].values() for near in factor.scope]
+        while waiting:
+            variable = waiting.pop()
+            if variable in opened:
+                waiting.extend(self._parents[variable])
+            elif self._size[variable] > 1:
+                scope.add(variable)
+        cells = 1
+        for variable in scope:
+            cells *= self._size[variable]
+        return _Reach((node, *sorted(scope - {node})), tuple(sorted(opened, reverse=True)), cells)
+
+    def _independent(self, reach: dict[int, _Reach]) -> list[int]:
+        """Return nodes that can be eliminated at once: cheap ones, none of which touches what another changes."""
+        order = sorted(reach, key=lambda node: (reach[node].cells, node))
+        least = reach[order[0]].cells
+        if least > MOST_CELLS:
             raise TooWideError
-        own = _weighted(self._problem.cost[node, choices], self._weights)
-        cost = self._cost[:, None, :] + own[None]
-        for flow in self._read[node]:
-            cost += self._paid(self._living[id(flow)], choices)
-        parent = np.repeat(np.arange(states), len(choices))
-        chosen = np.tile(choices, states)
-        self._move_on(node, parent, chosen)
-        self._keep(cost.reshape(-1, cost.shape[2]), parent, chosen)
+        limit = max(least, min(EASY_CELLS, max(self._size[node] for node in order) ** 3))
+        taken: list[int] = []
+        changed: set[int] = set()
+        touched: set[int] = set()
+        for node in order:
+            if reach[node].cells > limit:
+                break
+            own = {node, *reach[node].opened}
+            near = {*reach[node].scope, *own}
+            if changed.isdisjoint(near) and touched.isdisjoint(own):
+                taken.append(node)
+                changed |= own
+                touched |= near
+        return sorted(taken)
 
-    def _paid(self, living: _Living, choices: Array) -> Array:
-        """Return what a node pays for a tensor: shape (states, choices, weightings)."""
-        source = self._choice[living.flow.source]
-        total = np.zeros((len(source), len(choices), len(self._weights)))
-        for place, toll in enumerate(living.flow.tolls):
-            cost = self._toll(toll)[0]
-            forms = toll.form[choices]
-            part = cost[source][:, forms]
-            if living.paid:
-                is_paid = (living.paid[place][:, None] >> forms) & 1
-                part = np.where(is_paid[:, :, None].astype(bool), 0.0, part)
-            total += part
-        return total
+    def _expand(self, state: int) -> None:
+        """Put in the place of a state what it follows from, in every factor."""
+        before, reader = self._parents[state]
+        for number, factor in list(self._factors[state].items()):
+            scope = sorted({*factor.scope, before, reader} - {state})
+            axes = np.ogrid[tuple(slice(self._size[variable]) for variable in scope)]
+            grid = dict(zip(scope, axes, strict=True))
+            grid[state] = self._follow[state][grid[before], grid[reader]]
+            self._remove(number, factor)
+            self._add(scope, factor.where[tuple(grid[variable] for variable in factor.scope)])
 
-    def _move_on(self, node: int, parent: Array, chosen: Array) -> None:
-        """Bring what living tensors remember to the states after a node."""
-        self._choice = {source: column[parent] for source, column in self._choice.items()}
-        for living in self._living.values():
-            living.paid = [bits[parent] for bits in living.paid]
-        for flow in self._read[node]:
-            living = self._living[id(flow)]
-            living.left -= 1
-            if living.left == 0:
-                del self._living[id(flow)]
-                continue
-            source = self._choice[flow.source]
-            for place, toll in enumerate(flow.tolls):
-                matters = self._toll(toll)[1][source]
-                living.paid[place] = (living.paid[place] | (1 << toll.form[chosen])) & matters
-        alive = {living.flow.source for living in self._living.values()}
-        self._choice = {source: column for source, column in self._choice.items() if source in alive}
-        for flow in self._made[node]:
-            many = len(flow.readers) > 1
-            blank = [np.zeros(len(chosen), dtype=np.int64) for _ in flow.tolls] if many else []
-            self._living[id(flow)] = _Living(flow, len(flow.readers), blank)
-        if self._made[node]:
-            self._choice[node] = self._kind[node][chosen]
+    def _eliminate(self, reach: dict[int, _Reach]) -> None:
+        """Append the steps that eliminate some nodes, those with tables of the same make together."""
+        alike: dict[tuple[tuple[int, ...], ...], list[tuple[int, list[Array]]]] = {}
+        for node, touched in reach.items():
+            for state in touched.opened:
+                self._expand(state)
+            axis = {variable: place for place, variable in enumerate(touched.scope)}
+            used = sorted(self._factors[node].items(), key=lambda item: [axis[near] for near in item[1].scope])
+            parts, make = [], [tuple(self._size[variable] for variable in touched.scope)]
+            for number, factor in used:
+                order = sorted(range(len(factor.scope)), key=lambda place: axis[factor.scope[place]])
+                where = factor.where.transpose(order)
+                present = {axis[variable] for variable in factor.scope}
+                parts.append(where.reshape([self._size[v] if axis[v] in present else 1 for v in touched.scope]))
+                make.append(tuple(sorted(present)))
+                self._remove(number, factor)
+            alike.setdefault(tuple(make), []).append((node, parts))
+        for (shape, *_), members in alike.items():
+            count = max(1, BATCH_CELLS // int(np.prod(shape)))
+            for begin in range(0, len(members), count):
+                self._append(shape, members[begin : begin + count], reach)
 
-    def _keep(self, cost: Array, parent: Array, chosen: Array) -> None:
-        """Keep the cheapest of the states that remember the same, and of those only what can still be the best."""
-        cost, parent, chosen = self._pruned(cost, parent, chosen)
-        columns = [*self._choice.values(), *(bits for living in self._living.values() for bits in living.paid)]
-        key = _key(columns, len(parent))
-        order = np.argsort(key, kind="stable")
-        starts = np.flatnonzero(np.diff(key[order], prepend=key[order[0]] - 1))
-        sorted_cost = cost[order]
-        least = np.minimum.reduceat(sorted_cost, starts, axis=0)
-        counts = np.diff(np.append(starts, len(order)))
-        is_least = sorted_cost <= np.repeat(least, counts, axis=0)
-        rows = np.where(is_least, np.arange(len(order))[:, None], -1)
-        winner = order[np.maximum.reduceat(rows, starts, axis=0)]
-        kept = order[starts]
-        self._cost = least
-        self._back.append((parent[winner], chosen[winner]))
-        self._select(kept)
-
-    def _pruned(self, cost: Array, parent: Array, chosen: Array) -> tuple[Array, Array, Array]:
-        """Drop states from which no way on can be better than the same way from the best state.
-
-        From the best state it costs at most the largest tolls of the living tensors more.
-        """
-        more = np.zeros(len(self._weights))
-        for living in self._living.values():
-            for toll in living.flow.tolls:
-                more += self._toll(toll)[2] * min(living.left, toll.cost.shape[1])
-        with np.errstate(invalid="ignore"):
-            kept = (cost <= cost.min(axis=0) + more * (1 + 1e-9)).any(axis=1) & np.isfinite(cost).any(axis=1)
-        if kept.all() or not kept.any():
-            return cost, parent, chosen
-        self._select(np.flatnonzero(kept))
-        return cost[kept], parent[kept], chosen[kept]
-
-    def _select(self, rows: Array) -> None:
-        self._choice = {source: column[rows] for source, column in self._choice.items()}
-        for living in self._living.values():
-            living.paid = [bits[rows] for bits in living.paid]
-
-    def _toll(self, toll: Toll) -> tuple[Array, Array, Array]:
-        """Return a toll's weighted cost, by choice the bits of the forms that cost anything, and its largest cost."""
-        if id(toll) not in self._tolls:
-            cost = _weighted(toll.cost, self._weights)
-            costs = (toll.cost != 0).any(axis=2)
-            bits = (costs << np.arange(costs.shape[1])).sum(axis=1).astype(np.int64)
-            self._tolls[id(toll)] = cost, bits, cost.max(axis=(0, 1), initial=0.0)
-        return self._tolls[id(toll)]
+    def _append(self, shape: tuple[int, ...], members: list[tuple[int, list[Array]]], reach: dict[int, _Reach]) -> None:
+        size = int(np.prod(shape[1:]))
+        out = slice(self._end, self._end + size * len(members))
+        self._end = out.stop
+        for place, (node, _) in enumerate(members):
+            where = np.arange(out.start + place * size, out.start + (place + 1) * size)
+            self._add(reach[node].scope[1:], where.reshape(shape[1:]))
+        scopes = np.array([reach[node].scope for node, _ in members])
+        parts = tuple(np.stack(same) for same in zip(*(parts for _, parts in members), strict=True))
+        opened = tuple(state for node, _ in members for state in reversed(reach[node].opened))
+        self._steps.append(_Step(scopes, shape, parts, out, opened))
 
 
-def _weighted(cost: Array, weights: Array) -> Array:
-    """Return weighted sums along the last axis; what is infinite in any quantity cannot be."""
-    finite = np.isfinite(cost)
-    total = np.where(finite, cost, 0.0) @ weights.T
-    total[~finite.all(axis=-1)] = np.inf
-    return np.asarray(total)
-
-
-def _key(columns: list[Array], count: int) -> Array:
-    """Return a number for each state, the same for states with the same columns."""
-    key = np.zeros(count, dtype=np.int64)
-    size = 1
-    for column in columns:
-        top = int(column.max(initial=0)) + 1
-        if size * top > 2**62:
-            _, key = np.unique(key, return_inverse=True)
-            _, column = np.unique(column, return_inverse=True)
-            size, top = int(key.max()) + 1, int(column.max()) + 1
-        key, size = key * top + column, size * top
-    return key
+def _without(total: Array, part: Array) -> Array:
+    """Return the rest of a total beside one part of it; inf where nothing is possible there."""
+    with np.errstate(invalid="ignore"):
+        rest = total - part
+    return np.where(np.isnan(rest), np.inf, rest)

@@ -2,7 +2,8 @@
 
 A model whose layers have different precisions takes the times of its layers, those of each precision times a factor,
 and for each border between precisions ``a + b elements`` microseconds, with other a and b for quantizing than for going
-back. Terms are fitted by non-negative least squares of relative errors.
+back. Terms are fitted by non-negative least squares of relative errors, in which models whose times are less certain
+count less.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from litedelegates.plan.flows import Handed, conversions, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.layer_times import LayerTimes, layer_times
 from litedelegates.plan.problem import Array
-from litedelegates.plan.terms import Fit, Line, Terms, terms_key
+from litedelegates.plan.terms import ASSUMED_CONVERSION, Fit, Line, Terms, terms_key
 
 # How far a factor may be from what the uniform model says, as a standard deviation beside errors of 1 % of whole
 # models: it keeps what a few mixes cannot tell where the uniform model saw it.
@@ -58,10 +59,12 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A whole model: microseconds by term, and what it took."""
+    """A whole model: microseconds by term, what it took, and half the 95 % interval of that as a share of it."""
 
+    label: str
     terms: Array
     whole_us: float
+    half_width: float
     is_uniform: bool
 
 
@@ -90,7 +93,9 @@ class _Seen:
             if us is None:
                 return None
             terms[_LINES + self.precisions.index(precision)] += us
-        return _Row(terms, timing.whole_us / self._drift(timing), timing.is_uniform)
+        ends = (timing.low_us, timing.high_us)
+        half = 0.0 if ends[0] is None or ends[1] is None else (ends[1] - ends[0]) / 2 / timing.whole_us
+        return _Row(timing.setting.label, terms, timing.whole_us / self._drift(timing), half, timing.is_uniform)
 
     def _drift(self, timing: MixedTiming) -> float:
         """Return how much slower the machine was than when the layers were measured, by the uniform models."""
@@ -105,29 +110,34 @@ class _Seen:
 def _fit(rows: Sequence[_Row], prior: Array) -> Array:
     """Return the terms: two of quantizing, two of going back, and a factor for each precision."""
     wholes = np.array([row.whole_us for row in rows])
-    design = np.array([row.terms for row in rows]) / wholes[:, None]
+    sure = _WHOLE_DEVIATION / np.hypot(_WHOLE_DEVIATION, [row.half_width / 1.96 for row in rows])
+    design = np.array([row.terms for row in rows]) * (sure / wholes)[:, None]
     weight = _WHOLE_DEVIATION / _FACTOR_DEVIATION
     near = np.hstack([np.zeros((len(prior), _LINES)), np.diag(weight / prior)])
-    target = np.concatenate([np.ones(len(rows)), np.full(len(prior), weight)])
+    target = np.concatenate([sure, np.full(len(prior), weight)])
     return nonnegative_least_squares(np.vstack([design, near]), target)
 
 
 def _check(rows: Sequence[_Row], prior: Array) -> Fit:
     """Predict each mixed model with terms fitted to all the others."""
-    errors = []
+    errors = {}
     for place, row in enumerate(rows):
         if not row.is_uniform:
             found = _fit([*rows[:place], *rows[place + 1 :]], prior)
-            errors.append(float(row.terms @ found / row.whole_us - 1))
-    return Fit(tuple(errors))
+            errors[row.label] = float(row.terms @ found / row.whole_us - 1)
+    halves = [row.half_width for row in rows if not row.is_uniform]
+    return Fit(errors, float(np.median(halves)) if halves else 0.0)
 
 
 def _uniform_factor(graph: Graph, held: Held, flows: Sequence[Handed], times: LayerTimes) -> float:
-    """Return the time of the whole without its assumed conversions over the sum of its layers."""
-    if times.whole_us is None or not times.is_in_place:
+    """Return the time of the whole, less assumed conversions at its ends, over the sum of its layers."""
+    us = own_us(graph, held, times)
+    total = sum(us.values())
+    if not times.whole_us or not total or not times.is_in_place:
         return 1.0
-    total = sum(own_us(graph, held, times).values())
-    return times.whole_us / total if total else 1.0
+    uniform = dict.fromkeys(us, times.setting.precision)
+    ends = sum(ASSUMED_CONVERSION.at(own.elements) for flow in flows for own in conversions(held, flow, uniform))
+    return max(times.whole_us - ends, 0.5 * times.whole_us) / total
 
 
 def nonnegative_least_squares(design: Array, target: Array) -> Array:

@@ -5,15 +5,55 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from litedelegates.layers.records import Record
 from litedelegates.plan.problem import ERROR, Array, Goal, Problem, Solution
+from litedelegates.plan.records import Costs
+from litedelegates.plan.segments import Segment, segments, where
 
 Solver: TypeAlias = Callable[[Problem, Goal], Solution]
 LEAST = 1e-6  # smaller gaps, relative to the quickest solution, are none
 _TIE = 1e-6  # of two that are as good in one respect, the better one in another is wanted
+
+
+@dataclass(frozen=True)
+class FrontPoint(Record):
+    """A solution of the front as it is kept and shown.
+
+    Attributes:
+        costs: Predicted.
+        segments: Which device has which layers.
+    """
+
+    costs: Costs
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Where the layers are."""
+        return where(self.segments)
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        return Costs.from_json(value) if name == "costs" else tuple(map(Segment.from_json, value))
+
+
+def front_points(
+    problem: Problem, solutions: Iterable[Solution], costs_of: Callable[[Problem, Array], Costs]
+) -> tuple[FrontPoint, ...]:
+    """Return solutions as records.
+
+    Args:
+        problem: That they solve.
+        solutions: Those of `front`.
+        costs_of: Makes the record of totals, such as `plan.planning.costs_of`.
+    """
+    return tuple(
+        FrontPoint(costs_of(problem, solution.totals), segments(problem, solution.assignment)) for solution in solutions
+    )
 
 
 def front(

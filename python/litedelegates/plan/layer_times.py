@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from litedelegates.layers import Alone, InPlace, LayerStudy, Setting
+from litedelegates.layers import Alone, InPlace, LayerStudy, PartTiming, Setting
 
 # Profilers that tell whole microseconds cut off the rest: a part took up to this much longer than the mean says.
 _TICK_US = 1.0
@@ -37,12 +37,6 @@ class LayerTimes:
     whole_us: float | None = None
     is_in_place: bool = True
 
-    @property
-    def factor(self) -> float:
-        """Time of the whole over the sum of its layers; 1 where the whole was not measured."""
-        total = sum(self.us.values())
-        return self.whole_us / total if self.whole_us and total and self.is_in_place else 1.0
-
 
 def layer_times(study: LayerStudy) -> dict[Setting, LayerTimes]:
     """Return the times in place of each setting, or those alone where there are none in place."""
@@ -62,10 +56,10 @@ def layer_times(study: LayerStudy) -> dict[Setting, LayerTimes]:
 
 def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) -> LayerTimes:
     us, fused = {layer.index: 0.0 for layer in study.layers}, {}
-    parts: dict[int, int] = {}
+    parts: dict[int, list[PartTiming]] = {}
     for part in record.parts:
         if part.layers:
-            parts[part.layers[0]] = parts.get(part.layers[0], 0) + 1
+            parts.setdefault(part.layers[0], []).append(part)
             if part.role == "layer":
                 fused.update(dict.fromkeys(part.layers[1:], part.layers[0]))
     us.update(record.layer_us())
@@ -74,14 +68,16 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
     with_others = set(fused.values())
     for layer, own in alone.items():
         if is_coarse and layer in parts and layer not in with_others and own.median_us is not None:
-            us[layer] = min(max(own.median_us, us[layer]), us[layer] + _TICK_US * parts[layer])
+            us[layer] = min(max(own.median_us, us[layer]), us[layer] + _TICK_US * len(parts[layer]))
+    spread = {layer: _spread_of_runs(record, own) for layer, own in parts.items() if layer not in alone}
+    spread |= {layer: _spread(own) for layer, own in alone.items()}
     return LayerTimes(
         record.setting,
         us,
         record.conversion_us(),
         fused,
         {layer: own.median_us for layer, own in alone.items() if own.median_us is not None},
-        {layer: _spread(alone[layer]) if layer in alone else _spread_of_runs(record, layer) for layer in us},
+        spread,
         record.whole_us,
     )
 
@@ -94,10 +90,9 @@ def _alone(setting: Setting, alone: Mapping[int, Alone]) -> LayerTimes:
     return LayerTimes(setting, us, {}, fused, dict(us), spread, is_in_place=False)
 
 
-def _spread_of_runs(record: InPlace, layer: int) -> float:
+def _spread_of_runs(record: InPlace, parts: Sequence[PartTiming]) -> float:
     """Return half the 95 % interval of the mean over the runs, as a share of it."""
-    parts = [part for part in record.parts if part.layers[:1] == (layer,)]
-    sums = [sum(part.samples_us[run] for part in parts) for run in record.settled_runs] if parts else []
+    sums = [sum(part.samples_us[run] for part in parts) for run in record.settled_runs]
     mean = statistics.fmean(sums) if sums else 0.0
     return 1.96 * statistics.stdev(sums) / math.sqrt(len(sums)) / mean if len(sums) > 1 and mean else 0.0
 

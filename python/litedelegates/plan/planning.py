@@ -69,9 +69,7 @@ def make_plan(
     """
     if objective not in OBJECTIVES:
         raise OptionError(f"objective={objective!r}: there is no such objective. {nearest(objective, OBJECTIVES)}")
-    path = str(model) if model is not None else sources[0].study.model
-    graph = load(path)
-    sources = [source.fitted(graph) for source in sources]
+    path, graph, sources = prepared(sources, model)
     problem = build_problem(graph, sources, links, precisions=precisions, delegates=delegates)
     answers = Answers.of(sources)
     bounds = {
@@ -100,6 +98,21 @@ def make_plan(
             time_limit_s=time_limit_s,
         )
     return dataclasses.replace(made, budgets=budgets, fallback=alone)
+
+
+def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = None) -> tuple[str, Graph, list[Source]]:
+    """Return the path of the model, the model, and the devices with the terms that their studies give.
+
+    Raises:
+        OptionError: There is no device.
+        OSError: The model cannot be read.
+        InvalidModelError: It is damaged.
+    """
+    if not sources:
+        raise OptionError("no device was given: a plan needs one at least")
+    path = str(model) if model is not None else sources[0].study.model
+    graph = load(path)
+    return path, graph, [source.fitted(graph) for source in sources]
 
 
 def goal_of(problem: Problem, objective: str, budgets: Mapping[str, float]) -> Goal:

@@ -1,154 +1,153 @@
-"""The planner's problem as a mixed-integer program, for what elimination cannot prove."""
+"""A problem as a mixed-integer program for HiGHS: what is used where elimination cannot decide.
+
+A column for each choice of a node is one where it is taken. For each toll and reader, columns say which pairs of
+source's tensor and wanted form are met; they agree with the choices at both ends. A pair is paid for once where several
+readers meet it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from litedelegates.errors import MissingExtraError
-from litedelegates.plan.problem import Array, Goal, Problem
+from litedelegates.plan.problem import Array, Flow, Problem, Toll
+from litedelegates.plan.target import Target
+
+SIZE = 1e4  # of the objective, as HiGHS is given it: its tolerances are absolute
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the program's solver says.
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of it.
 
     Attributes:
         assignment: The best found; None where there is none.
-        bound: No assignment has a smaller value; -inf where nothing was proven.
-        is_infeasible: Whether it was proven that none is within the budgets.
+        bound: No assignment that was allowed has a smaller value; inf where there is none.
     """
 
     assignment: Array | None
     bound: float
-    is_infeasible: bool = False
 
 
-def solve_program(problem: Problem, goal: Goal, time_limit_s: float) -> Answer:
-    """Solve a problem by branch and bound (HiGHS).
+class _Builder:
+    """Columns and rows as they come."""
 
-    A variable x[n, k] says that node n has choice k. For each reader of a tensor and each toll, u[a, f] says that the
-    source has choice a and this reader wants form f; its sums are the x of the two. What is paid, z[a, f], is at least
-    the u of each reader.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-    """
-    try:
-        from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import coo_array
-    except ImportError as error:
-        raise MissingExtraError("plans with budgets need SciPy: pip install 'litedelegates[plan]'") from error
-    model = _Model(problem, goal)
-    rows = coo_array((model.values, (model.rows, model.columns)), shape=(len(model.low), len(model.cost)))
-    result = milp(
-        np.array(model.cost),
-        integrality=np.array(model.is_integer),
-        bounds=Bounds(0, np.array(model.top)),
-        constraints=LinearConstraint(rows.tocsr(), model.low, model.high),
-        options={"time_limit": max(time_limit_s, 0.1), "mip_rel_gap": 1e-9},
-    )
-    bound = -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound) * model.scale
-    if result.x is None:
-        return Answer(None, bound, is_infeasible=result.status == 2)
-    count = len(problem.layers) * len(problem.choices)
-    chosen = np.asarray(result.x[:count]).reshape(len(problem.layers), -1).argmax(axis=1)
-    return Answer(chosen, bound)
-
-
-class _Model:
-    """Columns and rows of the program."""
-
-    def __init__(self, problem: Problem, goal: Goal) -> None:
-        self._problem = problem
-        self.cost: list[float] = []
-        self.top: list[float] = []
-        self.is_integer: list[int] = []
-        self.rows: list[int] = []
-        self.columns: list[int] = []
-        self.values: list[float] = []
+    def __init__(self, quantities: Sequence[int]) -> None:
+        self._quantities = list(quantities)
+        self.cost: list[Array] = []
+        self.upper: list[float] = []
+        self.rows: list[tuple[list[int], list[float]]] = []
         self.low: list[float] = []
         self.high: list[float] = []
-        # By quantity: what counts into it, as columns with their amounts.
-        self._amounts: list[list[tuple[int, float]]] = [[] for _ in problem.quantities]
-        self._add_nodes()
-        for flow in problem.flows:
-            for toll in flow.tolls:
-                self._add_toll(flow.source, flow.readers, toll.form, toll.cost)
-        self._add_goal(goal)
 
-    def _add_nodes(self) -> None:
-        nodes, choices = self._problem.allowed.shape
-        for node in range(nodes):
-            finite = np.asarray(np.isfinite(self._problem.cost[node]).all(axis=1) & self._problem.allowed[node])
-            own = [self._column(float(finite[choice]), is_integer=True) for choice in range(choices)]
-            for choice in np.flatnonzero(finite):
-                self._count(own[choice], self._problem.cost[node, choice])
-            self._row([(column, 1.0) for column in own], 1.0, 1.0)
+    def column(self, cost: Array) -> int:
+        possible = bool(np.isfinite(cost).all())
+        self.cost.append(cost[self._quantities] if possible else np.zeros(len(self._quantities)))
+        self.upper.append(float(possible))
+        return len(self.upper) - 1
 
-    def _add_toll(self, source: int, readers: tuple[int, ...], form: Array, cost: Array) -> None:
-        choices, forms = cost.shape[:2]
-        blocked = np.asarray(~np.isfinite(cost).all(axis=2))
-        paid = {
-            (a, f): self._column(0.0 if blocked[a, f] else 1.0)
-            for a in range(choices)
-            for f in range(forms)
-            if cost[a, f].any() or blocked[a, f]
-        }
-        for (a, f), column in paid.items():
-            if not blocked[a, f]:
-                self._count(column, cost[a, f])
-        for reader in readers:
-            joint = [[self._column(1.0) for _ in range(forms)] for _ in range(choices)]
-            for a in range(choices):
-                self._row([(joint[a][f], 1.0) for f in range(forms)] + [(self._x(source, a), -1.0)], 0.0, 0.0)
-            for f in range(forms):
-                wants = [(self._x(reader, int(k)), -1.0) for k in np.flatnonzero(form == f)]
-                self._row([(joint[a][f], 1.0) for a in range(choices)] + wants, 0.0, 0.0)
-            for (a, f), column in paid.items():
-                self._row([(joint[a][f], 1.0), (column, -1.0)], -np.inf, 0.0)
-
-    def _add_goal(self, goal: Goal) -> None:
-        problem = self._problem
-        sizes = [sum(abs(amount) for _, amount in amounts) / max(1, len(amounts)) for amounts in self._amounts]
-        if goal.largest:
-            names = [problem.index(name) for name in goal.largest]
-            self.scale = max((sizes[place] for place in names), default=0.0) or 1.0
-            column = self._column(np.inf)
-            self.cost[column] = 1.0
-            for place in names:
-                amounts = [(other, amount / self.scale) for other, amount in self._amounts[place]]
-                self._row([*amounts, (column, -1.0)], -np.inf, 0.0)
-        else:
-            weights = {problem.index(name): weight for name, weight in goal.weights.items()}
-            self.scale = max((weight * sizes[place] for place, weight in weights.items()), default=0.0) or 1.0
-            for place, weight in weights.items():
-                for column, amount in self._amounts[place]:
-                    self.cost[column] += weight * amount / self.scale
-        for name, bound in goal.budgets.items():
-            place = problem.index(name)
-            size = sizes[place] or 1.0
-            amounts = [(column, amount / size) for column, amount in self._amounts[place]]
-            self._row(amounts, -np.inf, bound / size)
-
-    def _x(self, node: int, choice: int) -> int:
-        return node * len(self._problem.choices) + choice
-
-    def _column(self, top: float, *, is_integer: bool = False) -> int:
-        self.cost.append(0.0)
-        self.top.append(top)
-        self.is_integer.append(int(is_integer))
-        return len(self.cost) - 1
-
-    def _count(self, column: int, amounts: Array) -> None:
-        for place in np.flatnonzero(amounts):
-            self._amounts[place].append((column, float(amounts[place])))
-
-    def _row(self, entries: list[tuple[int, float]], low: float, high: float) -> None:
-        for column, value in entries:
-            self.rows.append(len(self.low))
-            self.columns.append(column)
-            self.values.append(value)
+    def row(self, ones: Sequence[int], less: Sequence[int], low: float, high: float) -> None:
+        self.rows.append(([*ones, *less], [1.0] * len(ones) + [-1.0] * len(less)))
         self.low.append(low)
         self.high.append(high)
+
+
+def optimize(problem: Problem, target: Target, allowed: Array, *, size: float, time_limit_s: float) -> Outcome:
+    """Return the best assignment of some choices, or the best that a time limit allows.
+
+    Args:
+        problem: The problem.
+        target: What to minimize, and within what.
+        allowed: bool array of shape (nodes, K): the choices.
+        size: About what the objective is.
+        time_limit_s: Seconds.
+    """
+    builder = _Builder(target.quantities)
+    chosen = _add_choices(builder, problem, allowed)
+    for flow in problem.flows:
+        for toll in flow.tolls:
+            _add_toll(builder, flow, toll, chosen)
+    return _run(builder, chosen, target, abs(size) or 1.0, time_limit_s)
+
+
+def _add_choices(builder: _Builder, problem: Problem, allowed: Array) -> list[dict[int, int]]:
+    chosen = []
+    for node, row in enumerate(allowed):
+        chosen.append({int(choice): builder.column(problem.cost[node, choice]) for choice in np.flatnonzero(row)})
+        builder.row(list(chosen[-1].values()), [], 1, 1)
+    return chosen
+
+
+def _add_toll(builder: _Builder, flow: Flow, toll: Toll, chosen: list[dict[int, int]]) -> None:
+    readers = sorted(set(flow.readers))
+    wanted: list[dict[int, list[int]]] = []
+    for reader in readers:
+        wanted.append({})
+        for choice, column in chosen[reader].items():
+            wanted[-1].setdefault(int(toll.form[choice]), []).append(column)
+    forms = sorted({form for by_form in wanted for form in by_form})
+    makers: dict[bytes, list[int]] = {}
+    rows: dict[bytes, Array] = {}
+    for choice, column in chosen[flow.source].items():
+        row = toll.cost[choice, forms]
+        makers.setdefault(row.tobytes(), []).append(column)
+        rows[row.tobytes()] = row
+    free = np.zeros(toll.cost.shape[2])
+    paid = {(maker, form): builder.column(rows[maker][place]) for maker in makers for place, form in enumerate(forms)}
+    for by_form in wanted:
+        met = paid
+        if len(readers) > 1:
+            met = {(maker, form): builder.column(free) for maker in makers for form in by_form}
+            for pair, column in met.items():
+                builder.row([paid[pair]], [column], 0, np.inf)
+        for maker, columns in makers.items():
+            builder.row([met[maker, form] for form in by_form], columns, 0, 0)
+        for form, columns in by_form.items():
+            builder.row([met[maker, form] for maker in makers], columns, 0, 0)
+
+
+def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: float, time_limit_s: float) -> Outcome:
+    optimize, sparse = _scipy()
+    cost = np.array(builder.cost)
+    columns = len(cost) + 1  # the last is the objective
+    index = np.concatenate([row for row, _ in builder.rows])
+    value = np.concatenate([row for _, row in builder.rows])
+    start = np.cumsum([0, *(len(row) for row, _ in builder.rows)])
+    links = sparse.csr_array((value, index, start), shape=(len(builder.rows), columns))
+    sums = np.concatenate([cost @ target.rows.T * (SIZE / size), np.full((1, len(target.rows)), -1.0)])
+    room = np.where(np.abs(target.bounds) > 1e-9, np.abs(target.bounds), 1.0)
+    spent = np.concatenate([cost[:, target.places] / room, np.zeros((1, len(room)))])
+    integrality = np.zeros(columns)
+    integrality[[column for row in chosen for column in row.values()]] = 1
+    found = optimize.milp(
+        np.eye(1, columns, columns - 1)[0],
+        integrality=integrality,
+        bounds=optimize.Bounds(np.r_[np.zeros(columns - 1), -np.inf], np.r_[builder.upper, np.inf]),
+        constraints=[
+            optimize.LinearConstraint(links, builder.low, builder.high),
+            optimize.LinearConstraint(sums.T, -np.inf, 0),
+            *([optimize.LinearConstraint(spent.T, -np.inf, target.bounds / room)] if len(room) else []),
+        ],
+        options={"time_limit": max(0.01, time_limit_s), "mip_rel_gap": 1e-10},
+    )
+    if found.status == 2:
+        return Outcome(None, np.inf)
+    bound = -np.inf if found.mip_dual_bound is None else float(found.mip_dual_bound) * size / SIZE
+    if found.x is None:
+        return Outcome(None, bound)
+    assignment = [max(row, key=lambda choice: found.x[row[choice]]) for row in chosen]
+    return Outcome(np.array(assignment), bound)
+
+
+def _scipy() -> tuple[Any, Any]:
+    try:
+        from scipy import optimize, sparse
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this plan needs SciPy's mixed-integer program ({error}): pip install 'litedelegates[plan]'"
+        ) from error
+    return optimize, sparse

@@ -1,109 +1,122 @@
-"""Solve the planner's problem: exactly where that can be done, otherwise with how far off it can be at most."""
+"""The best assignment for a goal, or the best that a time limit allows with how far it may be from the best."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
 from litedelegates.errors import PlanError
-from litedelegates.plan.dual import Dual, Found
-from litedelegates.plan.elimination import Elimination, TooWideError
-from litedelegates.plan.improving import improve
+from litedelegates.plan.dual import Dual, price
+from litedelegates.plan.elimination import Elimination
+from litedelegates.plan.improve import Incumbent
 from litedelegates.plan.problem import Array, Goal, Problem, Solution
-from litedelegates.plan.program import solve_program
+from litedelegates.plan.program import optimize
+from litedelegates.plan.tables import Tables, TooWideError
+from litedelegates.plan.target import Target
 
-# Nodes times choices up to which the program is tried for as long as there is time.
-_SMALL = 3000
-_CLOSE = 1e-9
+EXACT = 1e-9  # relative: two values that differ by less are equal
 
 
-def solve(problem: Problem, goal: Goal, *, time_limit_s: float = 10.0, close_enough: float = _CLOSE) -> Solution:
-    """Return the best assignment within the budgets.
+def solve(problem: Problem, goal: Goal, *, time_limit_s: float = 10.0) -> Solution:
+    """Return the best assignment for a goal.
 
-    Without budgets and with a sum to minimize, elimination is exact. Otherwise prices on the budgets give a bound and
-    assignments, which are improved by exchanging layers, and a mixed-integer program closes what gap is left, where the
-    problem is small enough for the time.
+    Sums without budgets are minimized exactly by `Elimination`. Otherwise prices give a bound and good assignments,
+    which are improved; where a gap is left, choices that cannot be part of anything better are ruled out by the bound,
+    and a mixed-integer program decides among the others as far as the time allows.
 
     Args:
-        problem: The numbers.
-        goal: What to minimize, within what.
-        time_limit_s: Stop improving then.
-        close_enough: Stop when no assignment can be better by this share.
+        problem: What can be chosen, and what that costs.
+        goal: What to minimize, and within what.
+        time_limit_s: Seconds after which the best so far is returned, with its gap.
 
     Raises:
-        PlanError: No assignment is within the budgets; says which is in the way and what can be reached.
-        MissingExtraError: There are budgets, and SciPy is not installed.
+        PlanError: No assignment is within the budgets, or none was found in that time.
+        MissingExtraError: SciPy is needed and not installed.
     """
-    begin = time.perf_counter()
-    deadline = begin + time_limit_s
-    elimination = Elimination(problem)
-    method, bound, candidates = "elimination", -np.inf, list[Found]()
-    try:
-        if not goal.budgets and not goal.largest:
-            weights = np.zeros((1, len(problem.quantities)))
-            for name, weight in goal.weights.items():
-                weights[0, problem.index(name)] = weight
-            values, assignments = elimination.minimize(weights)
-            if not np.isfinite(values[0]):
-                raise PlanError("no assignment is possible at all: is a link between two devices missing?")
-            return _solution(problem, goal, assignments[0], float(values[0]), method, begin)
-        _check_reachable(problem, goal, elimination)
-        dual = Dual(problem, goal, elimination)
-        method = "elimination with prices"
-        dual.search(lambda: _gap(problem, goal, dual.found, dual.bound) <= close_enough, deadline)
-        bound, candidates = dual.bound, dual.found
-    except TooWideError:
-        method = "mixed-integer program"
-    best = improve(problem, goal, candidates, deadline) if candidates else None
-    gap = np.inf if best is None else _gap(problem, goal, [best], bound)
-    if gap > close_enough and len(problem.layers) * len(problem.choices) <= _SMALL:
-        answer = solve_program(problem, goal, deadline - time.perf_counter())
-        method += "" if method.endswith("program") else ", then a mixed-integer program"
-        bound = max(bound, answer.bound)
-        if answer.assignment is not None:
-            other = Found(answer.assignment, problem.totals(answer.assignment))
-            if goal.is_within(problem, other.totals):
-                best = _better(problem, goal, best, other)
-        if answer.is_infeasible:
-            best = None
-    if best is None:
-        raise PlanError(
-            f"no plan keeps {' and '.join(f'{name} <= {value:.6g}' for name, value in goal.budgets.items())} together, "
-            "or none was found in the time: allow more of one"
-        )
-    return _solution(problem, goal, best.assignment, bound, method, begin)
-
-
-def _check_reachable(problem: Problem, goal: Goal, elimination: Elimination) -> None:
-    """Raise unless each budget can be kept, taken alone."""
-    names = list(goal.budgets)
-    if not names:
-        return
-    weights = np.zeros((len(names), len(problem.quantities)))
-    weights[np.arange(len(names)), [problem.index(name) for name in names]] = 1.0
-    values, _ = elimination.minimize(weights)
-    for name, least in zip(names, values, strict=True):
-        if least > goal.budgets[name] * (1 + 1e-9) + 1e-12:
-            shown, asked = (least**0.5, goal.budgets[name] ** 0.5) if name == "error" else (least, goal.budgets[name])
-            raise PlanError(f"no plan keeps {name} <= {asked:.6g}: the least that can be reached is {shown:.6g}")
-
-
-def _gap(problem: Problem, goal: Goal, found: Sequence[Found], bound: float) -> float:
-    values = [goal.value(problem, one.totals) for one in found if goal.is_within(problem, one.totals)]
-    if not values:
-        return float("inf")
-    return (min(values) - bound) / abs(min(values)) if min(values) else 0.0
-
-
-def _better(problem: Problem, goal: Goal, one: Found | None, other: Found) -> Found:
-    if one is None or goal.value(problem, other.totals) < goal.value(problem, one.totals):
-        return other
-    return one
-
-
-def _solution(problem: Problem, goal: Goal, assignment: Array, bound: float, method: str, begin: float) -> Solution:
+    begin = time.monotonic()
+    search = _Search(problem, goal, begin + time_limit_s)
+    assignment, bound, method = search.run()
     totals = problem.totals(assignment)
     value = goal.value(problem, totals)
-    return Solution(assignment, totals, value, min(bound, value), method, time.perf_counter() - begin)
+    return Solution(assignment, totals, value, min(value, bound), method, time.monotonic() - begin)
+
+
+class _Search:
+    def __init__(self, problem: Problem, goal: Goal, deadline: float) -> None:
+        self.problem, self.goal, self.deadline = problem, goal, deadline
+        self.target = Target(problem, goal)
+
+    def run(self) -> tuple[Array, float, str]:
+        """Return an assignment, a bound and how they were found."""
+        allowed = np.isfinite(self.problem.cost).all(axis=2) & self.problem.allowed
+        try:
+            tables = Tables(self.problem, self.target.quantities)
+            elimination = Elimination(tables)
+        except TooWideError:
+            return self._decide(allowed, np.inf, None, -np.inf, "mixed-integer program")
+        if len(self.target.rows) == 1 and not self.target.names:
+            value, assignment = elimination.minimize(self.target.rows[0])
+            if not np.isfinite(value):
+                raise PlanError("no assignment is possible: whatever is chosen, some tensor cannot be handed on")
+            return assignment, value, "elimination"
+        now = time.monotonic()
+        dual = price(tables, elimination, self.target, deadline=now + 0.6 * (self.deadline - now))
+        if not np.isfinite(dual.bound):
+            raise self._refusal()
+        best = self._improve(tables, dual)
+        method = "elimination with prices"
+        if best.is_within(dual.bound, EXACT):
+            return best.assignment, dual.bound, method
+        least = elimination.marginals(dual.weights) - dual.refund
+        limit = best.value - EXACT * abs(best.value) if np.isfinite(best.value) else np.inf
+        allowed &= least < limit
+        if not allowed.any(axis=1).all():
+            return best.assignment, best.value, method
+        if time.monotonic() > self.deadline and np.isfinite(best.value):
+            return best.assignment, dual.bound, method
+        return self._decide(allowed, best.value, best.assignment, dual.bound, f"{method}, then mixed-integer program")
+
+    def _improve(self, tables: Tables, dual: Dual) -> Incumbent:
+        best = Incumbent(tables, self.target)
+        for assignment in dual.found:
+            best.offer(assignment)
+        best.cross_all(dual.found[:8])
+        better = True
+        while better and np.isfinite(best.value) and time.monotonic() < self.deadline:
+            if best.is_within(dual.bound, EXACT):
+                break
+            better = best.change() or best.cross_all(dual.found[:4])
+        return best
+
+    def _decide(
+        self, allowed: Array, value: float, assignment: Array | None, bound: float, method: str
+    ) -> tuple[Array, float, str]:
+        """Close the gap by a mixed-integer program over the choices that are left."""
+        size = value if np.isfinite(value) else bound if np.isfinite(bound) else 1.0
+        left = self.deadline - time.monotonic()
+        outcome = optimize(self.problem, self.target, allowed, size=size, time_limit_s=left)
+        bound = max(bound, min(value, outcome.bound))
+        if outcome.assignment is not None:
+            totals = self.problem.totals(outcome.assignment)
+            found = self.goal.value(self.problem, totals)
+            if self.goal.is_within(self.problem, totals) and found < value:
+                value, assignment = found, outcome.assignment
+        if assignment is None:
+            if np.isfinite(outcome.bound):
+                raise PlanError("no plan within the budgets was found in the time given; allow more time")
+            raise self._refusal()
+        return assignment, bound, method
+
+    def _refusal(self) -> PlanError:
+        """Return which budget stands in the way: the first that cannot be kept together with those before it."""
+        kept: dict[str, float] = {}
+        for name, most in self.goal.budgets.items():
+            best = solve(self.problem, Goal({name: 1.0}, budgets=kept), time_limit_s=60).value
+            if best > most * (1 + 1e-9) + 1e-12:
+                within = "".join(f", {other} at most {bound:.6g}" for other, bound in kept.items())
+                return PlanError(
+                    f"no plan keeps {name} within {most:.6g}: the least that can be reached is {best:.6g}{within}"
+                )
+            kept[name] = most
+        return PlanError("no assignment is possible: whatever is chosen, some tensor cannot be handed on")

@@ -11,12 +11,7 @@ from litedelegates.plan.records import Crossing, LayerPlan, Link, Plan, Rival, S
 from litedelegates.plan.words import counted, listed, say_nbytes, say_share, say_us
 
 SLOWEST = 5
-_WORDS = {
-    "latency": "the latency",
-    "throughput": "the time between outputs",
-    "energy": "the energy",
-    "bytes": "the bytes",
-}
+_NOUNS = {"throughput": "time between results", "bytes": "to send"}
 
 
 @dataclass(frozen=True)
@@ -91,13 +86,13 @@ def _short(plan: Plan) -> Iterator[str]:
         yield f"By the model of errors {listed(quality)}."
     found = f"found by {plan.method}" if plan.method else "found"
     if plan.is_exact:
-        yield f"No plan has less of {_WORDS.get(plan.objective, plan.objective)} under this model of costs; {found}."
+        yield f"No plan has less {_NOUNS.get(plan.objective, plan.objective)} under this model of costs; {found}."
     else:
         yield f"A better plan may exist, by {plan.gap:.2%} at most; {found}."
 
 
 def _rivals(plan: Plan) -> Iterator[str]:
-    own, best = value_of(plan), best_uniform(plan)
+    own, best, noun = value_of(plan), best_uniform(plan), _NOUNS.get(plan.objective, plan.objective)
     if not plan.rivals or own is None:
         return
     if best is None:
@@ -105,13 +100,14 @@ def _rivals(plan: Plan) -> Iterator[str]:
     else:
         value = value_of(plan, best)
         if value and own < value * (1 - 1e-6):
-            yield f"{best.name} is the best that keeps the bounds; the plan has {say_share(1 - own / value)} less."
+            saved = say_share(1 - own / value)
+            yield f"{best.name} is the best that keeps the bounds; the plan has {saved} less {noun}."
         else:
             yield f"{best.name} is as good: there is nothing to gain by mixing."
     quicker = [rival for rival in plan.rivals if (value_of(plan, rival) or own) < own and not keeps(plan, rival)]
     for rival in quicker[:3]:
         saved = say_share(1 - (value_of(plan, rival) or own) / own)
-        yield f"{rival.name} would have {saved} less, but: {rival.objection or 'it exceeds a bound'}."
+        yield f"{rival.name} would have {saved} less {noun}, but: {rival.objection or 'it exceeds a bound'}."
 
 
 def _time(plan: Plan) -> Iterator[str]:
@@ -187,7 +183,7 @@ def _change(plan: Plan) -> Iterator[str]:
             )
     if not sent and len(plan.devices) > 1:
         idle = [device.name for device in plan.devices[1:]]
-        yield f"Nothing is sent: with these links {listed(idle)} would gain less than the way there and back costs."
+        yield f"Nothing is sent: by this model of costs nothing is gained by using {listed(idle)} over these links."
 
 
 def busy_us(plan: Plan) -> dict[str, float]:

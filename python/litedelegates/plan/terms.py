@@ -40,14 +40,18 @@ class Fit(Record):
     """How far predictions of whole models were off, for models that the terms had not been fitted to.
 
     Attributes:
-        errors: Predicted over measured time, less 1, of each mixed model, with terms fitted to all the others.
+        errors: Predicted over measured time, less 1, of each mixed model, with terms fitted to all the others; by
+            `Setting.label`.
+        half_width: How uncertain the measured times are themselves: median half width of their 95 % intervals, as a
+            share of them.
     """
 
-    errors: tuple[float, ...] = ()
+    errors: Mapping[str, float] = field(default_factory=dict, hash=False)
+    half_width: float = 0.0
 
     def quantile(self, share: float) -> float | None:
         """Return what this share of the relative errors is at most; None where nothing was checked."""
-        return float(np.quantile(np.abs(self.errors), share)) if self.errors else None
+        return float(np.quantile(np.abs(list(self.errors.values())), share)) if self.errors else None
 
     @property
     def median(self) -> float | None:
@@ -61,7 +65,7 @@ class Fit(Record):
         return (
             f"predictions of {len(self.errors)} mixed models, each with terms fitted to the others, were off by "
             f"{self.quantile(0.5):.1%} in the median, {self.quantile(0.9):.1%} at the 90th percentile and "
-            f"{self.quantile(1):.1%} at worst"
+            f"{self.quantile(1):.1%} at worst; their measured times are known within {self.half_width:.1%}"
         )
 
 
@@ -93,7 +97,8 @@ class Terms(Record):
     @property
     def fit(self) -> Fit:
         """Of all delegates together."""
-        return Fit(tuple(error for fit in self.fits.values() for error in fit.errors))
+        errors = {label: error for fit in self.fits.values() for label, error in fit.errors.items()}
+        return Fit(errors, max((fit.half_width for fit in self.fits.values()), default=0.0))
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:

@@ -64,6 +64,8 @@ class Tolls:
     def __init__(self, held: Held, options: Sequence[Option], links: Sequence[Link], at: Mapping[str, int]) -> None:
         """Take in the choices, the links, and the places of the quantities."""
         self._held, self._options, self._at = held, options, at
+        self._precisions = [option.choice.precision for option in options]
+        self._fused = [option.source.times[option.setting].fused for option in options]
         self._links = {frozenset(link.ends): link for link in links}
         stations = _numbers(option.station for option in options)
         cost = np.zeros((len(options), int(stations.max()) + 1, len(at)))
@@ -74,11 +76,12 @@ class Tolls:
 
     def of(self, tensor: Tensor, maker: Op | None, readers: Sequence[Op]) -> tuple[Toll, ...]:
         """Return the tolls of a tensor; ``maker`` is None for an input, and no readers stand for the caller."""
-        precisions = [option.choice.precision for option in self._options]
         reader = readers[0] if readers else None  # all readers in one precision want the same
+        made = {precision: self._held.made(tensor, precision) for precision in set(self._precisions)}
+        wanted = {precision: self._held.wanted(tensor, reader, precision) for precision in made}
         kind = _Kind(
-            tuple(self._held.made(tensor, precision) for precision in precisions),
-            tuple(self._held.wanted(tensor, reader, precision) for precision in precisions),
+            tuple(made[precision] for precision in self._precisions),
+            tuple(wanted[precision] for precision in self._precisions),
             tensor.element_type,
             maker is None,
             reader is None,
@@ -164,18 +167,22 @@ class Tolls:
         found = []
         for reader in readers if maker is not None else ():
             assert maker is not None
+            parted = [
+                place
+                for place, fused in enumerate(self._fused)
+                if fused and len({fused.get(op.index, op.index) for op in (maker, reader)}) == 1
+            ]
+            if not parted:
+                continue
             form = np.arange(len(self._options))
             cost = np.zeros((len(form), len(form), len(self._at)))
-            for place, option in enumerate(self._options):
-                times = option.source.times[option.setting]
-                groups = {times.fused.get(op.index, op.index) for op in (maker, reader)}
-                if len(groups) > 1:
-                    continue
-                others = form != place
+            for place in parted:
+                option, others = self._options[place], form != place
+                alone_us = option.source.times[option.setting].alone_us
                 for op, where in ((maker, (place, others)), (reader, (others, place))):
-                    if op.index in times.fused:
+                    if op.index in self._fused[place]:
                         paid = np.zeros(len(self._at))
-                        self._charge((paid, paid.copy()), option, Line(times.alone_us.get(op.index, 0.0)), 1.0)
+                        self._charge((paid, paid.copy()), option, Line(alone_us.get(op.index, 0.0)), 1.0)
                         cost[where] += paid
             if cost.any():
                 found.append(Toll(form, cost))

@@ -14,25 +14,9 @@ from litedelegates.errors import PlanError
 from litedelegates.layers.records import Record
 from litedelegates.plan.front import Solver
 from litedelegates.plan.problem import LATENCY, Array, Goal, Problem, Solution
+from litedelegates.plan.segments import Segment, segments, where
 
 RATIO = 1.005  # a breakpoint is known when the bandwidths on its two sides are so close
-
-
-@dataclass(frozen=True)
-class Segment(Record):
-    """Layers one after the other on one device.
-
-    Attributes:
-        device: Its name.
-        first: Index of the first layer.
-        last: Index of the last.
-        precisions: Layers by precision.
-    """
-
-    device: str
-    first: int
-    last: int
-    precisions: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -54,15 +38,7 @@ class Regime(Record):
     @property
     def label(self) -> str:
         """Where the layers are, such as "pi to layer 12, then server"."""
-        if len(self.segments) == 1:
-            return f"all on {self.segments[0].device}"
-        if len(self.segments) > 4:
-            counts: dict[str, int] = {}
-            for one in self.segments:
-                counts[one.device] = counts.get(one.device, 0) + sum(one.precisions.values())
-            return ", ".join(f"{count} layers on {device}" for device, count in counts.items())
-        *parts, last = [f"{one.device} to layer {one.last}" for one in self.segments]
-        return f"{', then '.join(parts)}, then {last.partition(' ')[0]}"
+        return where(self.segments)
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -157,21 +133,6 @@ def what_if(
     return WhatIf(tuple(map(search.point, shown)), tuple(regimes), search.solved)
 
 
-def segments(problem: Problem, assignment: Array) -> tuple[Segment, ...]:
-    """Return who has which layers, in the order of the layers' indices."""
-    found: list[tuple[str, list[tuple[int, str]]]] = []
-    for layer, place in sorted(zip(problem.layers, assignment, strict=True)):
-        choice = problem.choices[place]
-        if layer < 0:
-            continue
-        if not found or found[-1][0] != choice.device:
-            found.append((choice.device, []))
-        found[-1][1].append((layer, choice.precision))
-    return tuple(
-        Segment(device, own[0][0], own[-1][0], _counts(precision for _, precision in own)) for device, own in found
-    )
-
-
 def on_one_device(problem: Problem, device: str) -> Problem | None:
     """Return the problem with all layers on one device; None where a layer has no choice there."""
     own = np.array([choice.device == device for choice in problem.choices])
@@ -240,10 +201,3 @@ class _Search:
         moved, best = self._moved(solution, bandwidth), self.at(bandwidth)
         is_as_good = moved.value <= best.value + 1e-9 * abs(best.value)
         return is_as_good and self.goal.is_within(self.problem(bandwidth), moved.totals)
-
-
-def _counts(names: Iterator[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts

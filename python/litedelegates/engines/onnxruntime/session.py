@@ -19,6 +19,8 @@ from litedelegates.errors import InvalidModelError, OptionError, RunError, neare
 if TYPE_CHECKING:
     from litedelegates.engines.records import EngineProfile
 
+# Runs during which the clock was set back, after which it is given up.
+_MOST_TIMELESS = 100
 _WORDS = {"float": "float32", "double": "float64", "seq": "sequence", "float4e2m1": "float4_e2m1fn"}
 
 
@@ -170,11 +172,17 @@ class OnnxRuntimeSession:
         """
         time_one, feed = self._timer(), self.feed
         samples: list[tuple[int, int, int]] = []
-        begin = perf_counter_ns()
+        begin, timeless = perf_counter_ns(), 0
         while len(samples) < max_runs:
             if len(samples) >= min_runs and perf_counter_ns() - begin >= max_seconds * 1e9:
                 break
-            samples.append(self._attempt(time_one, feed)[1])
+            _, sample = self._attempt(time_one, feed)
+            if min(sample) >= 0:
+                samples.append(sample)
+                continue
+            timeless += 1  # the clock was set back meanwhile
+            if timeless > _MOST_TIMELESS:
+                raise RunError("the clock of this machine goes backwards: runs cannot be timed")
         return np.array(samples, np.int64).reshape(-1, 3)
 
     def _timer(self) -> Callable[[Mapping[str, Array]], tuple[list[Array], tuple[int, int, int]]]:
