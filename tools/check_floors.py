@@ -18,6 +18,10 @@ FACE = "__init__"
 FLOORS = (
     "errors",
     "files",
+    "isolated",
+    "free_memory",
+    "arrays",
+    "tables",
     "notebook",
     "_core",
     "runtime",

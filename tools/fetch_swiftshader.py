@@ -9,6 +9,7 @@ Debian's package chromium-common holds it. The package is unpacked, not installe
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import shlex
@@ -49,6 +50,7 @@ def fetch_library(folder: Path) -> None:
         packages = list(Path(scratch).glob(f"{PACKAGE}_*.deb"))
         if not packages:
             sys.exit(f"apt-get downloaded no {PACKAGE}_*.deb")
+        check_digest(packages[0])
         unpacked = Path(scratch) / "unpacked"
         result = run(["dpkg-deb", "-x", str(packages[0]), str(unpacked)])
         if result.returncode != 0:
@@ -65,7 +67,7 @@ def fetch_library(folder: Path) -> None:
 
 def download(folder: Path) -> None:
     """Download the package into ``folder``, with fresh package lists where the present ones do not do."""
-    command = ["apt-get", "download", "--quiet", PACKAGE]
+    command = ["apt-get", "download", "--quiet", "--option", "APT::Get::AllowUnauthenticated=false", PACKAGE]
     if is_root():
         # apt's own user may not write into the folder, and warns.
         command[1:1] = ["--option", "APT::Sandbox::User=root"]
@@ -80,6 +82,14 @@ def download(folder: Path) -> None:
             f"{PACKAGE} cannot be downloaded (no network, or not in this system's package lists):\n"
             f"{result.stderr.strip()}{hint}"
         )
+
+
+def check_digest(package: Path) -> None:
+    """End unless a package is one of those that the system's signed package lists tell the digest of."""
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    known = run(["apt-cache", "show", PACKAGE]).stdout.splitlines()
+    if f"SHA256: {digest}" not in known:
+        sys.exit(f"{package.name} has sha256 {digest}, which the package lists do not have")
 
 
 def install_loader() -> None:

@@ -35,6 +35,12 @@ void register_errors(py::module_&) {
     } catch (const Error& error) {
       const py::object type = py::module_::import("litedelegates.errors").attr(exception_name(error.kind()));
       PyErr_SetObject(type.ptr(), to_text(error.what()).ptr());
+    } catch (const std::logic_error& error) {
+      // None of ours: the runtime lets some of its own out, such as for a damaged model that passed every
+      // check.
+      const py::object type = py::module_::import("litedelegates.errors").attr("CompileError");
+      const std::string words = "the runtime cannot work with this model and gave up inside: ";
+      PyErr_SetObject(type.ptr(), to_text(words + error.what()).ptr());
     }
   });
 }

@@ -28,7 +28,7 @@ std::string operator_type(const model::Operator& op) {
 }
 
 // The names of the ops that TFLite does not define, each once.
-std::vector<std::string> custom_ops(const ModelFile& file) {
+py::typing::List<py::str> custom_ops(const ModelFile& file) {
   std::vector<std::string> names;
   for (const model::Subgraph& subgraph : file.description().subgraphs) {
     for (const model::Operator& op : subgraph.operators) {
@@ -36,7 +36,9 @@ std::vector<std::string> custom_ops(const ModelFile& file) {
       if (!op.custom_code.empty() && is_new) names.push_back(op.custom_code);
     }
   }
-  return names;
+  py::typing::List<py::str> texts;
+  for (const std::string& name : names) texts.append(to_text(name));
+  return texts;
 }
 
 // A view that keeps the file alive.

@@ -13,15 +13,11 @@ import numpy as np
 
 from litedelegates.delegates import chain
 from litedelegates.errors import LiteDelegatesError
+from litedelegates.isolated import python_command
 from litedelegates.loading import load_session
 from litedelegates.model import Model
 
 _PROBE_SECONDS = 60.0
-_PROBE = """
-import json, sys
-from litedelegates.devices import probe
-print("PROBE " + json.dumps(probe(sys.argv[1])))
-"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,11 @@ def availability(name: str) -> Availability:
     """
     try:
         probe = subprocess.run(
-            [sys.executable, "-c", _PROBE, name], capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False
+            python_command("litedelegates.devices", name),
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Availability(name, False, f"a small model did not finish on it within {_PROBE_SECONDS:.0f} s", "")
@@ -112,3 +112,7 @@ def _probe_edge_tpu() -> dict[str, str]:
     if not devices:
         return {"reason": f"{diagnose(library, '')} ({detail})", "detail": detail}
     return {"reason": "", "detail": f"{detail}: {say_devices(devices)}"}
+
+
+if __name__ == "__main__":
+    print("PROBE " + json.dumps(probe(sys.argv[1])))

@@ -58,7 +58,11 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
 
 
 class PlanError(LiteDelegatesError, ValueError):
-    """No plan is within the budgets; says which of them stands in the way, and what can be reached."""
+    """There is no plan within the bounds, or a file holds none; says what stands in the way."""
+
+
+class DeployError(LiteDelegatesError, RuntimeError):
+    """A plan cannot be made into files, or a folder is no deployed plan; says why."""
 
 
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,10 +63,12 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
     target = Path(path).resolve()
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "this is a folder: give the name of a file in it", str(target))
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    # A name that nobody can know before, and only where there is nothing yet: in a folder that others write to too, a
+    # link of theirs would lead to another file.
+    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
     written = 0
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             for chunk in chunks:
                 file.write(chunk)
                 written += memoryview(chunk).nbytes

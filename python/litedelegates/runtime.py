@@ -48,10 +48,11 @@ def find_runtime() -> Runtime:
     library = named or _installed_folder()
     if os.path.isdir(library):
         library = os.path.join(library, _LIBRARY_NAME)
+    library = os.path.abspath(library)  # a bare name would be looked for elsewhere by the system's loader
     if not os.path.isfile(library):
         origin = f"{ENVIRONMENT_VARIABLE}={named}" if named else "the installed ai-edge-litert"
         raise RuntimeLibraryError(f"{origin} has no {_LIBRARY_NAME} at {library}. {INSTALL_HINT}")
-    folder = os.path.dirname(os.path.abspath(library))
+    folder = os.path.dirname(library)
     version = _version_beside(folder)
     if version is not None and _major_minor(version) not in SUPPORTED:
         supported = " and ".join(f"{major}.{minor}" for major, minor in SUPPORTED)

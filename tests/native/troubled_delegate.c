@@ -1,6 +1,6 @@
 // An external delegate that takes every ADD of two float tensors of one size, computes it right, and gets into trouble
-// when it is told to. Keys: "crash", "hang" or "eat" (take memory without end), each with "create", "prepare" or "invoke"
-// as the value, and "after": how many runs go well before.
+// when it is told to. Keys: "crash", "hang" or "eat" (take memory without end), each with "create", "prepare", "invoke" or
+// "destroy" as the value, and "after": how many runs go well before.
 #define _DEFAULT_SOURCE
 #include <signal.h>
 #include <unistd.h>
@@ -107,6 +107,7 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
 }
 
 void tflite_plugin_destroy_delegate(Delegate* delegate) {
+  get_into_trouble(delegate->data, "destroy");
   free(delegate->data);
   free(delegate);
 }

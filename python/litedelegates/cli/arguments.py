@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.arrays import read_arrays
 from litedelegates.errors import OptionError, nearest
 from litedelegates.interpreter import Interpreter
 from litedelegates.tensor_info import TensorInfo, random_value
@@ -151,7 +152,7 @@ def _values(path: str | None, infos: tuple[TensorInfo, ...]) -> list[Array]:
     if path is None:
         rng = np.random.default_rng(0)
         return [random_value(info, rng) for info in infos]
-    loaded = np.load(path)
+    loaded = read_arrays(path)
     if isinstance(loaded, np.ndarray):
         if len(infos) != 1:
             raise ValueError(f"{path} holds one array and the model takes {len(infos)} inputs: use a .npz file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 import tempfile
@@ -13,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.cli.outcome import INTERRUPTED, complain
 from litedelegates.errors import OptionError
+from litedelegates.files import write_whole
 from litedelegates.measure.statistics import SAMPLES_FOR_PERCENTILE
 from litedelegates.study import Cell, Outcome, Store, StudyConfig, run_study
 from litedelegates.study.delegates import parse_delegate
 from litedelegates.study.process import CellFailed, Worker
+from litedelegates.tables import csv_lines
 
 _PREFIX = "flag_"
 
@@ -99,19 +101,17 @@ def call(options: argparse.Namespace) -> int:
         try:
             run_study(config, store, retry=options.retry, command=sys.argv)
         except KeyboardInterrupt:
-            print("litedelegates bench: interrupted", file=sys.stderr)
-            return 130
+            complain("bench", "interrupted")
+            return INTERRUPTED
         with Store.open(store) as results:
             outcome = results.outcome(cell)
             blocks = [block.latency_ns for block in results.blocks(cell)]
         if outcome is None or outcome.status != "ok" or not blocks:
-            print(f"litedelegates bench: {outcome.reason if outcome else 'not measured'}", file=sys.stderr)
+            complain("bench", outcome.reason or outcome.status if outcome else "not measured")
             return 1
         left = (outcome.placement or {}).get("builtin", 0)
         if flags["require_full_delegation"] and left:
-            print(
-                f"litedelegates bench: {left} ops stayed on the built-in kernels: {outcome.placement}", file=sys.stderr
-            )
+            complain("bench", f"{left} ops stayed on the built-in kernels: {outcome.placement}")
             return 1
         _print(config.models[0], outcome, np.concatenate(blocks) / 1e3, flags)
         if flags["enable_op_profiling"] or flags["profiling_output_csv_file"]:
@@ -191,7 +191,7 @@ def _profile(cell: Cell, config: StudyConfig, path: str) -> None:
         )
         found = worker.ask("profile", max(config.time_limit, 300.0), runs=50)
     except CellFailed as failure:
-        print(f"profiling failed: {failure.reason}", file=sys.stderr)
+        complain("bench", f"profiling failed: {failure.reason}")
         return
     finally:
         worker.close()
@@ -206,8 +206,7 @@ def _profile(cell: Cell, config: StudyConfig, path: str) -> None:
     if found["note"]:
         print(found["note"])
     if path:
-        with Path(path).open("w", newline="") as file:
-            csv.writer(file).writerows([header, *rows])
+        write_whole(path, [csv_lines(header, rows).encode()])
         return
     print("============================== Run Order ==============================")
     for row in [header, *rows]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from litedelegates.cli.outcome import complain
 from litedelegates.coral.adapters import classify
 from litedelegates.coral.utils.dataset import read_label_file
 from litedelegates.errors import OptionError, UnsupportedError
@@ -75,8 +75,7 @@ def _check_labels(path: str, labels: dict[int, str], count: int) -> None:
     named = [number for number, label in labels.items() if label]
     # A file with one line too few or too many mostly lacks, or has, a class "background": every name would be wrong.
     if path is not None and len(named) != count:
-        print(
-            f"litedelegates run: warning: {path} names {len(named)} classes and the model has {count}: the names may "
-            "be those of others",
-            file=sys.stderr,
+        complain(
+            "run",
+            f"warning: {path} names {len(named)} classes and the model has {count}: the names may be those of others",
         )

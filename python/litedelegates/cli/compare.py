@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.outcome import complain
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.measure import RatioInterval
 from litedelegates.study import Store
@@ -84,10 +84,10 @@ def call(options: argparse.Namespace) -> int:
             found = compare(old, new, allow, options.too_fast)
         failures = [failure for gate in options.fail_on for failure in gate.failures(found)]
     except NotComparableError as error:
-        print(f"litedelegates compare: {error}", file=sys.stderr)
+        complain("compare", str(error))
         return NOT_COMPARABLE
     except (LiteDelegatesError, OSError) as error:
-        print(f"litedelegates compare: {error}", file=sys.stderr)
+        complain("compare", str(error))
         return USAGE
     if options.fail_on:  # else a configuration that crashes would pass every condition on its times
         failures += [f"{change.label} worked before" for change in found.changes if change.is_broken]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TextIO, cast
 
+from litedelegates.cli.visible import VisibleStream, visible
 from litedelegates.errors import LiteDelegatesError
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
@@ -21,27 +24,47 @@ EXIT_CODES = """exit codes:
 def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> int:
     """Run a command and return its exit code; a failure becomes one line, or with ``debug`` its traceback."""
     try:
-        code = call()
+        if sys.stdout is None:  # closed by whoever started the command
+            return call()
+        with contextlib.redirect_stdout(cast("TextIO", VisibleStream(sys.stdout))):
+            code = call()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader went away, as in `... | head`. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader went away, as in `... | head`
         return 0
     except KeyboardInterrupt:
-        print(f"litedelegates {command}: interrupted", file=sys.stderr)
+        complain(command, "interrupted")
         return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         else:
-            print(f"litedelegates {command}: {_sentence(error)}", file=sys.stderr)
+            complain(command, _sentence(error))
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            return 1
+        _drop_output()  # the disk that it goes to is full
         return 1
     return code
+
+
+def complain(command: str, text: str) -> None:
+    """Say on the error output what is wrong."""
+    print(f"litedelegates {command}: {visible(text)}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    # Python would complain again when it flushes at exit.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"  # without "[Errno 2]", which says the same to fewer people
+    if isinstance(error, MemoryError):
+        return f"memory ran out: {error}".removesuffix(": ")
     if isinstance(error, (LiteDelegatesError, OSError, ValueError)):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}; --debug shows where"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load_interpreter
 from litedelegates.cli.records import print_json
+from litedelegates.files import write_whole
 from litedelegates.profile import Profile
+from litedelegates.tables import csv_lines
 
 SCHEMA_VERSION = 1
 
@@ -63,12 +63,12 @@ def _print(profile: Profile, top: int) -> None:
 
 
 def _write_csv(profile: Profile, path: str) -> None:
-    with Path(path).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "ran", "op_index", "partition", "median_us", "samples_us"])
-        for op in profile.ops:
-            samples = " ".join(f"{sample:g}" for sample in op.samples_us)
-            writer.writerow([op.name, op.ran, op.op_index, op.partition, f"{op.median_us:g}", samples])
+    names = ("name", "ran", "op_index", "partition", "median_us", "samples_us")
+    rows = (
+        (op.name, op.ran, op.op_index, op.partition, f"{op.median_us:g}", " ".join(f"{us:g}" for us in op.samples_us))
+        for op in profile.ops
+    )
+    write_whole(path, [csv_lines(names, rows).encode()])
 
 
 def _record(profile: Profile, options: argparse.Namespace) -> dict[str, Any]:

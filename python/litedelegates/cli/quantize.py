@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter, add_shapes, image_size, numbers, shapes_of
+from litedelegates.cli.outcome import complain
 from litedelegates.errors import OptionError
 from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
@@ -88,7 +88,7 @@ def call(options: argparse.Namespace) -> int:
         )
     for warning in caught:
         if issubclass(warning.category, CalibrationWarning):
-            print(f"litedelegates quantize: warning: {warning.message}", file=sys.stderr)
+            complain("quantize", f"warning: {warning.message}")
     _report(options, record)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load
 from litedelegates.cli.classes import ShownClass, add_classes, top_classes
 from litedelegates.cli.image import HOW, ShownImage, add_image, set_image
 from litedelegates.cli.records import print_json
+from litedelegates.files import write_whole
 from litedelegates.interpreter import Interpreter
 from litedelegates.placement import summarize
 from litedelegates.routes import Array
@@ -70,12 +72,19 @@ def call(options: argparse.Namespace) -> int:
             classes=top_classes(interpreter, options),
         )
         if options.output:
-            np.savez(options.output, allow_pickle=False, **ran.outputs)
+            _save(options.output, ran.outputs)
         if options.json:
             print_json(_record(interpreter, options, ran))
         else:
             _print(interpreter, options, ran)
     return 0
+
+
+def _save(path: str, outputs: dict[str, Array]) -> None:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **outputs)
+    # As numpy names it.
+    write_whole(path if path.endswith(".npz") else f"{path}.npz", [content.getbuffer()])
 
 
 def _time_runs(interpreter: Interpreter, runs: int) -> Array:

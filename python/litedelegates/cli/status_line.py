@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TypeVar
 
+from litedelegates.cli.visible import visible
+
 Line = TypeVar("Line", bound="StatusLine")
 
 
@@ -19,6 +21,7 @@ class StatusLine:
         """Show ``line``; where it is no terminal, only if it ``is_a_step``."""
         if self._quiet:
             return
+        line = visible(line)
         if self._terminal:
             print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
         elif is_a_step:

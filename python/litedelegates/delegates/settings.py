@@ -29,7 +29,7 @@ def read_settings_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             lines = file.read().split("\n")
         # Emptied and not removed, so that line numbers in messages stay right.
         content = json.loads("\n".join("" if line.lstrip().startswith("//") else line for line in lines))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"cannot read the settings file {name}: {error}") from error
     if not isinstance(content, dict):
         raise OptionError(f"the settings file {name} holds a {type(content).__name__}, and an object is needed")
@@ -105,7 +105,10 @@ def _write_string(out: bytearray, value: Any, where: str) -> int:
         raise _wrong(where, value, "a string")
     _align(out, 4)
     start = len(out)
-    text = os.fspath(value).encode()
+    try:
+        text = os.fspath(value).encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{where}={value!r}: UTF-8 has no such text ({error.reason})") from error
     out += struct.pack("<I", len(text)) + text + b"\0"
     return start
 

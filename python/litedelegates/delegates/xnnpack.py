@@ -55,9 +55,10 @@ class Xnnpack(Delegate):
     name = "xnnpack"
 
     def __post_init__(self) -> None:
-        if isinstance(self.flags, (set, list, tuple)):
+        # Anything else than names is left to the check of types.
+        if isinstance(self.flags, (set, list, tuple)) and all(isinstance(flag, str) for flag in self.flags):
             object.__setattr__(self, "flags", frozenset(self.flags))
-        for flag in sorted(self.flags or ()) if isinstance(self.flags, frozenset) else ():
+        for flag in sorted(self.flags or (), key=str) if isinstance(self.flags, frozenset) else ():
             if flag not in FLAGS:
                 raise OptionError(f"XNNPACK has no flag {flag!r}. {nearest(str(flag), FLAGS)}")
         if isinstance(self.weight_cache_file_path, os.PathLike):

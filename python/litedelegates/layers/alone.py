@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from litedelegates.errors import CutError, LiteDelegatesError, OptionError
+from litedelegates.free_memory import free_memory
 from litedelegates.graph import extract
 from litedelegates.layers.records import Alone, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.layers.side_by_side import Bench, Piece, SideBySide
 from litedelegates.layers.variants import Variant
 from litedelegates.study.config import FLOAT32
-from litedelegates.study.process import free_memory
 from litedelegates.study.runner import MEMORY_SHARE
 
 

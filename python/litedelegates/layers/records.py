@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from litedelegates.errors import nearest
-from litedelegates.study.records import RecordError
+from litedelegates.study.records import RecordError, read_as
 
 Role: TypeAlias = Literal["layer", "conversion", "unmapped"]
 ErrorKind: TypeAlias = Literal["local", "propagated", "delegate", "output"]
@@ -38,14 +38,12 @@ class Record:
         Raises:
             RecordError: A field is missing or unknown.
         """
-        fields = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for name in data:
-            if name not in fields:
-                raise RecordError(f"a {cls.__name__} has no field {name!r}. {nearest(name, fields)}")
-        try:
+        with read_as(cls, data):
+            fields = {entry.name: entry for entry in dataclasses.fields(cls)}  # type: ignore[arg-type]
+            for name in data:
+                if name not in fields:
+                    raise RecordError(f"a {cls.__name__} has no field {name!r}. {nearest(name, fields)}")
             return cls(**{name: cls._read(name, value) for name, value in data.items()})
-        except TypeError as error:
-            raise RecordError(f"a {cls.__name__} cannot be read: {error}") from error
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:

@@ -12,10 +12,12 @@ from litedelegates import notebook
 from litedelegates.errors import OptionError, nearest
 from litedelegates.layers import export
 from litedelegates.layers.config import FLOAT32
+from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.layers.store import LayerStore
 from litedelegates.layers.sums import SumOfLayers, sum_report
 from litedelegates.study import RecordError, Store
+from litedelegates.study.records import read_as
 
 _CLASSES: Mapping[str, type[Record]] = {
     "layers": LayerInfo,
@@ -23,6 +25,7 @@ _CLASSES: Mapping[str, type[Record]] = {
     "in_place": InPlace,
     "alone": Alone,
     "errors": LayerError,
+    "mixed": MixedTiming,
 }
 
 
@@ -40,6 +43,7 @@ class LayerStudy:
         in_place: Times of the whole model, part by part, one for each setting.
         alone: Times of layers that were taken out.
         errors: Differences.
+        mixed: Whole models whose layers have different precisions, and the uniform ones beside them.
     """
 
     key: str
@@ -49,6 +53,7 @@ class LayerStudy:
     in_place: tuple[InPlace, ...] = ()
     alone: tuple[Alone, ...] = ()
     errors: tuple[LayerError, ...] = ()
+    mixed: tuple[MixedTiming, ...] = ()
     _by_index: dict[int, LayerInfo] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,15 +191,16 @@ class LayerStudy:
         Raises:
             RecordError: It is of another version, or a record cannot be read.
         """
-        if data.get("schema_version") != export.SCHEMA:
-            raise RecordError(
-                f"a layer study of schema {data.get('schema_version')!r} cannot be read; this version reads "
-                f"{export.SCHEMA}"
-            )
-        read: dict[str, Any] = {
-            name: tuple(of.from_json(record) for record in data.get(name, ())) for name, of in _CLASSES.items()
-        }
-        return cls(str(data["key"]), dict(data["config"]), **read)
+        with read_as(cls, data):
+            if data.get("schema_version") != export.SCHEMA:
+                raise RecordError(
+                    f"a layer study of schema {data.get('schema_version')!r} cannot be read; this version reads "
+                    f"{export.SCHEMA}"
+                )
+            read: dict[str, Any] = {
+                name: tuple(of.from_json(record) for record in data.get(name, ())) for name, of in _CLASSES.items()
+            }
+            return cls(str(data["key"]), dict(data["config"]), **read)
 
     def to_csv(self) -> str:
         """Return `rows` as lines of text."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from litedelegates.errors import OptionError
+from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.study import Store
+from litedelegates.study.database import reading
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS layer_study (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
@@ -29,6 +31,7 @@ KINDS: Mapping[type[Record], str] = {
     InPlace: "in_place",
     Alone: "alone",
     LayerError: "error",
+    MixedTiming: "mixed",
 }
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -88,7 +91,8 @@ class LayerStore:
         if not self._has_tables():
             return {}
         rows = self._connection.execute("SELECT key, record FROM layer_study ORDER BY number")
-        return {key: json.loads(record) for key, record in rows}
+        with reading(self.path):
+            return {key: dict(json.loads(record)) for key, record in rows}
 
     def study(self, key: str | None = None) -> tuple[str, dict[str, Any]]:
         """Return the key of a study and what was asked of it; without a key, of the last one.
@@ -108,7 +112,8 @@ class LayerStore:
 
     def records(self, study_key: str, of: type[AnyRecord]) -> list[AnyRecord]:
         """Return the records of a class, in the order in which they were measured first."""
-        return [of.from_json(data) for data in self._read(study_key, KINDS[of])]
+        with reading(self.path):
+            return [of.from_json(data) for data in self._read(study_key, KINDS[of])]
 
     def known(self, study_key: str) -> list[Known]:
         """Return what there is, without reading it."""
@@ -139,7 +144,7 @@ def key_of(record: Record) -> str:
         return str(record.index)
     if isinstance(record, VariantInfo):
         return record.precision
-    if isinstance(record, InPlace):
+    if isinstance(record, InPlace | MixedTiming):
         return record.setting.label
     if isinstance(record, Alone):
         return alone_key(record.layer, record.setting)

@@ -134,7 +134,7 @@ class _Work:
     def _plan(self, without: set[str]) -> list[Step]:
         """Return what there is to do without some precisions."""
         config = self._config.without(without)
-        steps = list(Steps(config, self._graph, self._chosen, self._samples, self._is_known))
+        steps = list(Steps(config, self._graph, self._chosen, self._samples, self._is_known, self._folder))
         self._pace.plan((step.kind, step.missing) for step in steps)
         return steps
 
@@ -154,6 +154,8 @@ class _Work:
                 info = variant_info(variant, self._note(precision))
                 found[precision] = variant
             except (LiteDelegatesError, OSError) as error:
+                if precision == FLOAT32:
+                    raise  # what all others are held against cannot be read any more
                 info = VariantInfo(precision, refusal=str(error))
             self._check_same_variant(info)
             self._store.add(self._key, info, self._session, time.monotonic() - self._last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,9 +176,11 @@ def make_variant(
         calibration = list(calibration)
     given = calibration if is_static else None
     target = Path(folder) / cached_name(path, precision, given, keywords, source.format)
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        quantize_file(path, target, name, given, progress=False, **keywords)
+    if target.is_file():
+        with contextlib.suppress(InvalidModelError):  # damaged since: it is made anew
+            return load_variant(source, target, precision, shapes=shapes)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    quantize_file(path, target, name, given, progress=False, **keywords)
     return load_variant(source, target, precision, shapes=shapes)
 
 

@@ -96,9 +96,7 @@ class _Prices:
         return found.x[1:], float(-found.fun * self.size), -found.ineqlin.marginals
 
 
-def price(
-    tables: Tables, elimination: Elimination, target: Target, *, deadline: float, most_rounds: int = 400
-) -> Dual:
+def price(tables: Tables, elimination: Elimination, target: Target, *, deadline: float, most_rounds: int = 400) -> Dual:
     """Return the best prices that are found until a deadline (of `time.monotonic`)."""
     prices = _Prices(tables, elimination, target)
     sums, budgets = len(target.rows), len(target.bounds)

@@ -135,9 +135,7 @@ class Elimination:
             kinds[rows, kind] = np.minimum(kinds[rows, kind], own[:, choice])
         values = np.empty(self._end)
         values[: kinds.size] = kinds.ravel()
-        values[kinds.size : self._parts_end] = np.where(
-            tables.toll[:, -1] > 0, np.inf, tables.toll[:, :-1] @ weights
-        )
+        values[kinds.size : self._parts_end] = np.where(tables.toll[:, -1] > 0, np.inf, tables.toll[:, :-1] @ weights)
         for step in self._steps:
             values[step.out] = self._join(step, values).min(axis=1).ravel()
         return values, own
@@ -163,7 +161,7 @@ class Elimination:
             for state in step.opened:
                 before, reader = self._parents[state]
                 known[state] = self._follow[state][known[before], known[reader]]
-        return np.where(self._tables.kind == known[: self._nodes, None], own, np.inf).argmin(axis=1)
+        return np.asarray(np.where(self._tables.kind == known[: self._nodes, None], own, np.inf).argmin(axis=1))
 
     def _start(self) -> None:
         """Make the variables and the factors of the problem itself."""
@@ -282,9 +280,7 @@ class Elimination:
             for begin in range(0, len(members), count):
                 self._append(shape, members[begin : begin + count], reach)
 
-    def _append(
-        self, shape: tuple[int, ...], members: list[tuple[int, list[Array]]], reach: dict[int, _Reach]
-    ) -> None:
+    def _append(self, shape: tuple[int, ...], members: list[tuple[int, list[Array]]], reach: dict[int, _Reach]) -> None:
         size = int(np.prod(shape[1:]))
         out = slice(self._end, self._end + size * len(members))
         self._end = out.stop
@@ -298,7 +294,7 @@ class Elimination:
 
 
 def _without(total: Array, part: Array) -> Array:
-    """Return the rest of a total beside one part of it; inf where that cannot be known, as nothing there is possible."""
+    """Return the rest of a total beside one part of it; inf where nothing is possible there."""
     with np.errstate(invalid="ignore"):
         rest = total - part
     return np.where(np.isnan(rest), np.inf, rest)

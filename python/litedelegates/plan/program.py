@@ -97,9 +97,7 @@ def _add_toll(builder: _Builder, flow: Flow, toll: Toll, chosen: list[dict[int, 
         makers.setdefault(row.tobytes(), []).append(column)
         rows[row.tobytes()] = row
     free = np.zeros(toll.cost.shape[2])
-    paid = {
-        (maker, form): builder.column(rows[maker][place]) for maker in makers for place, form in enumerate(forms)
-    }
+    paid = {(maker, form): builder.column(rows[maker][place]) for maker in makers for place, form in enumerate(forms)}
     for by_form in wanted:
         met = paid
         if len(readers) > 1:
@@ -112,9 +110,7 @@ def _add_toll(builder: _Builder, flow: Flow, toll: Toll, chosen: list[dict[int, 
             builder.row([met[maker, form] for maker in makers], columns, 0, 0)
 
 
-def _run(
-    builder: _Builder, chosen: list[dict[int, int]], target: Target, size: float, time_limit_s: float
-) -> Outcome:
+def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: float, time_limit_s: float) -> Outcome:
     optimize, sparse = _scipy()
     cost = np.array(builder.cost)
     columns = len(cost) + 1  # the last is the objective

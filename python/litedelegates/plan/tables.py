@@ -119,13 +119,22 @@ class Tables:
         source = self._first_of_kind(flow.source)
         offsets = np.cumsum([0, *(toll.cost.shape[1] for toll in flow.tolls)])
         cost = np.concatenate([toll.cost[source] for toll in flow.tolls], axis=1)
-        impossible = ~np.isfinite(cost).all(axis=2, keepdims=True)
+        impossible = np.asarray(~np.isfinite(cost).all(axis=2, keepdims=True))
         cost = np.concatenate([np.where(impossible, 0.0, cost[:, :, self.quantities]), impossible], axis=2)
         wanted = [
-            np.stack([at + toll.form[self._first_of_kind(reader)] for at, toll in zip(offsets, flow.tolls)], axis=1)
+            np.stack(
+                [
+                    at + toll.form[self._first_of_kind(reader)]
+                    for at, toll in zip(offsets[:-1], flow.tolls, strict=True)
+                ],
+                axis=1,
+            )
             for reader in sorted(set(flow.readers))
         ]
-        maker, costs = np.arange(len(source)), cost.any(axis=2)  # of each state: source's kind, whether a form costs
+        maker, costs = (
+            np.arange(len(source)),
+            np.asarray(cost.any(axis=2)),
+        )  # of each state: source's kind, whether a form costs
         for turn, forms in enumerate(wanted):
             toll = (costs[:, forms, None] * cost[maker[:, None, None], forms]).sum(axis=2)
             self.starts[place, turn], self.states[place, turn] = self._entries, len(maker)
@@ -143,7 +152,7 @@ class Tables:
 
     def _first_of_kind(self, node: int) -> Array:
         """Return a choice of each kind of a node."""
-        return (self.kind[node] == np.arange(self.kinds[node])[:, None]).argmax(axis=1)
+        return np.asarray((self.kind[node] == np.arange(self.kinds[node])[:, None]).argmax(axis=1))
 
     def _append(self, toll: Array, follow: Array) -> None:
         states, kinds, columns = toll.shape

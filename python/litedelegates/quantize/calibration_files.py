@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from litedelegates.arrays import ArraysError, read_arrays
 
 SUFFIXES = (".npy", ".npz")
 
@@ -25,10 +25,6 @@ def load_samples(path: str | os.PathLike[str]) -> NDArray[Any] | dict[str, NDArr
     if file.suffix not in SUFFIXES:
         return "is neither 'random' nor a .npy or .npz file"
     try:
-        loaded = np.load(file)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        return f"cannot be read as numpy data ({error})"
+        return read_arrays(file)
+    except ArraysError as error:
+        return f"cannot be read as numpy data ({error.reason})"

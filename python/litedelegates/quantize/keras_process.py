@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from litedelegates import errors
 from litedelegates.errors import MissingExtraError, QuantizationError
+from litedelegates.isolated import python_command
 from litedelegates.quantize.calibration import InputSpec
 
 PYTHON_VARIABLE = "LITEDELEGATES_TENSORFLOW_PYTHON"
@@ -101,7 +102,8 @@ class WorkerSource:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "CUDA_VISIBLE_DEVICES": "-1",  # converting computes next to nothing, and TensorFlow takes a whole GPU
         }
-        command = [python, "-m", f"{_PACKAGE.name}.quantize.keras_worker", str(folder)]
+        module = f"{_PACKAGE.name}.quantize.keras_worker"
+        command = python_command(module, str(folder), python=python, folder=search[0])
         try:
             with (folder / "stderr").open("wb") as chatter:
                 return subprocess.Popen(

@@ -54,7 +54,7 @@ def _describe(source: ObjectSource | SavedModelSource) -> dict[str, Any]:
 
 
 def _read_samples(path: Path, count: int) -> list[dict[str, NDArray[Any]]]:
-    with np.load(path) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:
         names = [str(name) for name in arrays["names"]]
         return [{name: arrays[f"{index}_{position}"] for position, name in enumerate(names)} for index in range(count)]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from litedelegates.errors import QuantizationError
 from litedelegates.quantize.onnx_files import on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
 from litedelegates.quantize.onnx_model import name_nodes, names_read, sort_nodes
@@ -17,6 +20,16 @@ OP_TYPES = ["Conv", "LSTM", "MatMul"]
 MATMUL_SUFFIX, ADD_SUFFIX = "_MatMul", "_Add"
 
 
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
+        raise QuantizationError(f"onnxruntime could not make the model dynamic: {error!r}") from error
+
+
 def make_dynamic(model: onnx.ModelProto, names: set[str], options: OnnxOptions) -> onnx.ModelProto:
     """Return ``model`` with the ops called ``names`` quantized dynamically, all others as they are."""
     import onnx
@@ -24,7 +37,7 @@ def make_dynamic(model: onnx.ModelProto, names: set[str], options: OnnxOptions) 
 
     gemms = {node.name: node for node in model.graph.node if node.op_type == "Gemm"}
     chosen = sorted([*names, *(name + MATMUL_SUFFIX for name in names if name in gemms)])
-    with on_disk(model, options.most_bytes) as path:
+    with on_disk(model, options.most_bytes) as path, _library_errors():
         target = path.with_name("dynamic.onnx")
         quantize_dynamic(
             str(path),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
+from litedelegates.graph.onnx.checking import check_texts
 from litedelegates.graph.tflite.tree import name_some
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def read_onnx(source: OnnxSource) -> onnx.ModelProto:
         raise InvalidModelError(f"{_describe(source)} cannot be read as an ONNX model: {error}") from error
     if not model.graph.node:
         raise InvalidModelError(f"{_describe(source)} is not an ONNX model that can be run: its graph has no ops")
+    check_texts(model)
     missing = [tensor.name for tensor in model.graph.initializer if uses_external_data(tensor)]
     if missing:
         raise InvalidModelError(

@@ -73,7 +73,10 @@ def input_specs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int | None
         if given is not None:
             shape = _merge(value.name, shape, tuple(given))
         stored = tuple(1 if size == OPEN else size for size in shape)
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        try:
+            dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        except KeyError:
+            raise QuantizationError(f"input {value.name!r} is of no type that ONNX knows: {tensor.elem_type}") from None
         specs.append(InputSpec(value.name, shape, stored, dtype))
     names = [spec.name for spec in specs]
     for name in shapes:

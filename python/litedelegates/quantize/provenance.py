@@ -54,7 +54,7 @@ class Record:
             values = json.loads(content)
             names = cls.__dataclass_fields__
             return cls(**{name: value for name, value in values.items() if name in names})
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidModelError(f"the record {RECORD_NAME!r} in the model cannot be read: {error!r}") from error
 
 

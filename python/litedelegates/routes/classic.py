@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.delegates import Delegate, Xnnpack
-from litedelegates.errors import CompileError, RunError, UnsupportedError
+from litedelegates.errors import CompileError, InvalidModelError, RunError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
@@ -89,7 +89,10 @@ class ClassicSession:
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Return the current shape of a tensor."""
-        return tuple(int(size) for size in self._official._get_tensor_details(index, 0)["shape"])
+        try:
+            return tuple(int(size) for size in self._official._get_tensor_details(index, 0)["shape"])
+        except UnicodeDecodeError as error:
+            raise InvalidModelError(f"the name of tensor {index} in {self.model.name} is no UTF-8: {error}") from error
 
     def reset_variables(self) -> None:
         """Set the variable tensors back to their first values."""

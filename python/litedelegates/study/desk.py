@@ -14,7 +14,7 @@ import numpy as np
 from litedelegates.interpreter import Interpreter
 from litedelegates.measure import is_steady, read_memory
 from litedelegates.study.delegates import make_chain
-from litedelegates.study.inputs import output_arrays, save_arrays, stacks_of
+from litedelegates.study.inputs import load_arrays, output_arrays, save_arrays, stacks_of
 from litedelegates.study.records import Samples
 from litedelegates.study.words import pack
 
@@ -126,7 +126,7 @@ class Desk:
 
     def accuracy(self, inputs: str, labels: str) -> dict[str, Any]:
         """Return the share of samples whose largest output is their label."""
-        wanted = np.load(labels, allow_pickle=False).ravel()
+        (wanted,) = (array.ravel() for array in load_arrays(labels))
         found = [
             int(np.argmax(output_arrays(self._loaded, sample)[0]))
             for sample in stacks_of(self._loaded, inputs, 0, None)

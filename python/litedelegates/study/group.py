@@ -85,7 +85,7 @@ class Group:
         try:
             for number, share in enumerate(shares):
                 for cell in self._cells.values():
-                    cell.close()
+                    self._close(cell)
                 if number > 0:
                     order = order[::-1] if number % 2 else [order[index] for index in random.permutation(len(order))]
                 for key in order:
@@ -98,7 +98,12 @@ class Group:
                 self._finish(cell, replace(cell.outcome, status="ok"))
         finally:
             for cell in self._cells.values():
-                cell.close()
+                self._close(cell)
+
+    def _close(self, loaded: LoadedCell) -> None:
+        """End the process of a cell. It has its times: when it falls on its way out, that is an event."""
+        if fell := loaded.close():
+            self._store.add_event(self._session, "crashed", f"{loaded.cell.label}: {fell}", loaded.cell)
 
     def _attempt(self, key: str, step: Callable[..., Any], *arguments: Any) -> None:
         """Take a step with a cell that has not failed, and write down when it does."""

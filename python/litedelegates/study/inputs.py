@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from litedelegates.arrays import read_arrays
 from litedelegates.border import quantize_array
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.files import write_whole
@@ -59,9 +60,14 @@ def save_arrays(path: str, arrays: Sequence[Array]) -> None:
 
 
 def load_arrays(path: str | Path) -> Arrays:
-    """Return the arrays of a ``.npz`` in order."""
-    with np.load(path, allow_pickle=False) as loaded:
-        return [loaded[name] for name in loaded.files]
+    """Return the arrays of a ``.npz`` in order.
+
+    Raises:
+        OSError: It cannot be read.
+        ArraysError: It is damaged.
+    """
+    loaded = read_arrays(path)
+    return list(loaded.values()) if isinstance(loaded, dict) else [loaded]
 
 
 def error_of(outputs: Sequence[Array], reference: Sequence[Array]) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def _random(info: TensorInfo, rng: np.random.Generator) -> Array:
 
 
 def _load(path: str, infos: Sequence[TensorInfo]) -> Arrays:
-    loaded = np.load(path, allow_pickle=False)
+    loaded = read_arrays(path)
     if isinstance(loaded, np.ndarray):
         if len(infos) != 1:
             raise InputsError(f"{path} holds one array and the model takes {len(infos)} inputs: use a .npz file")

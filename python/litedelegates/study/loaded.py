@@ -142,11 +142,13 @@ class LoadedCell:
         """Add to the time that was spent on it."""
         self._learn(seconds=(self.outcome.seconds or 0.0) + seconds)
 
-    def close(self) -> None:
-        """End its process."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = self.pid = None
+    def close(self) -> str | None:
+        """End its process; return how it fell while it freed the model, if it did."""
+        if self._worker is None:
+            return None
+        fell = self._worker.close()
+        self._worker = self.pid = None
+        return fell
 
     def _start(self, file: RunFile) -> dict[str, Any]:
         self._worker = Worker(self._memory_limit)

@@ -67,7 +67,7 @@ class ModelFiles:
         calibration = self._config.calibration if cell.precision in NEEDS_CALIBRATION else None
         note = "calibrated with random values: good for measuring speed only" if calibration == "random" else None
         target = self.folder / f"{cell.model_sha256[:16]}-{cell.precision}-{self._recipe(calibration)}.tflite"
-        if not target.is_file():  # written whole or not at all
+        if not _is_model(target):  # not made yet, or damaged since: it was written whole
             self._quantize(cell, target, calibration)
         return RunFile(str(target), hash_file(target), target.stat().st_size, note)
 
@@ -96,6 +96,16 @@ class ModelFiles:
             except importlib.metadata.PackageNotFoundError:
                 recipe.append(None)
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+
+
+def _is_model(path: Path) -> bool:
+    from litedelegates.model import Model
+
+    try:
+        Model.load(str(path))
+    except LiteDelegatesError:
+        return False
+    return True
 
 
 def _note_of(path: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ import numpy as np
 
 from litedelegates.study.figures import Figures, read_figures
 from litedelegates.study.store import Store
+from litedelegates.tables import csv_lines
 
 # The fields of LiteRT's benchmark_model, in its units.
 BENCHMARK_MODEL_FIELDS = (
@@ -51,11 +50,8 @@ def to_benchmark_model(store: Store) -> str:
 
 def to_csv_lines(lines: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
     """Return rows as CSV with a header; ``names`` are the columns where there may be no row."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(names or (lines[0] if lines else ())), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    columns = list(names or (lines[0] if lines else ()))
+    return csv_lines(columns, ([line[name] for name in columns] for line in lines))
 
 
 def _pytest_benchmark(figures: Figures) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
+from litedelegates.isolated import python_command
 from litedelegates.measure import read_memory
 from litedelegates.study.records import Status
 from litedelegates.study.words import decode, encode
@@ -44,23 +45,30 @@ class Worker:
         pid: Its process id.
     """
 
-    def __init__(self, memory_limit: int | None, module: str = "litedelegates.study.worker") -> None:
+    def __init__(
+        self,
+        memory_limit: int | None,
+        module: str = "litedelegates.study.worker",
+        inherited: Collection[int] = (),
+    ) -> None:
         """Start it.
 
         Args:
             memory_limit: Bytes of resident memory at which it is ended.
             module: What it runs: a module that calls `worker.serve`.
+            inherited: Descriptors of open files that it has as well, under the same numbers.
         """
         self._memory_limit = memory_limit
         self._oom_kills = _read_oom_kills()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         # A session of its own: Ctrl-C is for the study, which decides what becomes of its workers.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            python_command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             start_new_session=True,
+            pass_fds=tuple(inherited),
         )
         self.pid = self._process.pid
         self._buffer = b""
@@ -159,30 +167,21 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
-    def close(self) -> None:
-        """Let the process free its model and end, or end it when it does not."""
+    def close(self) -> str | None:
+        """Let the process free its model and end, or end it when it does not; return how it fell meanwhile, if so."""
+        fell = None
         if self.is_alive and self._process.stdin is not None:
             with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
                 self._process.stdin.write(encode({"do": "quit"}))
                 self._process.stdin.flush()
-                self._process.wait(_QUIT_SECONDS)
+                if self._process.wait(_QUIT_SECONDS) < 0:
+                    fell = str(self._fallen("freeing the model"))
         self.end()
         for file in (self._process.stdin, self._process.stdout, self._said):
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
-
-
-def free_memory() -> int | None:
-    """Return the bytes of memory that processes can still have here, the limit of a container included."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    with contextlib.suppress(OSError, ValueError):
-        folder = Path("/sys/fs/cgroup")
-        found.append(int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
-    return min(found, default=None)
+        return fell
 
 
 def _read_oom_kills() -> int:

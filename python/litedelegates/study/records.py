@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -24,6 +25,19 @@ KEY_LENGTH = 16
 
 class RecordError(LiteDelegatesError, ValueError):
     """A record cannot be read: a field is missing or unknown, or holds what it cannot."""
+
+
+@contextlib.contextmanager
+def read_as(cls: type[Any], data: Any) -> Iterator[None]:
+    """Make whatever goes wrong in reading ``data`` as a ``cls`` a `RecordError`."""
+    if not isinstance(data, Mapping):
+        raise RecordError(f"a {cls.__name__} is made of fields by name, not of a {type(data).__name__}")
+    try:
+        yield
+    except LiteDelegatesError:
+        raise
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
+        raise RecordError(f"a {cls.__name__} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,8 @@ class Cell:
         Raises:
             RecordError: A field is missing or unknown.
         """
-        return cls(**_fields_of(cls, data))
+        with read_as(cls, data):
+            return cls(**_fields_of(cls, data))
 
 
 @dataclass(frozen=True)
@@ -163,11 +178,12 @@ class Outcome:
         Raises:
             RecordError: A field is missing or unknown.
         """
-        fields = _fields_of(cls, data)
-        for name in ("warmup_ns", "conditions"):
-            fields[name] = tuple(fields.get(name, ()))
-        fields["ops"] = tuple(tuple(op) for op in fields.get("ops", ()))
-        return cls(**fields)
+        with read_as(cls, data):
+            fields = _fields_of(cls, data)
+            for name in ("warmup_ns", "conditions"):
+                fields[name] = tuple(fields.get(name, ()))
+            fields["ops"] = tuple(tuple(op) for op in fields.get("ops", ()))
+            return cls(**fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,10 +242,11 @@ class BlockRecord:
         Raises:
             RecordError: A field is missing or unknown, or the samples are not three columns.
         """
-        fields = _fields_of(cls, data)
-        for name in ("samples_ns", "discarded_ns"):
-            fields[name] = np.asarray(fields[name], dtype=np.int64).reshape(-1, 3)
-        return cls(**fields)
+        with read_as(cls, data):
+            fields = _fields_of(cls, data)
+            for name in ("samples_ns", "discarded_ns"):
+                fields[name] = np.asarray(fields[name], dtype=np.int64).reshape(-1, 3)
+            return cls(**fields)
 
 
 @dataclass(frozen=True)

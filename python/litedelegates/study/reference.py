@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from litedelegates.arrays import ArraysError
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_file
 from litedelegates.study.inputs import Arrays, error_of, load_arrays
@@ -56,9 +57,10 @@ class References:
             self.folder.mkdir(parents=True, exist_ok=True)
             target = self.folder / f"{cell.model_sha256[:16]}-reference-{self._tag}.npz"
             try:
-                if not target.is_file():
+                known = _kept(target)
+                if known is None:
                     self._make(cell, target)
-                known = load_arrays(target)
+                    known = load_arrays(target)
             except CellFailed as failure:
                 known = f"the reference failed: {failure.reason}"
             self._known[cell.model_sha256] = known
@@ -86,3 +88,11 @@ class References:
         return worker.ask(
             "outputs", self._config.time_limit, inputs=inputs, seed=seed, count=self.count, target=str(target)
         )
+
+
+def _kept(target: Path) -> Arrays | None:
+    """Return what an earlier run kept; None where there is nothing, or nothing that can be read."""
+    try:
+        return load_arrays(target)
+    except (OSError, ArraysError):
+        return None

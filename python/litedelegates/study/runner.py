@@ -10,16 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from litedelegates.free_memory import free_memory
 from litedelegates.measure import read_machine
 from litedelegates.study.config import StudyConfig
+from litedelegates.study.database import StoreError
 from litedelegates.study.delegates import hash_file
 from litedelegates.study.group import Group
 from litedelegates.study.grouping import group_cells
 from litedelegates.study.models import ModelFiles
-from litedelegates.study.process import free_memory
 from litedelegates.study.records import FINAL, Cell
 from litedelegates.study.reference import References
-from litedelegates.study.store import Store, StoreError
+from litedelegates.study.store import Store
 
 MEMORY_SHARE = 0.8
 LITERT = ("ai-edge-litert", "libLiteRt sha256")

@@ -18,16 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import LiteDelegatesError
 from litedelegates.measure import RatioInterval, ratio_interval
+from litedelegates.study.database import Connection, StoreError, reading
 from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, Samples, SessionRecord
 from litedelegates.study.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 _BLOB = np.dtype("<i8")
-
-
-class StoreError(LiteDelegatesError, ValueError):
-    """A file is no store of a study, is of a newer version, or is being written by another study."""
 
 
 class Store:
@@ -45,7 +41,8 @@ class Store:
         """Wrap an open connection; use `open` or `create`."""
         self.path, self._connection, self._lock = path, connection, lock
         row = connection.execute("SELECT created, config FROM study").fetchone()
-        self.created, self.config = float(row[0]), dict(json.loads(row[1]))
+        with reading(path):
+            self.created, self.config = float(row[0]), dict(json.loads(row[1]))
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -156,15 +153,17 @@ class Store:
         rows = self._connection.execute(
             'SELECT "index", started, machine, versions, command, ended, how FROM session ORDER BY "index"'
         )
-        return [
-            SessionRecord(row[0], row[1], json.loads(row[2]), json.loads(row[3]), tuple(json.loads(row[4])), *row[5:])
-            for row in rows
-        ]
+        with reading(self.path):
+            return [
+                SessionRecord(index, started, json.loads(host), json.loads(versions), tuple(json.loads(command)), *end)
+                for index, started, host, versions, command, *end in rows
+            ]
 
     def cells(self) -> list[Cell]:
         """Return the cells in the order of the matrix."""
         rows = self._connection.execute("SELECT record FROM cell ORDER BY number")
-        return [Cell.from_json(json.loads(record)) for (record,) in rows]
+        with reading(self.path):
+            return [Cell.from_json(json.loads(record)) for (record,) in rows]
 
     def cell(self, key: str) -> Cell:
         """Return the cell with a key.
@@ -175,17 +174,20 @@ class Store:
         row = self._connection.execute("SELECT record FROM cell WHERE key = ?", (key,)).fetchone()
         if row is None:
             raise KeyError(f"{self.path} has no cell {key}")
-        return Cell.from_json(json.loads(row[0]))
+        with reading(self.path):
+            return Cell.from_json(json.loads(row[0]))
 
     def base_of(self, cell: Cell | str) -> Cell | None:
         """Return the cell that a cell is compared with, which may be itself; None when there is none."""
         row = self._connection.execute("SELECT base_key FROM cell WHERE key = ?", (_key(cell),)).fetchone()
-        return None if row is None or row[0] is None else self.cell(row[0])
+        with reading(self.path):
+            return None if row is None or row[0] is None else self.cell(row[0])
 
     def outcome(self, cell: Cell | str) -> Outcome | None:
         """Return how a cell ended; None when it was not begun."""
         row = self._connection.execute("SELECT record FROM outcome WHERE cell_key = ?", (_key(cell),)).fetchone()
-        return None if row is None else Outcome.from_json(json.loads(row[0]))
+        with reading(self.path):
+            return None if row is None else Outcome.from_json(json.loads(row[0]))
 
     def blocks(self, cell: Cell | str, group: str | None = None) -> list[BlockRecord]:
         """Return the blocks of a cell in the order of their rounds; of one group where it is given."""
@@ -194,12 +196,11 @@ class Store:
             "load FROM block WHERE cell_key = ? AND (? IS NULL OR grouping = ?) ORDER BY number",
             (_key(cell), group, group),
         )
-        return [
-            BlockRecord(
-                row[0], row[1], row[2], row[3], _samples(row[4]), _samples(row[5]), row[6], row[7], row[8], row[9]
-            )
-            for row in rows
-        ]
+        with reading(self.path):
+            return [
+                BlockRecord(key, grouping, index, position, _samples(kept), _samples(discarded), *rest)
+                for key, grouping, index, position, kept, discarded, *rest in rows
+            ]
 
     def loads(self, group: str) -> int:
         """Return how many times the cells of a group were loaded and timed."""
@@ -274,8 +275,11 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     # a file. Where it may not, nobody writes, unless the log is there.
     alone = not write and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}{'?immutable=1' if alone else ''}"
-    connection = sqlite3.connect(uri, timeout=30, isolation_level=None if not write else "DEFERRED", uri=True)
+    connection = sqlite3.connect(
+        uri, timeout=30, isolation_level=None if not write else "DEFERRED", uri=True, factory=Connection
+    )
     try:
+        connection.execute("PRAGMA trusted_schema = 0")  # the file may come from anybody
         if not write:
             connection.execute("PRAGMA query_only = 1")
         if existed:
@@ -285,11 +289,6 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
         if write:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path} cannot be opened: {error}") from error
-        raise StoreError(f"{path} is no store of a study: {error}") from error
     except BaseException:
         connection.close()
         raise

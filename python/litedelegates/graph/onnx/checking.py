@@ -17,7 +17,7 @@ def check(model: Any) -> None:
         InvalidModelError: It breaks a rule of ONNX; carries the checker's words.
     """
     onnx = require_onnx()
-    _check_texts(model)
+    check_texts(model)
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     # The checker wants every value there: what is left out of this copy becomes a tensor without elements.
@@ -36,8 +36,14 @@ def check(model: Any) -> None:
         raise InvalidModelError(f"the model breaks the rules of ONNX: {error}") from error
 
 
-def _check_texts(model: Any) -> None:
-    # Protobuf gives what is no UTF-8 as bytes, which only fails much later, where the name is used.
+def check_texts(model: Any) -> None:
+    """Check that every name in a ModelProto is text.
+
+    Protobuf gives what is no UTF-8 as bytes, which only fails much later, where the name is used.
+
+    Raises:
+        InvalidModelError: One is not.
+    """
     graph = model.graph
     texts = [model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name, graph.doc_string]
     texts += (text for entry in model.metadata_props for text in (entry.key, entry.value))
