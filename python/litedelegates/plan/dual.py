@@ -22,7 +22,7 @@ from litedelegates.plan.tables import Tables
 from litedelegates.plan.target import Target
 
 STEP = 0.7  # how much of the way to the prices that look best
-PRECISION = 1e-7
+PRECISION = 1e-6
 FIRST_PRICE, HIGHEST_PRICE = 1e2, 1e8  # for exceeding a budget by all of it, relative to the objective
 
 
@@ -54,7 +54,7 @@ class _Prices:
         sums = len(target.rows)
         first = [self.tables.totals(elimination.minimize(row)[1])[:-1] for row in target.rows]
         self.size = float(max(abs(target.rows @ totals).max() for totals in first)) or 1.0
-        self.room = np.where(np.abs(target.bounds) > 1e-9, np.abs(target.bounds), 1.0)
+        self.room = np.where(np.abs(target.bounds) > 1e-11, np.abs(target.bounds), 1.0)
         self.least = np.array([elimination.minimize(row)[0] for row in np.eye(len(target.quantities))[target.places]])
         self.tried = [np.eye(sums)[row] for row in range(sums)] if sums > 1 else []
 

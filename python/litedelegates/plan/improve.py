@@ -1,14 +1,16 @@
-"""Better assignments from good ones: crossing two of them, and changing one choice at a time."""
+"""Better assignments from good ones: swapping runs of nodes, and changing one choice at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from litedelegates.plan.problem import Array
 from litedelegates.plan.tables import Tables
 from litedelegates.plan.target import Target
+
+BEGINS = 64  # of runs that are tried at once; all ends are
 
 
 class Incumbent:
@@ -21,6 +23,7 @@ class Incumbent:
 
     def __init__(self, tables: Tables, target: Target) -> None:
         self._tables, self._target = tables, target
+        self._random = np.random.default_rng(0)
         self.value, self.assignment = np.inf, np.zeros(len(tables.kinds), dtype=int)
 
     def is_within(self, bound: float, share: float) -> bool:
@@ -35,18 +38,28 @@ class Incumbent:
             return True
         return False
 
-    def cross(self, first: Array, second: Array) -> bool:
-        """Offer the best that is ``first`` up to some node and ``second`` from there on."""
-        values = self._target.values(crossings(self._tables, first, second))
-        place = int(values.argmin())
-        return bool(values[place] < self.value) and self.offer(np.concatenate([first[:place], second[place:]]))
+    def swap(self, first: Array, second: Array) -> bool:
+        """Offer the best that is ``second`` between two nodes and ``first`` elsewhere."""
+        begins = np.unique(np.r_[0, self._random.integers(0, len(first), BEGINS)])
+        into = crossings(self._tables, first, second)[begins]  # first, then second
+        back = crossings(self._tables, second, first)  # second, then first
+        totals = into[:, None] + back[None] - self._tables.totals(second)  # but for tensors across the whole run
+        values = self._target.values(totals)
+        values[begins[:, None] >= np.arange(len(back))] = np.inf
+        place = np.unravel_index(values.argmin(), values.shape)
+        if not values[place] < self.value:
+            return False
+        swapped = first.copy()
+        run = slice(begins[place[0]], place[1])
+        swapped[run] = second[run]
+        return self.offer(swapped)
 
-    def cross_all(self, others: Iterable[Array]) -> bool:
-        """Cross the best with others, both ways."""
+    def swap_all(self, others: Sequence[Array]) -> bool:
+        """Offer the best and others with runs of each other."""
         better = False
         for other in others:
-            better |= self.cross(self.assignment, other)
-            better |= self.cross(other, self.assignment)
+            better |= self.swap(self.assignment, other)
+            better |= self.swap(other, self.assignment)
         return better
 
     def change(self) -> bool:

@@ -119,7 +119,7 @@ def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: 
     start = np.cumsum([0, *(len(row) for row, _ in builder.rows)])
     links = sparse.csr_array((value, index, start), shape=(len(builder.rows), columns))
     sums = np.concatenate([cost @ target.rows.T * (SIZE / size), np.full((1, len(target.rows)), -1.0)])
-    room = np.where(np.abs(target.bounds) > 1e-9, np.abs(target.bounds), 1.0)
+    room = np.where(np.abs(target.bounds) > 1e-11, np.abs(target.bounds), 1.0)
     spent = np.concatenate([cost[:, target.places] / room, np.zeros((1, len(room)))])
     integrality = np.zeros(columns)
     integrality[[column for row in chosen for column in row.values()]] = 1
