@@ -9,6 +9,7 @@ TEST := .cache/venv/test
 OLDEST := .cache/venv/oldest
 INTEROP := .cache/venv/interop
 CONVERTERS := .cache/venv/converters
+FUZZ := .cache/venv/fuzz
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
 export PIP_NO_INPUT := 1
@@ -29,10 +30,10 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters lint format stub wheel sanitize clean tidy
+.PHONY: help bench test oldest interop converters lint format stub wheel sanitize sanitize-threads sanitize-leaks fuzz fuzz-guided soak clean tidy
 
 help: ## Show this text.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 bench: $(BENCH)/installed ## Every precision on every delegate, and a report: make bench [MODEL=model.tflite] [ARGS=...].
 	$(BENCH)/bin/python benchmarks/study.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)
@@ -79,6 +80,21 @@ wheel: $(TEST)/tools ## Build a wheel into dist/.
 sanitize: $(TEST)/installed ## Run the tests with AddressSanitizer and UndefinedBehaviorSanitizer [ARGS="-m pytest FILE"].
 	tools/check_sanitized.sh address $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
 
+sanitize-threads: $(TEST)/installed ## Many interpreters in many threads with ThreadSanitizer [ARGS=SECONDS].
+	tools/check_sanitized.sh thread $(TEST)/bin/python tests/stress.py $(ARGS)
+
+sanitize-leaks: $(TEST)/installed ## Load, run and close with LeakSanitizer [ARGS=--leak: it has to find one].
+	tools/check_sanitized.sh leak $(TEST)/bin/python tests/leaks.py $(ARGS)
+
+fuzz: $(TEST)/installed ## Damaged inputs, 10,000 for every reader: make fuzz [ARGS="--target store --inputs 100"].
+	cd tests && ../$(TEST)/bin/python -m fuzz $(ARGS)
+
+fuzz-guided: $(FUZZ)/installed ## The search for such inputs by coverage, with Atheris: make fuzz-guided ARGS="store -runs=10000".
+	cd tests && ../$(FUZZ)/bin/python -m fuzz.guided $(ARGS)
+
+soak: $(TEST)/installed ## 10,000 cycles of load, run and close on every delegate and an hour of runs: make soak [ARGS=...].
+	$(TEST)/bin/python tests/soak.py $(ARGS)
+
 clean: ## Remove what was built and installed; downloads in .cache stay.
 	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache
 
@@ -103,6 +119,15 @@ $(OLDEST)/installed: $(TEST)/installed
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
 	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
 	  pytest ml_dtypes flatbuffers
+	@touch $@
+
+# Atheris needs a Python that it has a wheel for.
+$(FUZZ)/installed: $(TEST)/installed
+	tools/setup_environment.sh $(FUZZ) $(PYTHON)
+	rm -rf build/fuzz
+	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
+	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/fuzz .
+	$(FUZZ)/bin/python -m pip install --quiet --force-reinstall "$$(ls build/fuzz/*.whl)[quantize,onnx]" 'atheris>=3,<4' ml_dtypes
 	@touch $@
 
 # qkeras-v3 and tf_keras ask for tensorflow by that name, which would bring a second copy: they come without what they
