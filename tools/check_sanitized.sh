@@ -50,6 +50,9 @@ leaks=0
 [ "$which" != leak ] || leaks=1
 export ASAN_OPTIONS="detect_leaks=$leaks:alloc_dealloc_mismatch=0:${ASAN_OPTIONS:-}"
 export TSAN_OPTIONS="suppressions=$root/tools/sanitize_thread.supp:history_size=4:${TSAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$root/tools/sanitize_leak.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS:-}"
-export LITEDELEGATES_SANITIZED="$which" PYTHONMALLOC=malloc PYTHONPATH="$site"
+# The C delegates of the tests too.
+export LITEDELEGATES_SANITIZE_FLAGS="-fsanitize=$sanitizers -g"
+export PYTHONMALLOC=malloc PYTHONPATH="$site"
 LD_PRELOAD=${preload# } exec "$python" "$@"
