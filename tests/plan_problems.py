@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from litedelegates.plan.problem import Array, Flow, Goal, Problem, Toll
+from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Flow, Goal, Problem, Toll
 from litedelegates.plan.records import Choice
 
-QUANTITIES = ("latency_us", "energy_mj", "nbytes", "error", "memory:a", "busy:a", "busy:b", "busy:c", "busy:link")
-MOST_ASSIGNMENTS = 5_000
+DEVICES = "abc"
+QUANTITIES = (LATENCY, ENERGY, NBYTES, ERROR, MEMORY + "a", *(BUSY + name for name in (*DEVICES, "link")))
+BOUNDED = (ERROR, ENERGY, NBYTES, MEMORY + "a", LATENCY)
+MOST_ASSIGNMENTS = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Everything:
+    """All assignments of a problem that can be: int array of shape (n, nodes), float array of shape (n, quantities)."""
+
+    assignments: Array
+    totals: Array
+
+    def best(self, problem: Problem, goal: Goal) -> float:
+        """Return the best value of the objective within the budgets; inf if nothing is."""
+        return min((goal.value(problem, one) for one in self.totals if goal.is_within(problem, one)), default=math.inf)
 
 
 def make_problem(seed: int) -> Problem:
@@ -20,55 +33,61 @@ def make_problem(seed: int) -> Problem:
     choices = int(random.integers(2, 5))
     nodes = int(random.integers(3, 1 + int(math.log(MOST_ASSIGNMENTS) / math.log(choices))))
     devices = int(random.integers(1, 4))
-    labels = tuple(Choice("abc"[k % devices], "xnnpack", f"p{k // devices}") for k in range(choices))
-    cost = random.uniform(1, 10, (nodes, choices, len(QUANTITIES))).round(int(random.integers(0, 4)))
     device = np.arange(choices) % devices
-    for place, name in enumerate(("a", "b", "c")):
-        cost[:, :, QUANTITIES.index(f"busy:{name}")] *= device == place
-    cost[:, :, QUANTITIES.index("busy:link")] = 0
-    cost[:, :, QUANTITIES.index("memory:a")] *= device == 0
-    cost[:, 0, QUANTITIES.index("error")] = 0
+    cost = random.uniform(1, 10, (nodes, choices, len(QUANTITIES))).round(int(random.integers(0, 4)))
+    for place, name in enumerate(DEVICES):
+        cost[:, :, QUANTITIES.index(BUSY + name)] *= device == place
+    cost[:, :, QUANTITIES.index(BUSY + "link")] = 0
+    cost[:, :, QUANTITIES.index(MEMORY + "a")] *= device == 0
+    cost[:, 0, QUANTITIES.index(ERROR)] = 0
     allowed = random.random((nodes, choices)) > 0.15
     allowed[np.arange(nodes), random.integers(0, choices, nodes)] = True
     if random.random() < 0.3:
         allowed[[0, -1], 1:], allowed[[0, -1], 0] = False, True
-    flows = tuple(
-        Flow(f"t{source}", source, readers, tuple(_make_toll(random, choices) for _ in range(random.integers(1, 3))))
-        for source, readers in _readers(random, nodes)
+    return Problem(
+        tuple(Choice(DEVICES[k % devices], "none", f"p{k // devices}") for k in range(choices)),
+        tuple(range(nodes)),
+        QUANTITIES,
+        cost,
+        allowed,
+        tuple(
+            Flow(
+                f"t{source}", source, readers, tuple(_make_toll(random, choices) for _ in range(random.integers(1, 3)))
+            )
+            for source, readers in _readers(random, nodes)
+        ),
     )
-    layers = tuple(range(nodes))
-    return Problem(labels, layers, QUANTITIES, cost, allowed, flows)
 
 
-def make_goal(seed: int, problem: Problem) -> Goal:
-    """Return an objective with none to two budgets, some of which cannot be kept."""
+def make_goal(seed: int, problem: Problem, everything: Everything) -> Goal:
+    """Return an objective of each kind with none, one or two budgets, some of which cannot be kept."""
     random = np.random.default_rng((seed, 1))
-    everything = np.array([totals for _, totals in every(problem)]).reshape(-1, len(QUANTITIES))
     budgets = {}
-    for name in random.choice(["error", "energy_mj", "nbytes", "memory:a", "latency_us"], seed % 3, replace=False):
-        values = np.sort(everything[:, QUANTITIES.index(name)])
+    for name in random.choice(BOUNDED, seed % 3, replace=False):
+        values = np.sort(everything.totals[:, problem.index(name)])
         share = random.choice([0.0, 0.02, 0.1, 0.5, random.random()])
         bound = values[int(share * (len(values) - 1))] if len(values) else 1.0
         budgets[str(name)] = float(bound * (0.9 if random.random() < 0.1 else 1.0))
     kind = random.integers(3)
     if kind == 0:
-        return Goal(largest=tuple(name for name in QUANTITIES if name.startswith("busy:")), budgets=budgets)
+        return Goal(largest=problem.named(BUSY), budgets=budgets)
     if kind == 1:
-        return Goal(weights={"latency_us": 1.0, "energy_mj": float(random.uniform(0, 2))}, budgets=budgets)
-    return Goal(weights={str(random.choice(["latency_us", "energy_mj", "nbytes"])): 1.0}, budgets=budgets)
+        return Goal(weights={LATENCY: 1.0, ENERGY: float(random.uniform(0, 2))}, budgets=budgets)
+    return Goal(weights={str(random.choice([LATENCY, ENERGY, NBYTES])): 1.0}, budgets=budgets)
 
 
-def every(problem: Problem) -> Iterator[tuple[Array, Array]]:
-    """Yield every assignment that can be, with its totals."""
-    for chosen in itertools.product(*(np.flatnonzero(row) for row in problem.allowed)):
-        totals = problem.totals(chosen)
-        if np.isfinite(totals).all():
-            yield np.array(chosen), totals
-
-
-def best_value(problem: Problem, goal: Goal) -> float:
-    """Return the best value of the objective among all assignments within the budgets; inf if there is none."""
-    return min((goal.value(problem, t) for _, t in every(problem) if goal.is_within(problem, t)), default=math.inf)
+def try_everything(problem: Problem) -> Everything:
+    """Return every assignment that can be, with its totals."""
+    axes = np.meshgrid(*(np.flatnonzero(row) for row in problem.allowed), indexing="ij")
+    chosen = np.stack([axis.ravel() for axis in axes], axis=1)
+    totals = problem.cost[np.arange(chosen.shape[1]), chosen].sum(axis=1)
+    for flow in problem.flows:
+        for toll in flow.tolls:
+            for form in range(toll.cost.shape[1]):
+                wanted = (toll.form[chosen[:, flow.readers]] == form).any(axis=1)
+                totals[wanted] += toll.cost[chosen[wanted, flow.source], form]
+    possible = np.isfinite(totals).all(axis=1)
+    return Everything(chosen[possible], totals[possible])
 
 
 def _readers(random: np.random.Generator, nodes: int) -> list[tuple[int, tuple[int, ...]]]:
@@ -87,12 +106,14 @@ def _readers(random: np.random.Generator, nodes: int) -> list[tuple[int, tuple[i
 
 
 def _make_toll(random: np.random.Generator, choices: int) -> Toll:
+    """Return a toll with costs for what is not of the source's own form; some cannot be, some sources are alike."""
     forms = int(random.integers(1, choices + 1))
     form = random.integers(0, forms, choices)
+    own = form[:, None] == np.arange(forms)
     cost = random.uniform(0, 6, (choices, forms, len(QUANTITIES))).round(int(random.integers(0, 4)))
-    cost[form[:, None] == np.arange(forms)] = 0
-    cost[..., QUANTITIES.index("memory:a")] = 0
-    if random.random() < 0.5:  # some choices make the same
+    cost[own] = 0
+    cost[..., QUANTITIES.index(MEMORY + "a")] = 0
+    if random.random() < 0.5:
         cost[-1] = cost[0]
-    cost[(random.random(cost.shape[:2]) < 0.1) & (form[:, None] != np.arange(forms))] = np.inf
+    cost[(random.random(cost.shape[:2]) < 0.1) & ~own] = np.inf
     return Toll(form, cost)

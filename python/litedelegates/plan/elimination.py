@@ -19,6 +19,7 @@ from litedelegates.plan.problem import Array
 from litedelegates.plan.tables import Tables, TooWideError
 
 MOST_CELLS = 1 << 23  # of one table: 64 MB
+MOST_WORK = 1 << 27  # cells of all tables together: half a second
 BATCH_CELLS = 1 << 21  # of the tables that are worked on at a time
 EASY_CELLS = 1 << 14  # a table of that size costs less than waiting for smaller ones
 
@@ -72,7 +73,7 @@ class Elimination:
     reader. The latter follow from what is before them, and are put in its place when that is eliminated.
 
     Raises:
-        TooWideError: Some table would have more than `MOST_CELLS`.
+        TooWideError: A table would have more than `MOST_CELLS`, or all together more than `MOST_WORK`.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -88,11 +89,14 @@ class Elimination:
         self._count, self._end = 0, self._parts_end
         self._steps: list[_Step] = []
         self._start()
-        left = {node for node in range(self._nodes) if self._size[node] > 1}
+        work, left = 0, {node for node in range(self._nodes) if self._size[node] > 1}
         reach: dict[int, _Reach] = {}
         while left:
             reach.update((node, self._reach(node)) for node in left - reach.keys())
             taken = self._independent(reach)
+            work += sum(reach[node].cells for node in taken)
+            if work > MOST_WORK:
+                raise TooWideError
             left.difference_update(taken)
             self._eliminate({node: reach[node] for node in taken})
             for node in taken:

@@ -18,17 +18,18 @@ class Incumbent:
 
     Attributes:
         value: Of the objective; inf while there is none.
-        assignment: The choice of each node.
+        assignment: The choice of each node; None while there is none.
     """
 
     def __init__(self, tables: Tables, target: Target) -> None:
         self._tables, self._target = tables, target
         self._random = np.random.default_rng(0)
-        self.value, self.assignment = np.inf, np.zeros(len(tables.kinds), dtype=int)
+        self.value = np.inf
+        self.assignment: Array | None = None
 
     def is_within(self, bound: float, share: float) -> bool:
         """Return whether there is one that exceeds a bound by no more than a share of its value."""
-        return bool(np.isfinite(self.value)) and self.value - bound <= share * abs(self.value)
+        return self.assignment is not None and self.value - bound <= share * abs(self.value)
 
     def offer(self, assignment: Array) -> bool:
         """Take an assignment if it is better; return whether it is."""
@@ -56,14 +57,17 @@ class Incumbent:
 
     def swap_all(self, others: Sequence[Array]) -> bool:
         """Offer the best and others with runs of each other."""
-        better = False
+        before = self.value
         for other in others:
-            better |= self.swap(self.assignment, other)
-            better |= self.swap(other, self.assignment)
-        return better
+            if self.assignment is not None:
+                self.swap(self.assignment, other)
+                self.swap(other, self.assignment)
+        return self.value < before
 
     def change(self) -> bool:
         """Offer the best that differs in one choice."""
+        if self.assignment is None:
+            return False
         totals = self._tables.totals(self.assignment) + changes(self._tables, self.assignment)
         values = self._target.values(totals)
         node, choice = np.unravel_index(values.argmin(), values.shape)

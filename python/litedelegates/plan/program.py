@@ -18,6 +18,7 @@ from litedelegates.plan.problem import Array, Flow, Problem, Toll
 from litedelegates.plan.target import Target
 
 SIZE = 1e4  # of the objective, as HiGHS is given it: its tolerances are absolute
+TOLERANCE = 1e-7  # relative: HiGHS takes for whole what is within 1e-6, so values and bounds are off by about that
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,15 @@ class _Builder:
         self.high.append(high)
 
 
-def optimize(problem: Problem, target: Target, allowed: Array, *, size: float, time_limit_s: float) -> Outcome:
+def optimize(
+    problem: Problem,
+    target: Target,
+    allowed: Array,
+    *,
+    size: float,
+    time_limit_s: float,
+    excluded: Sequence[Array] = (),
+) -> Outcome:
     """Return the best assignment of some choices, or the best that a time limit allows.
 
     Args:
@@ -65,12 +74,16 @@ def optimize(problem: Problem, target: Target, allowed: Array, *, size: float, t
         allowed: bool array of shape (nodes, K): the choices.
         size: About what the objective is.
         time_limit_s: Seconds.
+        excluded: Assignments that are not wanted, such as those that exceed a budget by less than HiGHS notices.
     """
     builder = _Builder(target.quantities)
     chosen = _add_choices(builder, problem, allowed)
     for flow in problem.flows:
         for toll in flow.tolls:
             _add_toll(builder, flow, toll, chosen)
+    for assignment in excluded:
+        taken = [row[choice] for row, choice in zip(chosen, assignment.tolist(), strict=True)]
+        builder.row(taken, [], 0, len(taken) - 1)
     return _run(builder, chosen, target, abs(size) or 1.0, time_limit_s)
 
 
@@ -113,23 +126,24 @@ def _add_toll(builder: _Builder, flow: Flow, toll: Toll, chosen: list[dict[int, 
 def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: float, time_limit_s: float) -> Outcome:
     optimize, sparse = _scipy()
     cost = np.array(builder.cost)
-    columns = len(cost) + 1  # the last is the objective
+    columns = len(cost) + 1  # the last is the largest of several sums
     index = np.concatenate([row for row, _ in builder.rows])
     value = np.concatenate([row for _, row in builder.rows])
     start = np.cumsum([0, *(len(row) for row, _ in builder.rows)])
     links = sparse.csr_array((value, index, start), shape=(len(builder.rows), columns))
     sums = np.concatenate([cost @ target.rows.T * (SIZE / size), np.full((1, len(target.rows)), -1.0)])
+    several = len(target.rows) > 1
     room = np.where(np.abs(target.bounds) > 1e-11, np.abs(target.bounds), 1.0)
     spent = np.concatenate([cost[:, target.places] / room, np.zeros((1, len(room)))])
     integrality = np.zeros(columns)
     integrality[[column for row in chosen for column in row.values()]] = 1
     found = optimize.milp(
-        np.eye(1, columns, columns - 1)[0],
+        np.eye(1, columns, columns - 1)[0] if several else np.r_[sums[:-1, 0], 0.0],
         integrality=integrality,
-        bounds=optimize.Bounds(np.r_[np.zeros(columns - 1), -np.inf], np.r_[builder.upper, np.inf]),
+        bounds=optimize.Bounds(np.r_[np.zeros(columns - 1), -np.inf], np.r_[builder.upper, np.inf if several else 0.0]),
         constraints=[
             optimize.LinearConstraint(links, builder.low, builder.high),
-            optimize.LinearConstraint(sums.T, -np.inf, 0),
+            *([optimize.LinearConstraint(sums.T, -np.inf, 0)] if several else []),
             *([optimize.LinearConstraint(spent.T, -np.inf, target.bounds / room)] if len(room) else []),
         ],
         options={"time_limit": max(0.01, time_limit_s), "mip_rel_gap": 1e-10},

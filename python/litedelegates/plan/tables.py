@@ -121,20 +121,9 @@ class Tables:
         cost = np.concatenate([toll.cost[source] for toll in flow.tolls], axis=1)
         impossible = np.asarray(~np.isfinite(cost).all(axis=2, keepdims=True))
         cost = np.concatenate([np.where(impossible, 0.0, cost[:, :, self.quantities]), impossible], axis=2)
-        wanted = [
-            np.stack(
-                [
-                    at + toll.form[self._first_of_kind(reader)]
-                    for at, toll in zip(offsets[:-1], flow.tolls, strict=True)
-                ],
-                axis=1,
-            )
-            for reader in sorted(set(flow.readers))
-        ]
-        maker, costs = (
-            np.arange(len(source)),
-            np.asarray(cost.any(axis=2)),
-        )  # of each state: source's kind, whether a form costs
+        form = np.stack([at + toll.form for at, toll in zip(offsets[:-1], flow.tolls, strict=True)], axis=1)
+        wanted = [form[self._first_of_kind(reader)] for reader in sorted(set(flow.readers))]
+        maker, costs = np.arange(len(source)), np.asarray(cost.any(axis=2))  # of each state: its source, what costs
         for turn, forms in enumerate(wanted):
             toll = (costs[:, forms, None] * cost[maker[:, None, None], forms]).sum(axis=2)
             self.starts[place, turn], self.states[place, turn] = self._entries, len(maker)
