@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["litedelegates"]):
     import litedelegates.graph.tflite
     import litedelegates.layers.store
     import litedelegates.quantize
-    import litedelegates.study.config
+    import litedelegates.study.config  # noqa: F401
 
     from fuzz.mutations import mutate
     from fuzz.seeds import seeds
@@ -54,7 +54,12 @@ def main() -> None:
     def change(data: bytes, largest: int, seed: int) -> bytes:
         return mutate(kind, data, random.Random(seed))[:largest]
 
-    options = (f"-timeout={SECONDS}", f"-max_len={LARGEST}", "-rss_limit_mb=4000", f"-artifact_prefix={CACHE}/{target}-")
+    options = (
+        f"-timeout={SECONDS}",
+        f"-max_len={LARGEST}",
+        "-rss_limit_mb=4000",
+        f"-artifact_prefix={CACHE}/{target}-",
+    )
     atheris.Setup([sys.argv[0], str(folder), *options, *sys.argv[2:]], try_one, custom_mutator=change)
     atheris.Fuzz()
 
