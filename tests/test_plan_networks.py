@@ -58,5 +58,5 @@ def test_a_bound_of_a_larger_problem_holds_and_is_close(shape: str) -> None:
 def test_a_budget_that_cannot_be_kept_is_named_with_what_can_be_reached() -> None:
     pytest.importorskip("scipy")
     problem = plan_networks.random_problem(3)
-    with pytest.raises(PlanError, match=r"memory:d0 within 0\.5: the least that can be reached is"):
+    with pytest.raises(PlanError, match=r"memory:d0.*the least that can be reached is 4"):
         solve(problem, Goal(weights={LATENCY: 1.0}, budgets={MEMORY + "d0": 0.5}))
