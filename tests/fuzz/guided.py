@@ -16,14 +16,6 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["litedelegates"]):
-    import litedelegates.cli
-    import litedelegates.graph
-    import litedelegates.graph.onnx
-    import litedelegates.graph.tflite
-    import litedelegates.layers.store
-    import litedelegates.quantize
-    import litedelegates.study.config
-
     from fuzz.mutations import mutate
     from fuzz.seeds import seeds
     from fuzz.targets import ALLOWED, TARGETS
@@ -54,8 +46,12 @@ def main() -> None:
     def change(data: bytes, largest: int, seed: int) -> bytes:
         return mutate(kind, data, random.Random(seed))[:largest]
 
-    options = (f"-timeout={SECONDS}", f"-max_len={LARGEST}", "-rss_limit_mb=4000", f"-artifact_prefix={CACHE}/{target}-")
-    atheris.Setup([sys.argv[0], str(folder), *options, *sys.argv[2:]], try_one, custom_mutator=change)
+    limits = (f"-timeout={SECONDS}", f"-max_len={LARGEST}", "-rss_limit_mb=4000")
+    atheris.Setup(
+        [sys.argv[0], str(folder), *limits, f"-artifact_prefix={CACHE}/{target}-", *sys.argv[2:]],
+        try_one,
+        custom_mutator=change,
+    )
     atheris.Fuzz()
 
 

@@ -155,8 +155,8 @@ class Store:
         )
         with reading(self.path):
             return [
-                SessionRecord(index, started, json.loads(machine), json.loads(versions), tuple(json.loads(command)), *end)
-                for index, started, machine, versions, command, *end in rows
+                SessionRecord(row[0], row[1], *map(json.loads, row[2:4]), tuple(json.loads(row[4])), row[5], row[6])
+                for row in rows
             ]
 
     def cells(self) -> list[Cell]:
