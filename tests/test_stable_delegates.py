@@ -17,7 +17,6 @@ import small_models
 from litedelegates import CompileError, DelegateError, Interpreter, OptionError, RunError, Stable, Xnnpack
 from native_libraries import compile_library
 
-NATIVE = Path(__file__).parent / "native"
 ONES = np.ones((1, 4), np.float32)
 # What stable_delegate.c does for these values of max_delegated_partitions.
 CREATE_NOTHING, FAIL_PREPARE, FAIL_INVOKE = 101, 102, 103

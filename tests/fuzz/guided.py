@@ -7,6 +7,7 @@ What reaches new code is kept in ``.cache/fuzz/TARGET`` for the next time; a fin
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import random
 import sys
@@ -15,7 +16,23 @@ from pathlib import Path
 
 import atheris
 
+# With what the package imports only where it is used, which would be too late.
+READERS = (
+    "litedelegates.cli",
+    "litedelegates.engines.onnxruntime.session",
+    "litedelegates.graph.onnx",
+    "litedelegates.graph.tflite",
+    "litedelegates.layers.results",
+    "litedelegates.layers.store",
+    "litedelegates.quantize.litert",
+    "litedelegates.quantize.onnx",
+    "litedelegates.routes.classic",
+    "litedelegates.study.config",
+)
+
 with atheris.instrument_imports(include=["litedelegates"]):
+    for reader in READERS:
+        importlib.import_module(reader)
     from fuzz.mutations import mutate
     from fuzz.seeds import seeds
     from fuzz.targets import ALLOWED, TARGETS

@@ -155,7 +155,9 @@ class Store:
         )
         with reading(self.path):
             return [
-                SessionRecord(row[0], row[1], *map(json.loads, row[2:4]), tuple(json.loads(row[4])), row[5], row[6])
+                SessionRecord(
+                    row[0], row[1], json.loads(row[2]), json.loads(row[3]), tuple(json.loads(row[4])), row[5], row[6]
+                )
                 for row in rows
             ]
 
