@@ -31,6 +31,7 @@ from native_libraries import compile_cpp_library, compile_library
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "models/digits.tflite"
 SAMPLES = 200
+LEAST_WARM_UP = 600  # cycles; memory grows by a step of a megabyte somewhere in the first hundreds
 ALLOWED_BYTES_A_CYCLE = 64  # a leaked interpreter, tensor or option is larger: the smallest model's copy has 700 bytes
 ALLOWED_BYTES_A_SECOND = 1024
 PREPARED_RUNS = 16
@@ -176,7 +177,7 @@ def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
 
     Args:
         name: Of the case.
-        cycles: How many count; a quarter more come before them, to warm up.
+        cycles: How many count; a quarter more, and `LEAST_WARM_UP` at least, come before them.
         folder: Where the delegates are compiled to.
         leak: Bytes to lose in each cycle on purpose, which shows that the measurement finds them.
     """
@@ -185,7 +186,7 @@ def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
     changed = 0
     lost: list[bytes] = []
 
-    for _ in range(cycles // 4):
+    for _ in range(max(cycles // 4, round(LEAST_WARM_UP * CASES[name].share))):
         changed += not step()
     start, x, y = time.monotonic(), [], []
     for count in range(1, cycles + 1):

@@ -1,6 +1,9 @@
-"""Interpreters that come, run and go in many threads at once, for ThreadSanitizer: ``python stress.py [SECONDS]``.
+"""Interpreters that come, run and go in many threads at once, for ThreadSanitizer.
 
-Ends with 1 where an output is wrong; data races are for the sanitizer to tell.
+    tools/check_sanitized.sh thread PYTHON tests/stress.py [SECONDS [FLAG]]
+
+Ends with 1 where an output is wrong; data races are for the sanitizer to tell. The flag is for the compiler of the
+delegates: with ``-DRACES`` one of them counts its runs without a lock, which has to be found.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def test_memory_of_a_device_is_kept_or_refused_with_what_is_possible() -> None:
     least = make_plan([source()]).costs.memory_nbytes["pi"]
     plan = make_plan([source(memory_nbytes=least + 1000)])
     assert plan.costs.memory_nbytes["pi"] <= least + 1000
-    with pytest.raises(PlanError, match="memory:pi.*1000: the least that can be reached is"):
+    with pytest.raises(PlanError, match=r"memory:pi.*1000: the least that can be reached is"):
         make_plan([source(memory_nbytes=1000)])
 
 

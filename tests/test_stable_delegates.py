@@ -15,18 +15,15 @@ import numpy as np
 import pytest
 import small_models
 from litedelegates import CompileError, DelegateError, Interpreter, OptionError, RunError, Stable, Xnnpack
+from native_libraries import compile_library
 
-NATIVE = Path(__file__).parent / "native"
 ONES = np.ones((1, 4), np.float32)
 # What stable_delegate.c does for these values of max_delegated_partitions.
 CREATE_NOTHING, FAIL_PREPARE, FAIL_INVOKE = 101, 102, 103
 
 
 def build(folder: Path, name: str, *flags: str, source: str = "stable_delegate.c") -> str:
-    target = folder / name
-    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", target, *flags, NATIVE / source]
-    subprocess.run(command, check=True)
-    return str(target)
+    return compile_library(source, folder / name, *flags)
 
 
 @pytest.fixture(scope="session")

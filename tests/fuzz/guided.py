@@ -7,6 +7,7 @@ What reaches new code is kept in ``.cache/fuzz/TARGET`` for the next time; a fin
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import random
 import sys
@@ -15,15 +16,23 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["litedelegates"]):
-    import litedelegates.cli
-    import litedelegates.graph
-    import litedelegates.graph.onnx
-    import litedelegates.graph.tflite
-    import litedelegates.layers.store
-    import litedelegates.quantize
-    import litedelegates.study.config  # noqa: F401
+# With what the package imports only where it is used, which would be too late.
+READERS = (
+    "litedelegates.cli",
+    "litedelegates.engines.onnxruntime.session",
+    "litedelegates.graph.onnx",
+    "litedelegates.graph.tflite",
+    "litedelegates.layers.results",
+    "litedelegates.layers.store",
+    "litedelegates.quantize.litert",
+    "litedelegates.quantize.onnx",
+    "litedelegates.routes.classic",
+    "litedelegates.study.config",
+)
 
+with atheris.instrument_imports(include=["litedelegates"]):
+    for reader in READERS:
+        importlib.import_module(reader)
     from fuzz.mutations import mutate
     from fuzz.seeds import seeds
     from fuzz.targets import ALLOWED, TARGETS
@@ -54,13 +63,12 @@ def main() -> None:
     def change(data: bytes, largest: int, seed: int) -> bytes:
         return mutate(kind, data, random.Random(seed))[:largest]
 
-    options = (
-        f"-timeout={SECONDS}",
-        f"-max_len={LARGEST}",
-        "-rss_limit_mb=4000",
-        f"-artifact_prefix={CACHE}/{target}-",
+    limits = (f"-timeout={SECONDS}", f"-max_len={LARGEST}", "-rss_limit_mb=4000")
+    atheris.Setup(
+        [sys.argv[0], str(folder), *limits, f"-artifact_prefix={CACHE}/{target}-", *sys.argv[2:]],
+        try_one,
+        custom_mutator=change,
     )
-    atheris.Setup([sys.argv[0], str(folder), *options, *sys.argv[2:]], try_one, custom_mutator=change)
     atheris.Fuzz()
 
 

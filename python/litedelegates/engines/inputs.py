@@ -35,7 +35,8 @@ def random_value(info: PortInfo, rng: np.random.Generator) -> Array:
     indices or counts, which larger values would put out of range.
 
     Raises:
-        OptionError: The input is of a type that values cannot be made up for, such as strings, or too large.
+        OptionError: The input is of a type that values cannot be made up for, such as strings, or is larger than any
+            array can be.
     """
     shape = [max(size, 1) for size in info.shape]
     dtype = numpy_dtype(info.element_type)

@@ -155,8 +155,10 @@ class Store:
         )
         with reading(self.path):
             return [
-                SessionRecord(index, started, json.loads(host), json.loads(versions), tuple(json.loads(command)), *end)
-                for index, started, host, versions, command, *end in rows
+                SessionRecord(
+                    row[0], row[1], json.loads(row[2]), json.loads(row[3]), tuple(json.loads(row[4])), row[5], row[6]
+                )
+                for row in rows
             ]
 
     def cells(self) -> list[Cell]:
