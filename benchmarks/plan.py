@@ -14,7 +14,7 @@ from litedelegates.errors import PlanError
 from litedelegates.plan.improve import Incumbent
 from litedelegates.plan.problem import BUSY, ERROR, LATENCY, Goal, Problem
 from litedelegates.plan.program import optimize
-from litedelegates.plan.solve import solve
+from litedelegates.plan.solve import solve, uniform
 from litedelegates.plan.tables import Tables
 from litedelegates.plan.target import Target
 from plan_networks import CHOICES, DEVICES, PRECISIONS, SHAPES, make_problem
@@ -89,9 +89,10 @@ def run_program(problem: Problem, goal: Goal, size: float, seconds: float) -> Pe
 def plan_by_hand(problem: Problem, goal: Goal, seconds: float) -> Peer:
     """Take the best choice for all, then the best change of one layer as long as there is one."""
     begin, target = time.perf_counter(), Target(problem, goal)
-    best = Incumbent(Tables(problem, target.quantities), target)
-    for choice in range(len(problem.choices)):
-        best.offer(np.where(problem.allowed[:, choice], choice, problem.allowed.argmax(axis=1)))
+    tables = Tables(problem, target.quantities)
+    best = Incumbent(tables, target)
+    for assignment in uniform(tables):
+        best.offer(assignment)
     while best.change() and time.perf_counter() - begin < seconds:
         pass
     return Peer(time.perf_counter() - begin, best.value if best.assignment is not None else None)

@@ -44,19 +44,21 @@ class Dual:
 
 
 class _Prices:
-    """Planes in one picture: prices are relative to the objective's and the budgets' sizes."""
+    """The planes so far and the best prices.
+
+    Prices are an array of the shares of the sums, then the prices of the budgets, relative to the objective's and the
+    budgets' sizes. A plane is what an assignment costs on that scale, for budgets what it exceeds them by.
+    """
 
     def __init__(self, tables: Tables, elimination: Elimination, target: Target) -> None:
         self.tables, self.elimination, self.target = tables, elimination, target
         self.assignments: list[Array] = []
         self.planes: list[Array] = []
         self.best, self.at = -np.inf, np.zeros(0)
-        sums = len(target.rows)
-        first = [self.tables.totals(elimination.minimize(row)[1])[:-1] for row in target.rows]
-        self.size = float(max(abs(target.rows @ totals).max() for totals in first)) or 1.0
+        totals = tables.totals(elimination.minimize(target.rows.mean(axis=0))[1])[:-1]
+        self.size = float(np.abs(target.rows @ totals).max()) or 1.0
         self.room = np.where(np.abs(target.bounds) > 1e-11, np.abs(target.bounds), 1.0)
         self.least = np.array([elimination.minimize(row)[0] for row in np.eye(len(target.quantities))[target.places]])
-        self.tried = [np.eye(sums)[row] for row in range(sums)] if sums > 1 else []
 
     def weights(self, prices: Array) -> tuple[Array, float]:
         """Return the weights of the quantities, and the refund."""
