@@ -33,7 +33,7 @@ def solve(problem: Problem, goal: Goal, *, time_limit_s: float = 10.0) -> Soluti
     Args:
         problem: What can be chosen, and what that costs.
         goal: What to minimize, and within what.
-        time_limit_s: Seconds after which the best so far is returned, with its gap.
+        time_limit_s: Seconds after which, about, the best so far is returned, with its gap.
 
     Raises:
         PlanError: No assignment is within the budgets, or none was found in that time.
