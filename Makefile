@@ -9,6 +9,7 @@ TEST := .cache/venv/test
 OLDEST := .cache/venv/oldest
 INTEROP := .cache/venv/interop
 CONVERTERS := .cache/venv/converters
+FUZZ := .cache/venv/fuzz
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
 export PIP_NO_INPUT := 1
@@ -29,7 +30,8 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters lint format stub wheel sanitize clean tidy test-boards test-pythons
+.PHONY: help bench test oldest interop converters lint format stub wheel clean tidy
+.PHONY: sanitize sanitize-threads sanitize-leaks fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -91,7 +93,25 @@ test-pythons: ## Build and test a wheel for each Python here, on the oldest and 
 
 # Freed memory is kept back to catch its use, so the tests of flat memory cannot hold.
 sanitize: $(TEST)/installed ## Run the tests with AddressSanitizer and UndefinedBehaviorSanitizer [ARGS="-m pytest FILE"].
-	tools/check_sanitized.sh $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
+	tools/check_sanitized.sh address $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
+
+sanitize-threads: $(TEST)/installed ## Many interpreters in many threads with ThreadSanitizer [ARGS=SECONDS].
+	tools/check_sanitized.sh thread $(TEST)/bin/python tests/stress.py $(ARGS)
+
+sanitize-leaks: $(TEST)/installed ## Load, run and close with LeakSanitizer [ARGS=--leak: it has to find one].
+	tools/check_sanitized.sh leak $(TEST)/bin/python tests/leaks.py $(ARGS)
+
+fuzz: $(TEST)/installed ## Damaged inputs, 10,000 for every reader: make fuzz [ARGS="--target store --inputs 100"].
+	cd tests && ../$(TEST)/bin/python -m fuzz $(ARGS)
+
+fuzz-guided: $(FUZZ)/installed ## The search for such inputs by coverage, with Atheris: make fuzz-guided ARGS="store -runs=10000".
+	cd tests && ../$(FUZZ)/bin/python -m fuzz.guided $(ARGS)
+
+soak: $(TEST)/installed ## 10,000 cycles of load, run and close on every delegate and an hour of runs: make soak [ARGS=...].
+	$(TEST)/bin/python tests/soak.py $(ARGS)
+
+faults: $(TEST)/installed ## Make every call that can fail do so once, at each place in turn (takes minutes).
+	LITEDELEGATES_ALL_FAULTS=1 $(TEST)/bin/python -m pytest -s tests/test_faults.py tests/test_faults_places.py tests/test_faults_gpu.py
 
 clean: ## Remove what was built and installed; downloads in .cache stay.
 	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache
@@ -117,6 +137,15 @@ $(OLDEST)/installed: $(TEST)/installed
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
 	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
 	  pytest ml_dtypes flatbuffers
+	@touch $@
+
+# Atheris needs a Python that it has a wheel for.
+$(FUZZ)/installed: $(TEST)/installed
+	tools/setup_environment.sh $(FUZZ) $(PYTHON)
+	rm -rf build/fuzz
+	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
+	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/fuzz .
+	$(FUZZ)/bin/python -m pip install --quiet --force-reinstall "$$(ls build/fuzz/*.whl)[quantize,onnx]" 'atheris>=3,<4' ml_dtypes
 	@touch $@
 
 # qkeras-v3 and tf_keras ask for tensorflow by that name, which would bring a second copy: they come without what they

@@ -149,6 +149,28 @@ def run(interpreter: Interpreter, inputs: Sequence[Any]) -> bytes:
     return b"".join(output.tobytes() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
 
 
+def _cycle_of(name: str, folder: Path) -> Callable[[], bool]:
+    """Return what loads, runs and closes ``CASES[name]`` once and says whether the outputs are the first ones."""
+    case = CASES[name]
+    model, delegate, options = case.model(), case.delegate(folder), dict(case.options)
+    with Interpreter(model, delegate=delegate, **options) as interpreter:
+        inputs = inputs_for(interpreter)
+        wanted = run(interpreter, inputs)
+
+    def step() -> bool:
+        with Interpreter(model, delegate=delegate, **options) as interpreter:
+            return run(interpreter, inputs) == wanted
+
+    return step
+
+
+def cycle(name: str, cycles: int, folder: Path) -> None:
+    """Load, run and close ``CASES[name]`` and measure nothing."""
+    step = _cycle_of(name, folder)
+    for _ in range(cycles):
+        step()
+
+
 def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
     """Load, run and close ``CASES[name]`` again and again in this process.
 
@@ -158,27 +180,18 @@ def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
         folder: Where the delegates are compiled to.
         leak: Bytes to lose in each cycle on purpose, which shows that the measurement finds them.
     """
-    case = CASES[name]
-    cycles = max(SAMPLES, round(cycles * case.share))
-    model, delegate, options = case.model(), case.delegate(folder), dict(case.options)
-    with Interpreter(model, delegate=delegate, **options) as interpreter:
-        inputs = inputs_for(interpreter)
-        wanted = run(interpreter, inputs)
+    cycles = max(SAMPLES, round(cycles * CASES[name].share))
+    step = _cycle_of(name, folder)
     changed = 0
-    lost: list[bytearray] = []
-
-    def cycle() -> None:
-        nonlocal changed
-        with Interpreter(model, delegate=delegate, **options) as interpreter:
-            changed += run(interpreter, inputs) != wanted
-        if leak:
-            lost.append(bytearray(b"x" * leak))
+    lost: list[bytes] = []
 
     for _ in range(cycles // 4):
-        cycle()
+        changed += not step()
     start, x, y = time.monotonic(), [], []
     for count in range(1, cycles + 1):
-        cycle()
+        changed += not step()
+        if leak:
+            lost.append(b"x" * (leak + count % 2))  # of one value, Python would keep one copy
         if count % (cycles // SAMPLES) == 0:
             x.append(float(count))
             y.append(float(resident_bytes()))

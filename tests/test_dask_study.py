@@ -24,7 +24,7 @@ def test_of_three_boards_one_is_killed_and_the_study_and_the_pipeline_go_on(tmp_
     config = StudyConfig(
         models=(str(DIGITS),),
         delegates=("none", "xnnpack"),
-        seconds=1.5,
+        seconds=0.8,
         rounds=6,
         block_seconds=0.02,
         warmup_seconds=0,

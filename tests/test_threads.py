@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,13 +26,11 @@ def test_python_goes_on_while_a_model_runs() -> None:
         counted_during.append(count - before)
         done.set()
 
-    interval = sys.getswitchinterval()
     thread = threading.Thread(target=run)
     thread.start()
     while not done.wait(0.001):
         count += 1
     thread.join()
-    assert sys.getswitchinterval() == interval
     assert counted_during[0] > 20
 
 

@@ -51,8 +51,10 @@ bool is_power_of_two(double scale) {
 
 void check_sum_scales(const Node& node) {
   const Tensor& output = node.output(0);
+  const auto has_scale = [](const Tensor& tensor) { return !tensor.quantization.scales.empty(); };
+  // Integers of 16 bits need not be quantized, but then none of the three may be.
   const bool wide = node.op() != Op::SQUARED_DIFFERENCE && node.is_type(output, {Type::INT16}) &&
-                    !node.input(0).quantization.scales.empty() && !output.quantization.scales.empty();
+                    (has_scale(node.input(0)) || has_scale(node.input(1)) || has_scale(output));
   if (!is_quantized(node, output) && !wide) return;
   const double a = scale_of(node, node.input(0), "input 0"), b = scale_of(node, node.input(1), "input 1");
   const double result = scale_of(node, output, "the output");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import sqlite3
@@ -17,7 +18,7 @@ from litedelegates.study import Store
 from fuzz.targets import TARGETS
 
 FOLDER = Path(__file__).parent
-CORPUS = FOLDER / "corpus"
+CORPUS = FOLDER / "corpus.json"
 MODELS = FOLDER.parent.parent / ".cache/models"
 DIGITS = FOLDER.parent.parent / "models/digits.tflite"
 REAL = (
@@ -56,12 +57,18 @@ memory_limit_mb = 100
 @functools.cache
 def seeds(target: str, with_real_models: bool = True) -> tuple[bytes, ...]:
     """Return the undamaged inputs of a target, with what was kept for it in the corpus."""
-    kept = tuple(path.read_bytes() for path in sorted((CORPUS / target).glob("*")))
+    kept = tuple(corpus().get(target, {}).values())
     _, kind = TARGETS[target]
     if kind in ("tflite", "onnx"):
         real = [MODELS / name for name in REAL if name.endswith(kind)] if with_real_models else []
         return (*_models(kind), *(path.read_bytes() for path in real if path.is_file()), *kept)
     return (*_FILES[target](), *kept)
+
+
+def corpus() -> dict[str, dict[str, bytes]]:
+    """Return the inputs that once broke something, by target and name; in the file as text of base 64."""
+    kept = json.loads(CORPUS.read_text())
+    return {of: {name: base64.b64decode(text) for name, text in inputs.items()} for of, inputs in kept.items()}
 
 
 def _models(kind: str) -> tuple[bytes, ...]:

@@ -1,7 +1,8 @@
 // An external delegate that takes ADD and MUL of float tensors of one size, and fails in every way it is told to.
 // Keys: "echo" (a file that receives all keys and values), "refuse" (create nothing, with this message; silent when
 // it is empty), "fail" ("prepare" or "invoke"). Any other key is kept for the echo.
-// -DNO_CREATE and -DNO_DESTROY leave a symbol out, -DUNDEFINED needs one that nobody has.
+// -DNO_CREATE and -DNO_DESTROY leave a symbol out, -DUNDEFINED needs one that nobody has, -DLEAKS forgets
+// memory, -DRACES counts its runs without a lock.
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 
@@ -36,6 +37,10 @@ static void kernel_free(Context* context, void* data) {
 
 static int kernel_invoke(Context* context, Node* node) {
   const Kernel* kernel = node->user_data;
+#ifdef RACES
+  static long runs;
+  ++runs;
+#endif
   if (kernel->options->fail_invoke) {
     context->ReportError(context, "the arithmetic delegate was told to fail");
     return kError;
@@ -110,7 +115,9 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
 void tflite_plugin_destroy_delegate(Delegate* delegate) {
   const Options* options = delegate->data;
   if (options->echo[0] != '\0') echo(options->echo, "a", "destroyed", "yes");
+#ifndef LEAKS
   free(delegate->data);
+#endif
   free(delegate);
 }
 #endif

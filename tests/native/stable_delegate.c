@@ -57,7 +57,7 @@ typedef struct { int offset, wish, kernels; } Options;
 typedef struct { Options* options; int count; int (*triples)[3]; } Kernel;
 
 // Read by the tests.
-int created_delegates = 0, destroyed_delegates = 0, living_kernels = 0, destroyed_in_use = 0;
+_Atomic int created_delegates = 0, destroyed_delegates = 0, living_kernels = 0, destroyed_in_use = 0;
 char received_model_token[64] = "";
 
 static const char* field(const char* table, int slot) {

@@ -100,6 +100,7 @@ class _DeviceProcess:
         self._inbox, self._outbox = Block(), Block()
         self._worker: Worker | None = None
         self._loaded: set[str] = set()
+        self._is_closed = False
 
     @property
     def pid(self) -> int | None:
@@ -108,6 +109,8 @@ class _DeviceProcess:
 
     def load(self, stage: StageFile, folder: Path, exits: Sequence[ExitRule], limit: float) -> None:
         """Load a stage, unless it is loaded."""
+        if self._is_closed:  # while who asks waited for the lock
+            raise PipelineError("failed", "the pipeline is closed", stage=stage.number)
         if self._worker is None:
             files = (self._inbox.file, self._outbox.file)
             self._worker = self._starter.submit(Worker, None, _MODULE, files).result(limit)
@@ -140,7 +143,8 @@ class _DeviceProcess:
         )
 
     def close(self) -> None:
-        """End the process and free the memory."""
+        """End the process and free the memory, for good."""
+        self._is_closed = True
         if self._worker is not None:
             self._worker.close()
             self._worker = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,10 +35,12 @@ def random_value(info: PortInfo, rng: np.random.Generator) -> Array:
     indices or counts, which larger values would put out of range.
 
     Raises:
-        OptionError: The input is of a type that values cannot be made up for, such as strings.
+        OptionError: The input is of a type that values cannot be made up for, such as strings, or too large.
     """
     shape = [max(size, 1) for size in info.shape]
     dtype = numpy_dtype(info.element_type)
+    if math.prod(shape) > sys.maxsize // 8:
+        raise OptionError(f"input {info.name!r} is of shape {shape}, which is larger than an array can be")
     if dtype.kind in "fc" or info.element_type == "bfloat16":
         return rng.random(shape, np.float32).astype(dtype)
     if dtype.kind in "iub":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -113,10 +114,14 @@ def random_samples(
     """Return ``samples`` random samples for ``specs``, the same for the same ``seed``.
 
     Raises:
-        CalibrationError: ``samples`` is below 1, or ``low`` is not below ``high``.
+        CalibrationError: ``samples`` is below 1, ``low`` is not below ``high``, or an input is larger than any array.
     """
     if samples < 1 or not low < high:
         raise CalibrationError(f"samples={samples} must be at least 1, and low={low} below high={high}")
+    for spec in specs:
+        if math.prod(spec.stored_shape) > sys.maxsize // 8:
+            shape = list(spec.stored_shape)
+            raise CalibrationError(f"input {spec.name!r} is of shape {shape}, which is larger than an array can be")
     random = np.random.default_rng(seed)
     return [{spec.name: _random_values(random, spec, low, high) for spec in specs} for _ in range(samples)]
 

@@ -20,14 +20,17 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     """Return ``model`` with the ops called ``names`` in float16 and a Cast wherever they meet others or the border.
 
     Raises:
-        QuantizationError: A weight is too large for float16.
+        QuantizationError: A weight is too large for float16, or the converter failed.
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     _check_range(model, names)
     # It takes any op that is not blocked, among them the Quantize and Dequantize ops of other passes, which then fail.
     others = [node.name for node in model.graph.node if node.name not in names]
-    result: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
+    try:
+        result: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=others)
+    except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
+        raise QuantizationError(f"onnxruntime could not make the model float16: {error!r}") from error
     name_nodes(result)
     _drop_detours(result, {*names, *others})
     return result

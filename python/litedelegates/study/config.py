@@ -17,6 +17,12 @@ from litedelegates.study.delegates import hash_file, parse_delegate
 from litedelegates.study.records import Cell
 
 FLOAT32 = "float32"
+_NAMED = {
+    "models": "no path",
+    "precisions": "no name of a precision",
+    "delegates": "no text such as 'gpu+xnnpack'",
+    "threads": "no integer of at least 1",
+}
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,11 @@ class StudyConfig:
     def __post_init__(self) -> None:
         for name in ("models", "precisions", "delegates", "threads"):
             value = getattr(self, name)
-            if isinstance(value, str | int) or not value:
+            if isinstance(value, str) or not isinstance(value, Iterable) or not value:
                 raise OptionError(f"{name}={value!r}: it must be a list with at least one entry")
+            for item in value:
+                if not isinstance(item, int if name == "threads" else str | os.PathLike):
+                    raise OptionError(f"{name}={value!r}: {item!r} is {_NAMED[name]}")
             object.__setattr__(self, name, tuple(dict.fromkeys(value)))
         for precision in self.precisions:
             if precision not in (FLOAT32, *PRECISIONS):
@@ -167,16 +176,22 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise OptionError(f"{file}: a study has no field {name!r}. {nearest(name, [*valid, 'store'])}")
     fields = dict(data)
     if "models" in fields:
-        fields["models"] = [str(file.parent / model) for model in _listed(fields["models"])]
+        fields["models"] = [_beside(file, "models", model) for model in _listed(fields["models"])]
     for name in ("inputs", "labels", "store"):
         if fields.get(name) is not None:
-            fields[name] = str(file.parent / fields[name])
+            fields[name] = _beside(file, name, fields[name])
     if fields.get("calibration", "random") != "random":
-        fields["calibration"] = str(file.parent / fields["calibration"])
+        fields["calibration"] = _beside(file, "calibration", fields["calibration"])
     for name in ("precisions", "delegates", "threads"):
         if name in fields:
             fields[name] = _listed(fields[name])
     return fields
+
+
+def _beside(file: Path, field: str, name: Any) -> str:
+    if not isinstance(name, str):
+        raise OptionError(f"{file}: {field}={name!r}: it must be the path of a file")
+    return str(file.parent / name)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -58,6 +58,7 @@ def infer_types(model: Any) -> dict[str, Any]:
     Args:
         model: A ModelProto, possibly without its large values.
     """
+    model = _with_plausible_sizes(model)
     made = [name for node in model.graph.node for name in node.output if name]
     inputs_are_fixed = all(_unknowns(value.type) == 0 for value in model.graph.input)
     types = _types_in(_inferred(model))
@@ -76,8 +77,28 @@ def infer_types(model: Any) -> dict[str, Any]:
 
 
 _MOST_ROUNDS = 8
+_MOST_SIZES = 1 << 16  # the elements of a tensor that holds sizes are as many as another one has dimensions
 # More than any number of open sizes: the rank is not known, or not even the element type.
 _UNRANKED, _UNTYPED = 1000, 2000
+
+
+def _with_plausible_sizes(model: Any) -> Any:
+    """Return the model with the sizes open that ONNX's inference cannot take.
+
+    It ends the process at a negative one, and goes through the elements of each list of integers as if these were
+    sizes, however many the model says there are.
+    """
+    onnx = require_onnx()
+    integers = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    for value in (*made.graph.input, *made.graph.output, *made.graph.value_info):
+        tensor = value.type.tensor_type
+        is_list = tensor.elem_type in integers and len(tensor.shape.dim) == 1
+        for dim in tensor.shape.dim if value.type.WhichOneof("value") == "tensor_type" else ():
+            if dim.dim_value < 0 or (is_list and dim.dim_value > _MOST_SIZES):
+                dim.ClearField("dim_value")
+    return made
 
 
 def _unknowns(type_proto: Any) -> int:
