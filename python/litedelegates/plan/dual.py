@@ -23,6 +23,7 @@ from litedelegates.plan.target import Target
 
 STEP = 0.7  # how much of the way to the prices that look best
 PRECISION = 1e-6
+LEAST_ROUNDS, MOST_ROUNDS = 20, 400  # with fewer there is hardly a bound, whatever the deadline
 FIRST_PRICE, HIGHEST_PRICE = 1e2, 1e8  # for exceeding a budget by all of it, relative to the objective
 
 
@@ -44,19 +45,21 @@ class Dual:
 
 
 class _Prices:
-    """Planes in one picture: prices are relative to the objective's and the budgets' sizes."""
+    """The planes so far and the best prices.
+
+    Prices are an array of the shares of the sums, then the prices of the budgets, relative to the objective's and the
+    budgets' sizes. A plane is what an assignment costs on that scale, for budgets what it exceeds them by.
+    """
 
     def __init__(self, tables: Tables, elimination: Elimination, target: Target) -> None:
         self.tables, self.elimination, self.target = tables, elimination, target
         self.assignments: list[Array] = []
         self.planes: list[Array] = []
         self.best, self.at = -np.inf, np.zeros(0)
-        sums = len(target.rows)
-        first = [self.tables.totals(elimination.minimize(row)[1])[:-1] for row in target.rows]
-        self.size = float(max(abs(target.rows @ totals).max() for totals in first)) or 1.0
+        totals = tables.totals(elimination.minimize(target.rows.mean(axis=0))[1])[:-1]
+        self.size = float(np.abs(target.rows @ totals).max()) or 1.0
         self.room = np.where(np.abs(target.bounds) > 1e-11, np.abs(target.bounds), 1.0)
         self.least = np.array([elimination.minimize(row)[0] for row in np.eye(len(target.quantities))[target.places]])
-        self.tried = [np.eye(sums)[row] for row in range(sums)] if sums > 1 else []
 
     def weights(self, prices: Array) -> tuple[Array, float]:
         """Return the weights of the quantities, and the refund."""
@@ -96,8 +99,8 @@ class _Prices:
         return found.x[1:], float(-found.fun * self.size), -found.ineqlin.marginals
 
 
-def price(tables: Tables, elimination: Elimination, target: Target, *, deadline: float, most_rounds: int = 400) -> Dual:
-    """Return the best prices that are found until a deadline (of `time.monotonic`)."""
+def price(tables: Tables, elimination: Elimination, target: Target, *, deadline: float) -> Dual:
+    """Return the best prices that are found until about a deadline (of `time.monotonic`)."""
     prices = _Prices(tables, elimination, target)
     sums, budgets = len(target.rows), len(target.bounds)
     if (prices.least > target.bounds).any():
@@ -110,14 +113,14 @@ def price(tables: Tables, elimination: Elimination, target: Target, *, deadline:
     limit, step = FIRST_PRICE, STEP
     worst = _worst(tables, target)
     parts = np.zeros(0)
-    for _ in range(most_rounds):
+    for turn in range(MOST_ROUNDS):
         there, height, parts = prices.highest(limit)
         if height - prices.best <= PRECISION * abs(prices.best):
             if limit >= HIGHEST_PRICE or not (there[sums:] > limit * (1 - 1e-6)).any():
                 break
             limit *= 10
             continue
-        if time.monotonic() > deadline or prices.best > worst:
+        if (turn >= LEAST_ROUNDS and time.monotonic() > deadline) or prices.best > worst:
             break
         before = prices.best
         value = prices.evaluate(there if step == 1 else prices.at + step * (there - prices.at))

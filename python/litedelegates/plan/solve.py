@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def solve(problem: Problem, goal: Goal, *, time_limit_s: float = 10.0) -> Soluti
     Args:
         problem: What can be chosen, and what that costs.
         goal: What to minimize, and within what.
-        time_limit_s: Seconds after which the best so far is returned, with its gap.
+        time_limit_s: Seconds after which, about, the best so far is returned, with its gap.
 
     Raises:
         PlanError: No assignment is within the budgets, or none was found in that time.
@@ -112,7 +113,7 @@ class _Search:
     def _improve(self, tables: Tables, dual: Dual) -> Incumbent:
         """Return the best of what was found and of what comes of it by swapping runs and changing choices."""
         best = Incumbent(tables, self.target)
-        for assignment in dual.found:
+        for assignment in (*uniform(tables), *dual.found):
             best.offer(assignment)
         first = dual.found[:MIXED]
         for one, other in itertools.permutations(range(len(first)), 2):
@@ -169,6 +170,12 @@ class _Search:
                     f"{f' with {within}' if within else ''} is {_shown(name, least)}"
                 )
         return PlanError(IMPOSSIBLE)
+
+
+def uniform(tables: Tables) -> Iterator[Array]:
+    """Yield for each choice the assignment that has it wherever it can be had, and the first possible elsewhere."""
+    for choice, possible in enumerate(tables.allowed.T):
+        yield np.where(possible, choice, tables.allowed.argmax(axis=1))
 
 
 def _shown(name: str, value: float) -> str:

@@ -9,6 +9,7 @@ kind alone, and leads to the next state. The first state is the kind of the sour
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,7 @@ class Tables:
         cost = np.where(self.allowed[:, :, None], problem.cost[:, :, self.quantities], 0.0)
         self.cost = np.concatenate([cost, ~self.allowed[:, :, None]], axis=2)
         self.starts, self.states = np.full((count, most), -1), np.zeros((count, most), dtype=int)
+        self._merged: dict[tuple[Any, ...], tuple[Array, Array, Array]] = {}
         self._tolls: list[Array] = []
         self._follows: list[Array] = []
         self._entries = 0
@@ -134,7 +136,10 @@ class Tables:
                 paid = np.zeros((len(forms), offsets[-1]), dtype=bool)
                 paid[np.arange(len(forms))[:, None], forms] = True
                 left = costs[:, None] & ~paid & later
-                follow, maker, costs = _merge(np.broadcast_to(maker[:, None], left.shape[:2]), left)
+                key = left.shape, maker.tobytes(), left.tobytes()
+                if key not in self._merged:  # most tensors of a network are handed on in one of a few ways
+                    self._merged[key] = _merge(np.broadcast_to(maker[:, None], left.shape[:2]), left)
+                follow, maker, costs = self._merged[key]
                 if len(maker) > MOST_STATES:
                     raise TooWideError
             self._append(toll, follow)
