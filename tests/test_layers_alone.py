@@ -177,6 +177,19 @@ def test_what_hangs_again_and_again_is_not_tried_for_ever(troubled: str) -> None
     assert all(records[layer, "none"].median_us for layer in range(5))
 
 
+def kill_at_work(pid: int) -> None:
+    """Kill a process once it has computed for a while, so that it is in the middle of its runs."""
+    begin = cpu_seconds(pid)
+    while cpu_seconds(pid) < begin + 0.15:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_worker_that_is_killed_is_replaced() -> None:
     found = time_alone([DIGITS_FLOAT32], ["none"], layers=[0, 1, 2], seconds=0.5)
     assert next(found).median_us
@@ -186,7 +199,7 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     assert next(found).median_us  # nothing was being timed
     (meanwhile,) = worker_pids()
     assert meanwhile != between
-    killer = threading.Timer(0.2, os.kill, (meanwhile, signal.SIGKILL))
+    killer = threading.Thread(target=kill_at_work, args=(meanwhile,))
     killer.start()
     refused = next(found)
     killer.join()
