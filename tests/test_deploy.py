@@ -293,3 +293,18 @@ def test_float16_stages_of_onnx_runtime_are_equal_or_it_is_said_why_they_are_not
     assert found.is_equal != any("float16 travels between stages" in note for note in found.notes)
     assert found.is_good == found.is_equal
     assert found.error is not None and found.error < 0.01
+
+
+def test_an_onnx_plan_may_leave_a_relu_float32_that_the_int8_op_before_it_takes_in(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    types = {op.index: op.type for op in layer_ops(load(str(model)))}
+    precisions = {index: "int8" for index, kind in types.items() if kind != "Relu"}
+    half = len(types) // 2
+    plan = plan_of(model, [("a", list(types)[:half]), ("b", list(types)[half:])], precisions)
+    deploy(plan, tmp_path / "out", calibration=small_onnx.images(4))
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    assert found.is_equal and found.error is not None and 0 < found.error < 0.1

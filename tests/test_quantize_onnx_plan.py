@@ -60,6 +60,14 @@ def test_the_same_plan_gives_the_same_bytes() -> None:
     assert first == second
 
 
+def test_a_dynamic_op_may_read_what_an_int8_relu_makes() -> None:
+    plan = {"stem": "int8", "stem/relu": "int8", "depthwise": "dynamic"}
+    made = quantize(small_onnx.conv_net(), plan=plan, calibration=SAMPLES)
+    precisions = found(made)
+    assert (precisions["stem"], precisions["depthwise"], precisions["hidden"]) == ("int8", "dynamic", "float32")
+    assert 0 < error_of(made) < 0.1
+
+
 @pytest.mark.parametrize("precision", ["float16", "dynamic", "weight_only", "int8", "int16x8"])
 def test_only_changes_just_what_it_names(precision: str) -> None:
     samples = SAMPLES if precision.startswith("int") else None

@@ -167,7 +167,9 @@ class _Writer:
                 "the plan has int8 layers and nothing says what to calibrate them with: give calibration (on the "
                 "command line --calibration samples.npz), or 'random' where only the speed matters"
             )
-        recipe = quantize_plan(self._source, precisions, dict.fromkeys(precisions.values(), precisions))
+        # Not named, a Relu may stay float32 by being part of an int8 op before it.
+        others = {name: precisions for name in precisions.values() if name != FLOAT32}
+        recipe = quantize_plan(self._source, precisions, others)
         given = calibration if is_static else None
         try:
             quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)

@@ -51,10 +51,23 @@ def make_dynamic(model: onnx.ModelProto, names: set[str], options: OnnxOptions) 
             extra_options={"MatMulConstBOnly": True},
         )
         result = onnx.load(str(target))
+    _rename_roundings(result)
     _restore_gemms(result, model, [node for name, node in gemms.items() if name not in names])
     name_nodes(result)
     sort_nodes(result)  # new ops lie behind their readers, where types are not inferred
     return result
+
+
+def _rename_roundings(model: onnx.ModelProto) -> None:
+    """Give what DynamicQuantizeLinear ops make names that a later static pass does not use for the same tensor.
+
+    onnxruntime calls the scale of a tensor the same in both, and the graph would become a circle.
+    """
+    roundings = [node for node in model.graph.node if node.op_type == "DynamicQuantizeLinear"]
+    new = {name: f"{name}_dynamic" for node in roundings for name in node.output}
+    for node in model.graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
 
 
 def _restore_gemms(result: onnx.ModelProto, before: onnx.ModelProto, gemms: list[Any]) -> None:
