@@ -30,7 +30,8 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters lint format stub wheel sanitize sanitize-threads sanitize-leaks fuzz fuzz-guided soak clean tidy
+.PHONY: help bench test oldest interop converters lint format stub wheel clean tidy
+.PHONY: sanitize sanitize-threads sanitize-leaks fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -76,6 +77,20 @@ stub: $(TEST)/installed ## Rewrite the stub of the extension.
 wheel: $(TEST)/tools ## Build a wheel into dist/.
 	$(TEST)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
+# What a base install can do, and every kind of code in the extension: loading, running, placement, refusals of broken
+# models, delegates written in C and compiled on the spot, cutting, statistics, the store. Left out: what needs an extra
+# or a model from the network, and what tests Python alone at length.
+CORE := old_arm runtime interpreter delegates placement fallback invalid_models external host_accessors hosted_delegates
+CORE += stable_delegates threads files graph graph_joining statistics study_store interleave
+CORE_TESTS := -k 'not (quantize or renamed)' $(CORE:%=tests/test_%.py)
+
+test-boards: $(TEST)/tools ## Build, test and measure on an emulated Raspberry Pi 4 and 5 [BOARDS=raspberry-pi-4] (needs root).
+	$(TEST)/bin/python -c "from scikit_build_core.build import build_sdist; build_sdist('dist')"
+	BOARDS="$(BOARDS)" tools/boards/run.sh dist/litedelegates-*.tar.gz $(CORE_TESTS)
+
+test-pythons: ## Build and test a wheel for each Python here, on the oldest and the newest runtime [VERSIONS="3.12 3.13"].
+	tools/test_pythons.sh $(CORE_TESTS)
+
 # Freed memory is kept back to catch its use, so the tests of flat memory cannot hold.
 sanitize: $(TEST)/installed ## Run the tests with AddressSanitizer and UndefinedBehaviorSanitizer [ARGS="-m pytest FILE"].
 	tools/check_sanitized.sh address $(TEST)/bin/python $(or $(ARGS),-m pytest -m "not gpu and not openvino" -k "not memory_is_flat" tests)
@@ -94,6 +109,9 @@ fuzz-guided: $(FUZZ)/installed ## The search for such inputs by coverage, with A
 
 soak: $(TEST)/installed ## 10,000 cycles of load, run and close on every delegate and an hour of runs: make soak [ARGS=...].
 	$(TEST)/bin/python tests/soak.py $(ARGS)
+
+faults: $(TEST)/installed ## Make every call that can fail do so once, at each place in turn (takes minutes).
+	LITEDELEGATES_ALL_FAULTS=1 $(TEST)/bin/python -m pytest -s tests/test_faults.py tests/test_faults_places.py tests/test_faults_gpu.py
 
 clean: ## Remove what was built and installed; downloads in .cache stay.
 	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache

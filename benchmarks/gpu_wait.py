@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from harness import (
     MODELS,
+    NOT_REACHED,
     Status,
     describe_machine,
     existing_file,
@@ -21,6 +22,7 @@ from harness import (
     random_input,
     result_path,
     save_json,
+    skip,
 )
 from litedelegates.measure import Interleaved, Interval, interleave, median_interval
 from tables import format_table, say_conditions, say_interval, say_number
@@ -46,7 +48,7 @@ examples:
   python benchmarks/gpu_wait.py --quick
   python benchmarks/gpu_wait.py --model mobilenet.tflite --seconds 20
 """
-EPILOG = "exit code: 1 when the reported times are not those of the wall clock, else 0; 0 without a GPU"
+EPILOG = "exit code: 3 when the reported times are not those of the wall clock, 77 without a GPU, else 0"
 LOWEST, HIGHEST = 0.98, 1.02
 YES, NO, UNRESOLVED = "yes", "NO", "too few rounds to say"
 BLOCK_SECONDS = 0.05
@@ -199,8 +201,7 @@ def main() -> int:
     reason = why_no_gpu()
     if reason is not None:
         save_json(path, {**identity, "no_gpu": reason})
-        print(f"no GPU here: {reason}")
-        return 0
+        return skip(f"needs a GPU: {reason}")
     status = Status()
     status.stage(f"gpu_wait: {options.model.name}")
     found, shares = measure(options, status)
@@ -214,7 +215,7 @@ def main() -> int:
     bounds = say_interval(share.low, share.high) if share else say_interval(None, None)
     print(f"\nreported / wall clock around the very same runs: {say_number(float(np.median(shares)))} {bounds}")
     print(f"reported times are those of the wall clock, from {LOWEST} to {HIGHEST}: {verdict}\nsaved: {path}")
-    return int(verdict == NO)
+    return NOT_REACHED if verdict == NO else 0
 
 
 def _raise(error: Exception) -> Any:

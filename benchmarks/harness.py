@@ -26,6 +26,8 @@ MODELS = REPOSITORY / "models"
 CACHED_MODELS = REPOSITORY / ".cache" / "models"
 SCHEMA_VERSION = 1
 WIDTH = 120
+# Exit codes that are no failure, beside 0: all was measured and something wanted was missed; nothing can be measured.
+NOT_REACHED, SKIPPED = 3, 77
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -64,6 +66,12 @@ def make_plan(options: argparse.Namespace, configurations: int, **changes: Any) 
     seconds = options.seconds * configurations * (0.1 if options.quick else 1)
     warmup = {"warmup_seconds": 0.05} if options.quick else {}
     return Plan(**{"max_seconds": seconds, "seed": options.seed, **warmup, **changes})
+
+
+def skip(reason: str) -> int:
+    """Say why there is nothing to measure here, and return the exit code for it."""
+    print(f"skipped: {reason}")
+    return SKIPPED
 
 
 def identify(benchmark: str, options: argparse.Namespace, models: Iterable[Path] = ()) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
@@ -12,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import REPOSITORY, Status, describe_machine, existing_file, identify, make_parser, save_json, save_text
+from harness import (
+    REPOSITORY,
+    Status,
+    describe_machine,
+    existing_file,
+    identify,
+    make_parser,
+    save_json,
+    save_text,
+    skip,
+)
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.layers import LayersConfig, LayerStudy, study_layers
 from litedelegates.report import write_report
@@ -205,7 +216,7 @@ def make_text(findings: Findings, stages: Stages, options: argparse.Namespace) -
 
 def main() -> int:
     parser = make_parser(DESCRIPTION)
-    parser.epilog = "exit code: 0 when every stage was measured, else 1"
+    parser.epilog = "exit code: 0 when every stage was measured, 77 without the extras, else 1"
     parser.add_argument("--threads", type=int, default=2, help="threads of every configuration")
     parser.add_argument("--runs", type=int, default=250, help="runs of each configuration; slow ones have fewer")
     parser.add_argument("--weights", type=existing_file, help="as in models/make_resnet152v2.py (default: random)")
@@ -214,6 +225,9 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help=f"write the result to {RESULTS} as well")
     options = parser.parse_args()
 
+    missing = [name for name in ("litert_quantizer", "onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        return skip(f"needs {', '.join(missing)}: pip install 'litedelegates[quantize,onnx]'")
     folder = options.resume or options.out / f"resnet152v2-{time.strftime('%Y%m%d-%H%M%S')}"
     folder.mkdir(parents=True, exist_ok=True)
     status, identity = Status(), identify("resnet152v2", options)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from harness import (
     MODELS,
+    NOT_REACHED,
     Status,
     describe_machine,
     existing_file,
@@ -41,7 +42,7 @@ examples:
   python benchmarks/startup.py --quick
   python benchmarks/startup.py --model mobilenet.tflite --seconds 60
 """
-EPILOG = "exit code: 0 when litedelegates is shown slower nowhere, 1 when it is somewhere, 2 when a process failed"
+EPILOG = "exit code: 0 when litedelegates is shown slower nowhere, 3 when it is somewhere, 2 when a process failed"
 
 CLOCKED = """\
 import sys, time
@@ -155,7 +156,7 @@ def main() -> int:
         print(f"failed: {what}: {failure}")
     print(f"{say_conditions(case.found for case in cases)}\nsaved: {path}")
     slower = any(case.found.ratio("ours", "official").verdict == "slower" for case in cases)
-    return 2 if failures else int(slower)
+    return 2 if failures else NOT_REACHED if slower else 0
 
 
 if __name__ == "__main__":

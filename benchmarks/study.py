@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,10 @@ def main() -> int:
     store = options.store or result_path(options, "study").with_suffix(".sqlite")
     store.parent.mkdir(parents=True, exist_ok=True)
     data = load_data(options.model, specs, options.calibration, options.seed)
+    precisions = PRECISIONS if importlib.util.find_spec("litert_quantizer") else PRECISIONS[:1]
     config = StudyConfig(
         models=(str(options.model),),
-        precisions=PRECISIONS,
+        precisions=precisions,
         delegates=tuple(delegates),
         threads=tuple(options.threads),
         seconds=options.seconds * (0.1 if options.quick else 1),
@@ -95,6 +97,8 @@ def main() -> int:
     summary = next(path for path in written if path.suffix == ".md")
     # The machine and the versions, which come next, are for the files.
     print(summary.read_text(encoding="utf-8").split("\n## Machine")[0])
+    if precisions != PRECISIONS:
+        print(f"skipped: {', '.join(PRECISIONS[1:])}, which need: pip install 'litedelegates[quantize]'")
     print(f"samples: {store}")
     print(f"report, to open in a browser: {written[0]}")
     return int(measured == 0)

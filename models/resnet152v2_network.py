@@ -17,7 +17,7 @@ STACKS = ((64, 3), (128, 8), (256, 36), (512, 3))  # channels of the inner convo
 CLASSES = 1000
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = tuple[int, ...]
-Kind: TypeAlias = Literal["pad", "conv", "max_pool", "scale", "shift", "add", "mean", "dense", "softmax"]
+Kind: TypeAlias = Literal["pad", "conv", "depthwise", "max_pool", "scale", "shift", "add", "mean", "dense", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Layer:
         stride: Of that window.
         is_same: Whether zeros around the input keep its sides ("conv").
         has_relu: Whether negative results become 0.
+        clips_at_6: Whether results above 6 become 6 as well.
         weights: By name: "weights" (outputs, height, width, inputs) or (outputs, inputs), "bias" (outputs,), "shift" or
-            "scale" (1, 1, 1, channels).
+            "scale" (1, 1, 1, channels); of a depthwise convolution (1, height, width, channels).
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Layer:
     stride: int = 1
     is_same: bool = False
     has_relu: bool = False
+    clips_at_6: bool = False
     weights: dict[str, Array] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from resnet152v2_network import Array, Layer, Shape
 KINDS = {
     "pad": ("PAD", schema.PadOptionsT),
     "conv": ("CONV_2D", schema.Conv2DOptionsT),
+    "depthwise": ("DEPTHWISE_CONV_2D", schema.DepthwiseConv2DOptionsT),
     "max_pool": ("MAX_POOL_2D", schema.Pool2DOptionsT),
     "scale": ("MUL", schema.MulOptionsT),
     "shift": ("ADD", schema.AddOptionsT),
@@ -66,14 +67,18 @@ class _Writer:
             inputs.append(self.tensor(f"{layer.name}/margins", (4, 2), margins))
         elif layer.kind == "mean":
             inputs.append(self.tensor(f"{layer.name}/axes", (2,), np.array([1, 2], np.int32)))
-        elif layer.kind in ("conv", "max_pool"):
+        elif layer.kind in ("conv", "depthwise", "max_pool"):
             options.padding = schema.Padding.SAME if layer.is_same else schema.Padding.VALID
             options.strideH = options.strideW = layer.stride
         elif layer.kind == "softmax":
             options.beta = 1.0
+        if layer.kind == "depthwise":
+            options.depthMultiplier = 1
         if layer.kind == "max_pool":
             options.filterHeight = options.filterWidth = layer.size
-        if layer.has_relu:
+        if layer.clips_at_6:
+            options.fusedActivationFunction = schema.ActivationFunctionType.RELU6
+        elif layer.has_relu:
             options.fusedActivationFunction = schema.ActivationFunctionType.RELU
         inputs += [self.tensor(f"{layer.name}/{name}", value.shape, value) for name, value in layer.weights.items()]
         return self._op(kind, layer.name, inputs, layer.shape, options)

@@ -87,7 +87,8 @@ def test_a_machine_without_a_gpu_is_told_from_a_model_that_fails(tmp_path: Path)
     )
     nothing = str(tmp_path / "no_driver.json")
     found = run_python(code, VK_ICD_FILENAMES=nothing, VK_DRIVER_FILES=nothing)
-    assert "gpu delegate cannot be used here" in found.stdout and "ulkan" in found.stdout, found.stderr
+    assert "gpu delegate cannot be used here" in found.stdout, found.stderr
+    assert "ulkan" in found.stdout or "LSE atomic" in found.stdout  # a CPU that cannot have it is told before a driver
 
 
 def test_only_the_accelerators_that_were_asked_for_are_loaded() -> None:

@@ -57,6 +57,14 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
     """A quantized model could not be made, or is not what was asked for."""
 
 
+class PlanError(LiteDelegatesError, ValueError):
+    """There is no plan within the bounds, or a file holds none; says what stands in the way."""
+
+
+class DeployError(LiteDelegatesError, RuntimeError):
+    """A plan cannot be made into files, or a folder is no deployed plan; says why."""
+
+
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
     """Return a sentence that names the valid names, most like ``name`` first; with ``limit`` only so many of them."""
     import difflib  # only needed when something is wrong already

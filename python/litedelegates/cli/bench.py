@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli import benchmark_model
+from litedelegates.cli import bench_boards, benchmark_model
 from litedelegates.cli.arguments import HelpFormatter, integer
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
@@ -23,6 +23,7 @@ EPILOG = """examples:
   litedelegates bench a.tflite b.tflite --precisions float32,int8 --delegates none,xnnpack,gpu+xnnpack --threads 1,4
   litedelegates bench model.tflite --delegates 'gpu;precision_loss_allowed=True' --inputs images.npy --labels labels.npy
   litedelegates bench model.tflite --delegates 'xnnpack,external:libvendor.so;cache=/tmp/x'
+  litedelegates bench model.tflite --workers tcp://server:8786 --resources gpu=1    # stores study-BOARD.sqlite
   litedelegates bench study.toml                       # models = [...], precisions = [...], threads = [1, 2], ...
   litedelegates bench --graph=model.tflite --num_runs=50 --use_gpu=true      # flags of benchmark_model
 
@@ -73,6 +74,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--allow-float32-ops", action="store_true", default=None, help="accept that some ops cannot be quantized"
     )
+    parser.add_argument(
+        "--workers", metavar="ADDRESS", help="measure on the boards of this Dask scheduler, such as tcp://server:8786"
+    )
+    parser.add_argument("--boards", metavar="A,B", help="with --workers: on these, by name (default: on all)")
+    parser.add_argument("--resources", metavar="R=N", help="with --workers: on those that offer this, such as gpu=1")
     parser.add_argument("--retry", action="store_true", help="measure cells again that failed before")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -87,6 +93,11 @@ def call(options: argparse.Namespace) -> int:
     if given := benchmark_model.given_flags(options):
         raise OptionError(f"{given[0]} is a flag of benchmark_model: it goes with --graph=MODEL")
     config, store = _config(options)
+    if options.workers is not None:
+        return bench_boards.call(options, config, store)
+    for name in ("boards", "resources"):
+        if getattr(options, name) is not None:
+            raise OptionError(f"--{name} chooses among the workers of a scheduler: give --workers tcp://... as well")
     cells = [cell for cell, _ in config.cells()]
     interrupted = False
     try:

@@ -15,7 +15,15 @@ from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.cli.status_line import StatusLine
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
-from litedelegates.layers import PARTS, LayerProgress, LayersConfig, LayerStudy, study_layers, to_trace, write_overlays
+from litedelegates.layers import (
+    DEFAULT_PARTS,
+    LayerProgress,
+    LayersConfig,
+    LayerStudy,
+    study_layers,
+    to_trace,
+    write_overlays,
+)
 from litedelegates.study import StoreError
 
 DEFAULT_STORE = "study.sqlite"
@@ -42,6 +50,7 @@ _PLAIN = (
     ("inputs", str, "FILE", "a .npy (one input) or .npz (by name) with samples along the first axis, for errors"),
     ("labels", str, "FILE", "a .npy with the label of each sample, for accuracy"),
     ("samples", count, "N", "samples that errors are taken over, at most (default: 8)"),
+    ("mixes", count, "N", "mixed models of --parts mixed, drawn at random (default: 12)"),
     ("runs", count, "N", "profiled runs of each setting (default: 20)"),
     ("seconds", float, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
     ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
@@ -70,7 +79,9 @@ def add_command(commands: Any) -> None:
         help="chains such as none, xnnpack, gpu (default: none,xnnpack); providers such as cpu for an .onnx",
     )
     parser.add_argument("--threads", metavar="N,N", help="threads of the CPU kernels (default: 1)")
-    parser.add_argument("--parts", metavar="P,P", help=f"what to find out (default: {','.join(PARTS)})")
+    parser.add_argument(
+        "--parts", metavar="P,P", help=f"what to find out (default: {','.join(DEFAULT_PARTS)}; also mixed)"
+    )
     parser.add_argument(
         "--layers",
         metavar="L,L",
@@ -137,7 +148,7 @@ def call(options: argparse.Namespace) -> int:
     if interrupted:
         print("litedelegates layers: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors) for record in kind]
+    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors, study.mixed) for record in kind]
     return 0 if None in refusals else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from litedelegates.layers import LayerError, LayerInfo, LayerStudy, Setting
@@ -23,6 +24,7 @@ def _lists(study: LayerStudy, top: int) -> Iterator[str]:
         settings = [s for s in study.settings if (s.delegate, s.threads) == (delegate, threads)]
         yield from _slowest(study, settings, f"{delegate}, {_counted(threads, 'thread')}", top)
     yield from _errors(study, top)
+    yield from _mixed(study)
     yield from _transfers(study, top)
 
 
@@ -79,6 +81,21 @@ def _errors(study: LayerStudy, top: int) -> Iterator[str]:
             yield _name(study.layer(error.layer)) + "".join(f"{text:>10}" for text in shown) + flags
 
 
+def _mixed(study: LayerStudy) -> Iterator[str]:
+    """Yield each mixed model with how many layers it has in each precision, those of a delegate by their time."""
+    timed = [record for record in study.mixed if record.whole_us is not None]
+    for delegate, threads in dict.fromkeys((record.setting.delegate, record.setting.threads) for record in timed):
+        own = [r for r in timed if (r.setting.delegate, r.setting.threads) == (delegate, threads)]
+        yield ""
+        yield f"whole models on {delegate}, {_counted(threads, 'thread')}: us, dB of the output, agreement"
+        for record in sorted(own, key=lambda record: record.whole_us or 0.0):
+            counts = Counter(record.precisions.values())
+            shown = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+            ratio = -10 * math.log10(record.error) if record.error else None
+            agreement = "-" if record.agreement is None else f"{record.agreement:.1%}"
+            yield f"  {shown:<{_NAME + 22}}{_us(record.whole_us):>10}{_us(ratio):>10}{agreement:>10}"
+
+
 def _transfers(study: LayerStudy, top: int) -> Iterator[str]:
     for words, layers in (("most", study.largest_transfer(top)), ("fewest", study.smallest_transfer(top))):
         if not layers:
@@ -111,6 +128,14 @@ def _refusals(study: LayerStudy) -> Iterator[str]:
                 f"note: {len(refused)} of {len(records)} records of {what} are refusals, the first of layer "
                 f"{first.layer}: {first.refusal}"
             )
+
+    refused_mixes = [record for record in study.mixed if record.refusal]
+    if refused_mixes:
+        first_mix = refused_mixes[0]
+        yield (
+            f"note: {len(refused_mixes)} of {len(study.mixed)} mixed models are refusals, the first "
+            f"{first_mix.setting.label}: {first_mix.refusal}"
+        )
 
 
 def _name(layer: LayerInfo) -> str:

@@ -6,7 +6,26 @@ import argparse
 from collections.abc import Sequence
 
 import litedelegates
-from litedelegates.cli import bench, compare, completion, cut, devices, graph, layers, profile, quantize, report, run
+from litedelegates.cli import (
+    bench,
+    compare,
+    completion,
+    cut,
+    deploy,
+    devices,
+    graph,
+    layers,
+    link,
+    pipeline,
+    plan,
+    profile,
+    quantize,
+    report,
+    run,
+    simulate,
+    verify,
+    worker,
+)
 from litedelegates.cli.arguments import HelpFormatter, unknown_arguments
 from litedelegates.cli.outcome import EXIT_CODES, outcome
 
@@ -23,7 +42,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"litedelegates {litedelegates.__version__}")
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (devices, run, profile, graph, cut, quantize, bench, layers, compare, report, completion):
+    for module in (
+        devices,
+        run,
+        profile,
+        graph,
+        cut,
+        quantize,
+        bench,
+        layers,
+        plan,
+        simulate,
+        deploy,
+        verify,
+        pipeline,
+        worker,
+        link,
+        compare,
+        report,
+        completion,
+    ):
         module.add_command(commands)
     # Before the command or behind it; there without a default, which would undo the one before.
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")

@@ -40,6 +40,19 @@ class Session(Protocol):
         """
         ...
 
+    def run_timed(self, feed: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[int, int, int]]:
+        """Run the model as `run` does and tell what the run took as well.
+
+        Returns:
+            The outputs by name, and the nanoseconds of upload (what is done with the arrays until the run can begin),
+            run (the wait for the device included) and read-back (until the outputs are there).
+
+        Raises:
+            OptionError: An input is missing.
+            RunError: The engine failed; carries its words.
+        """
+        ...
+
     def set_inputs(self, feed: Mapping[str, Array]) -> None:
         """Keep the arrays that `time_runs` and `profile` run on; as for `run`.
 

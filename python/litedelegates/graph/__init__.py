@@ -3,7 +3,7 @@
 from litedelegates.errors import CutError
 from litedelegates.graph.checking import CheckReport, OutputCheck, check
 from litedelegates.graph.cuts import Cut
-from litedelegates.graph.cutting import Layer, cut, expose, extract, layers
+from litedelegates.graph.cutting import Layer, cut, expose, extract, layers, split
 from litedelegates.graph.joining import join
 from litedelegates.graph.loading import load
 from litedelegates.graph.model import Graph
@@ -27,4 +27,5 @@ __all__ = [
     "join",
     "layers",
     "load",
+    "split",
 ]

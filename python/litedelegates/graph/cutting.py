@@ -51,12 +51,41 @@ def cut(
         heads = [_needed_for(graph, names) for names in _lists(tensors)]
     else:
         heads = [frozenset(graph.ops[:position]) for position in _positions(graph, at)]
-    stages: list[frozenset[Op]] = []
-    rest = frozenset(op for op in graph.ops if not op.is_fixed)
-    for head in heads:
-        stage, rest = _split(graph, rest, head)
-        stages.append(stage)
-    return _build(graph, [*stages, rest])
+    return _cut_behind(graph, heads)
+
+
+def split(model: ModelLike, groups: Iterable[Iterable[OpKey]]) -> list[Graph]:
+    """Split a model into the given groups of ops, each a model that reads from the caller and from earlier ones only.
+
+    Unlike the parts of `cut`, groups may be branches beside each other. Ops that only make constants go where they are
+    read; a conversion at a border goes to the side that makes the smaller tensor travel.
+
+    Args:
+        model: A graph, or a path or bytes of a model.
+        groups: Indices, names or ops, the groups in an order in which they can run; ops in none go to the last.
+
+    Raises:
+        CutError: There is no such op, one is in two groups, or the groups cannot run in this order; says why.
+        InvalidModelError: The model cannot be read.
+    """
+    graph = load(model)
+    taken: set[Op] = set()
+    heads = []
+    for group in groups:
+        own = {graph.op(key) for key in group}
+        if twice := own & taken:
+            raise CutError(f"{_listed(twice)}: in two groups")
+        taken |= own
+        heads.append(frozenset(taken))
+    if not heads:
+        raise CutError("no groups were given to split into")
+    for head in heads[:-1]:
+        for op in sorted(head, key=lambda op: op.index):
+            for tensor in computed_reads(graph, op):
+                maker = graph.producer(tensor)
+                if maker is not None and maker not in head:
+                    raise CutError(f"{op} reads what {maker} makes, which is in a later group")
+    return _cut_behind(graph, heads[:-1])
 
 
 def extract(
@@ -146,6 +175,16 @@ def _extract(graph: Graph, chosen: list[Op], outputs: Iterable[TensorKey] | None
     if not wanted:
         raise CutError(f"{chosen[0]} makes nothing that could be an output")
     return select(graph, chosen, needs(graph, chosen), wanted, _part_name(graph, chosen))
+
+
+def _cut_behind(graph: Graph, heads: Iterable[frozenset[Op]]) -> list[Graph]:
+    """Return the parts between some beginnings of a model, each of which contains the one before."""
+    stages: list[frozenset[Op]] = []
+    rest = frozenset(op for op in graph.ops if not op.is_fixed)
+    for head in heads:
+        stage, rest = _split(graph, rest, head)
+        stages.append(stage)
+    return _build(graph, [*stages, rest])
 
 
 class _Sides:

@@ -1,8 +1,9 @@
 """Layer studies: time, bytes and error of every layer, in every precision, on every delegate."""
 
 from litedelegates.layers.beside import BesideLayer, stand_beside
-from litedelegates.layers.config import PARTS, LayersConfig
+from litedelegates.layers.config import DEFAULT_PARTS, PARTS, LayersConfig
 from litedelegates.layers.matching import LayerPair, match_layers
+from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.overlay import write_overlays
 from litedelegates.layers.progress import LayerProgress
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
@@ -12,6 +13,7 @@ from litedelegates.layers.sums import SumOfLayers
 from litedelegates.layers.trace import to_trace
 
 __all__ = [
+    "DEFAULT_PARTS",
     "PARTS",
     "Alone",
     "BesideLayer",
@@ -22,6 +24,7 @@ __all__ = [
     "LayerProgress",
     "LayerStudy",
     "LayersConfig",
+    "MixedTiming",
     "PartTiming",
     "Setting",
     "VariantInfo",

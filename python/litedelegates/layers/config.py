@@ -20,10 +20,12 @@ from litedelegates.quantize import PRECISIONS
 from litedelegates.quantize.dispatch import kind_of
 from litedelegates.study.delegates import hash_file
 
-Part: TypeAlias = Literal["in_place", "alone", "error"]
+Part: TypeAlias = Literal["in_place", "alone", "error", "mixed"]
 
 FLOAT32 = "float32"
 PARTS: tuple[Part, ...] = get_args(Part)
+# Mixed models have to be made first, which takes longer than all the rest of a large one.
+DEFAULT_PARTS: tuple[Part, ...] = ("in_place", "alone", "error")
 ERRORS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
 _FILES = ("calibration", "inputs", "labels")
@@ -41,7 +43,8 @@ class LayersConfig:
         delegates: Chains as `study.parse_delegate` reads them; for an ``.onnx`` execution providers such as "cpu". None
             for the built-in kernels and XNNPACK, or for "cpu".
         threads: Numbers of threads of the CPU kernels.
-        parts: What to find out: "in_place" and "alone" for times, "error" for differences.
+        parts: What to find out: "in_place" and "alone" for times, "error" for differences, "mixed" for whole models
+            whose layers have different precisions, which a planner fits its model of costs to and checks it with.
         errors: Which of these, as in `LayerError.kind`; that of the output takes the longest.
         shapes: Sizes of inputs that the model leaves open, by input name; 1 for those that are not named.
         variants: Files that are the model in another precision already, by the name that they have in the results.
@@ -50,6 +53,7 @@ class LayersConfig:
         calibration: For int8 and int16x8: what `quantize` takes; "random" is good for measuring speed only.
         inputs: A ``.npy`` (one input) or ``.npz`` (by name) with samples along the first axis; None for random values.
         labels: A ``.npy`` with the label of each sample: accuracy is the share whose largest output is the label.
+        mixes: Mixed models, drawn at random.
         samples: Samples that errors are taken over, at most.
         layers: Layers to take out and to take errors of: indices, ranges, types or names as in `infos.choose_layers`;
             empty for all. Times in place are always of all.
@@ -61,7 +65,7 @@ class LayersConfig:
     precisions: tuple[str, ...] = (FLOAT32, "float16", "dynamic", "int8")
     delegates: tuple[str, ...] | None = None
     threads: tuple[int, ...] = (1,)
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = DEFAULT_PARTS
     errors: tuple[str, ...] = ERRORS
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     variants: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -71,6 +75,7 @@ class LayersConfig:
     inputs: str | None = None
     labels: str | None = None
     samples: int = 8
+    mixes: int = 12
     layers: tuple[str, ...] = ()
     allow_float32_ops: bool = True
     seed: int = 0
@@ -99,7 +104,7 @@ class LayersConfig:
                 raise OptionError(f"there is no error kind {kind!r}. {nearest(kind, ERRORS)}")
         for count in self.threads:
             _check_count("threads", count)
-        for name in ("runs", "samples"):
+        for name in ("runs", "samples", "mixes"):
             _check_count(name, getattr(self, name))
         if not self.seconds > 0:
             raise OptionError(f"seconds={self.seconds!r}: it must be above 0")

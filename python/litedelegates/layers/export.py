@@ -80,6 +80,7 @@ def to_json(study: LayerStudy) -> dict[str, Any]:
         "in_place": [record.to_json() for record in study.in_place],
         "alone": [record.to_json() for record in study.alone],
         "errors": [record.to_json() for record in study.errors],
+        "mixed": [record.to_json() for record in study.mixed],
         "sums": [record.to_json() for record in study.sums],
     }
 

@@ -12,6 +12,7 @@ from litedelegates import notebook
 from litedelegates.errors import OptionError, nearest
 from litedelegates.layers import export
 from litedelegates.layers.config import FLOAT32
+from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.layers.store import LayerStore
 from litedelegates.layers.sums import SumOfLayers, sum_report
@@ -24,6 +25,7 @@ _CLASSES: Mapping[str, type[Record]] = {
     "in_place": InPlace,
     "alone": Alone,
     "errors": LayerError,
+    "mixed": MixedTiming,
 }
 
 
@@ -41,6 +43,7 @@ class LayerStudy:
         in_place: Times of the whole model, part by part, one for each setting.
         alone: Times of layers that were taken out.
         errors: Differences.
+        mixed: Whole models whose layers have different precisions, and the uniform ones beside them.
     """
 
     key: str
@@ -50,6 +53,7 @@ class LayerStudy:
     in_place: tuple[InPlace, ...] = ()
     alone: tuple[Alone, ...] = ()
     errors: tuple[LayerError, ...] = ()
+    mixed: tuple[MixedTiming, ...] = ()
     _by_index: dict[int, LayerInfo] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

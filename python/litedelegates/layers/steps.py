@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
@@ -14,10 +15,14 @@ from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.error_jobs import Engine, reference_engine
 from litedelegates.layers.errors import Key, delegate_errors, local_errors, output_errors, propagated_errors
 from litedelegates.layers.in_place import in_place
+from litedelegates.layers.infos import layer_ops
+from litedelegates.layers.mixed import MixedTiming, draw_mixes, mix_name
+from litedelegates.layers.mixed_models import Mixer, time_mixes
+from litedelegates.layers.recipe import changed_layers
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.sessions import parse_providers
-from litedelegates.layers.store import alone_key, error_key
+from litedelegates.layers.store import alone_key, error_key, key_of
 from litedelegates.layers.variants import Variant
 from litedelegates.measure import read_machine
 from litedelegates.study.delegates import make_chain, parse_delegate
@@ -52,6 +57,7 @@ class Steps:
         layers: Sequence[int],
         samples: Samples,
         known: Callable[[str, str], bool],
+        folder: Path,
     ) -> None:
         """Plan a study.
 
@@ -61,13 +67,14 @@ class Steps:
             layers: The layers to run alone and to take errors of.
             samples: What errors are taken over.
             known: Whether the record of a kind and a key need not be measured.
+            folder: Where models in other precisions are kept.
         """
         self._config, self._graph, self._layers = config, graph, layers
-        self._samples, self._known = samples, known
+        self._samples, self._known, self._folder = samples, known, folder
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps in the order of doing."""
-        parts = {"in_place": self._in_place, "alone": self._alone, "error": self._chosen_errors}
+        parts = {"in_place": self._in_place, "alone": self._alone, "error": self._chosen_errors, "mixed": self._mixed}
         for name, steps in parts.items():
             if name in self._config.parts:
                 yield from (step for step in steps() if step.missing)
@@ -147,6 +154,41 @@ class Steps:
             return delegate_errors(variants, feeds, [engine], **shared)
 
         return Step(kind, f"{kind} errors", wanted, len(missing), records)
+
+    def _mixed(self) -> Iterator[Step]:
+        config, layers = self._config, [op.index for op in layer_ops(self._graph)]
+        names = tuple(name for name in config.precisions if ";" not in name)  # `quantize` takes no options by layer
+        delegates = config.delegates or ()
+        mixes = [dict.fromkeys(layers, name) for name in names]
+        mixes += draw_mixes(layers, names, config.mixes, config.seed)
+
+        def is_known(record: MixedTiming) -> bool:
+            return self._known("mixed", key_of(record))
+
+        keys = itertools.product(config.threads, delegates, mixes)
+        missing = sum(
+            not is_known(MixedTiming(mix, Setting(mix_name(mix), delegate, threads))) for threads, delegate, mix in keys
+        )
+
+        def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            uniforms = {variant.precision: variant.path for variant in variants}
+            changed = {variant.precision: changed_layers(variant) for variant in variants}
+            mixer = Mixer(self._graph, uniforms, self._folder, changed, config.calibration, config.allow_float32_ops)
+            engine = self._engine("xnnpack") if "xnnpack" in delegates else reference_engine(self._graph)
+            return time_mixes(
+                mixer,
+                mixes,
+                names,
+                delegates,
+                config.threads,
+                self._samples,
+                engine,
+                is_known=is_known,
+                seconds=config.seconds,
+                seed=config.seed,
+            )
+
+        yield Step("mixed", "mixed precisions", names, missing, records)
 
     def _engine(self, delegate: str) -> Engine:
         if self._graph.format == "onnx":

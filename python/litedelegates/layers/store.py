@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from litedelegates.errors import OptionError
+from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.study import Store
 from litedelegates.study.database import reading
@@ -30,6 +31,7 @@ KINDS: Mapping[type[Record], str] = {
     InPlace: "in_place",
     Alone: "alone",
     LayerError: "error",
+    MixedTiming: "mixed",
 }
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -142,7 +144,7 @@ def key_of(record: Record) -> str:
         return str(record.index)
     if isinstance(record, VariantInfo):
         return record.precision
-    if isinstance(record, InPlace):
+    if isinstance(record, InPlace | MixedTiming):
         return record.setting.label
     if isinstance(record, Alone):
         return alone_key(record.layer, record.setting)

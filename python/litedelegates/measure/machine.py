@@ -63,7 +63,7 @@ def read_machine() -> Machine:
     online = os.cpu_count() or 1
     return Machine(
         cpu_model=_read_cpu_model(),
-        board=read_text(Path("/proc/device-tree/model")),
+        board=read_text(Path("/proc/device-tree/model")) or read_text(Path("/sys/firmware/devicetree/base/model")),
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else online,
         cores_online=online,

@@ -31,6 +31,7 @@ def quantize(
     exclude: Iterable[Key] | None = None,
     border: str = FLOAT32,
     allow_float32_ops: bool = False,
+    allow_unchanged: bool = False,
     method: str = "minmax",
     percentile: float | None = None,
     num_threads: int | None = None,
@@ -67,6 +68,8 @@ def quantize(
             keeps a QUANTIZE and DEQUANTIZE at the ends; ``int8``, ``uint8`` or ``int16`` hands them to the caller.
         allow_float32_ops: Accept a result in which ops that the library cannot do stay float32, as long as some op
             was quantized. By default that raises and names them.
+        allow_unchanged: Accept keys of ``plan`` and ``only`` that name nothing but ops which their precision does not
+            change, such as float16 for an op without weights. By default that raises: it is a slip most of the time.
         method: How ranges are found: ``minmax`` (the smallest and largest value of any sample), ``entropy`` or
             ``percentile``, where the library has it.
         percentile: For ``method="percentile"``: the share of values kept, in percent.
@@ -91,6 +94,7 @@ def quantize(
         exclude=exclude,
         border=border,
         allow_float32_ops=allow_float32_ops,
+        allow_unchanged=allow_unchanged,
         method=method,
         percentile=percentile,
         num_threads=num_threads,

@@ -37,6 +37,7 @@ class Request:
         exclude: The ops that stay float32.
         border: Element type of the model's inputs and outputs.
         allow_float32_ops: Accept ops that stayed float32 although something else was asked.
+        allow_unchanged: Accept keys that name only ops which their precision does not change.
         method: How ranges are taken from the calibration: a member of ``METHODS``.
         percentile: For the method of that name: the share of values kept, in percent.
         num_threads: Threads for calibration.
@@ -52,6 +53,7 @@ class Request:
     exclude: tuple[Key, ...] = ()
     border: str = FLOAT32
     allow_float32_ops: bool = False
+    allow_unchanged: bool = False
     method: str = "minmax"
     percentile: float | None = None
     num_threads: int = 1
@@ -99,6 +101,7 @@ def make_request(
     exclude: Iterable[Key] | None = None,
     border: str = FLOAT32,
     allow_float32_ops: bool = False,
+    allow_unchanged: bool = False,
     method: str = "minmax",
     percentile: float | None = None,
     num_threads: int | None = None,
@@ -132,6 +135,7 @@ def make_request(
         () if exclude is None else _keys("exclude", exclude),
         border,
         allow_float32_ops,
+        allow_unchanged,
         method,
         percentile,
         check_threads(num_threads),

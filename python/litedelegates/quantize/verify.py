@@ -169,7 +169,7 @@ def _check_keys(
     keys = dict.fromkeys(request.only, request.precision) if request.only else dict(request.plan)
     for key, precision in keys.items():
         meant = {index for index in match(key, ops).ops if wanted[index] == precision}
-        if precision != FLOAT32 and meant and not meant & (done | left):
+        if not request.allow_unchanged and precision != FLOAT32 and meant and not meant & (done | left):
             shown = name_some([str(op) for op in ops if op.index in meant])
             raise OptionError(
                 f"plan key {key!r} asks for {precision}, which changes nothing here: {shown} "

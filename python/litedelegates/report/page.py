@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -21,31 +21,47 @@ SCRIPTS = tuple(
         *("dom", "format", "scales", "study", "marks", "frame", "speedup", "pareto", "distribution", "placement"),
         *("results", "detail", "overview"),
         *("errortrack", "layers", "zoom", "tracks", "layertip", "layertable", "findings", "tracknotes", "depth"),
+        "theme",
         "main",
     )
 )
 
 
 def render_page(document: Mapping[str, Any]) -> str:
-    """Return the page of a document that `build_document` made.
+    """Return the page of a document that `build_document` made."""
+    about = {"eyebrow": "Inference study", "skip": "#results", "plain": _plain_table(document)}
+    return compose(document, STYLES, SCRIPTS, about)
+
+
+def compose(
+    document: Mapping[str, Any], styles: Sequence[str], scripts: Sequence[str], about: Mapping[str, str]
+) -> str:
+    """Return a page that draws a document.
 
     Names from models reach it as text only: inside the data every ``<``, ``>`` and ``&`` is written as an escape, the
     program makes text nodes of them, and the policy of the page runs no script but the one whose digest it carries.
+
+    Args:
+        document: What it draws, with its ``title``; plain values.
+        styles: Names of the assets that make its style.
+        scripts: Those that make its program, in the order they are run.
+        about: ``eyebrow`` above the title, ``skip`` (where the first link leads), and ``plain``: what is shown
+            without the program. They are HTML.
     """
-    style = "".join(_asset(name) for name in STYLES)
-    script = '"use strict";\n' + "".join(_asset(name) for name in SCRIPTS)
+    style = "".join(_asset(name) for name in styles)
+    script = '"use strict";\n' + "".join(_asset(name) for name in scripts)
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     )
     values = {
+        **about,
         "title": html.escape(str(document["title"])),
         "generator": "litedelegates",
         "policy": html.escape(policy, quote=True),
         "style": style,
         "script": script,
         "data": embed(document),
-        "plain": _plain_table(document),
     }
     # One pass, so that nothing in a value is taken for a place to fill.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _asset("page.html"))

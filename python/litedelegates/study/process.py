@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,18 @@ class Worker:
         pid: Its process id.
     """
 
-    def __init__(self, memory_limit: int | None, module: str = "litedelegates.study.worker") -> None:
+    def __init__(
+        self,
+        memory_limit: int | None,
+        module: str = "litedelegates.study.worker",
+        inherited: Collection[int] = (),
+    ) -> None:
         """Start it.
 
         Args:
             memory_limit: Bytes of resident memory at which it is ended.
             module: What it runs: a module that calls `worker.serve`.
+            inherited: Descriptors of open files that it has as well, under the same numbers.
         """
         self._memory_limit = memory_limit
         self._oom_kills = _read_oom_kills()
@@ -61,6 +68,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._said,
             start_new_session=True,
+            pass_fds=tuple(inherited),
         )
         self.pid = self._process.pid
         self._buffer = b""

@@ -148,6 +148,17 @@ class OnnxRuntimeSession:
         made = [info.name for info in self.outputs]
         return dict(zip(made, self._attempt(self.session.run, made, self._feed), strict=True))
 
+    def run_timed(self, feed: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[int, int, int]]:
+        """Run the model and tell what that took, as `time_runs` counts it; see `engines.Session.run_timed`.
+
+        Raises:
+            OptionError: An input is missing.
+            RunError: The engine failed, or an array does not fit; carries its words.
+        """
+        self.set_inputs(feed)
+        values, times = self._attempt(self._timer(), self.feed)
+        return dict(zip((info.name for info in self.outputs), values, strict=True)), times
+
     def time_runs(self, *, max_runs: int, min_runs: int = 1, max_seconds: float = 1e9) -> Array:
         """Run the model on the inputs that were set; see `engines.Session.time_runs`.
 
@@ -165,7 +176,7 @@ class OnnxRuntimeSession:
         while len(samples) < max_runs:
             if len(samples) >= min_runs and perf_counter_ns() - begin >= max_seconds * 1e9:
                 break
-            sample = self._attempt(time_one, feed)
+            _, sample = self._attempt(time_one, feed)
             if min(sample) >= 0:
                 samples.append(sample)
                 continue
@@ -174,23 +185,23 @@ class OnnxRuntimeSession:
                 raise RunError("the clock of this machine goes backwards: runs cannot be timed")
         return np.array(samples, np.int64).reshape(-1, 3)
 
-    def _timer(self) -> Callable[[Mapping[str, Array]], tuple[int, int, int]]:
+    def _timer(self) -> Callable[[Mapping[str, Array]], tuple[list[Array], tuple[int, int, int]]]:
         session = self.session
         names = [value.name for value in session.get_outputs()]
         border = {value.type for value in (*session.get_inputs(), *session.get_outputs())}
         if not all(kind.startswith("tensor(") for kind in border) or "tensor(string)" in border:
 
-            def run(feed: Mapping[str, Array]) -> tuple[int, int, int]:
+            def run(feed: Mapping[str, Array]) -> tuple[list[Array], tuple[int, int, int]]:
                 start = perf_counter_ns()
-                session.run(names, feed)
-                return 0, perf_counter_ns() - start, 0
+                values = session.run(names, feed)
+                return values, (0, perf_counter_ns() - start, 0)
 
             return run
         binding = session.io_binding()
         for name in names:
             binding.bind_output(name, "cpu")
 
-        def run_bound(feed: Mapping[str, Array]) -> tuple[int, int, int]:
+        def run_bound(feed: Mapping[str, Array]) -> tuple[list[Array], tuple[int, int, int]]:
             start = perf_counter_ns()
             for name, value in feed.items():
                 binding.bind_cpu_input(name, value)
@@ -199,8 +210,8 @@ class OnnxRuntimeSession:
             session.run_with_iobinding(binding)
             binding.synchronize_outputs()
             ran = perf_counter_ns()
-            binding.copy_outputs_to_cpu()
-            return uploaded - start, ran - uploaded, perf_counter_ns() - ran
+            values = binding.copy_outputs_to_cpu()
+            return values, (uploaded - start, ran - uploaded, perf_counter_ns() - ran)
 
         return run_bound
 

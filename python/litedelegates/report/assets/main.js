@@ -64,24 +64,6 @@ function toolbar() {
   return el("div", { class: "toolbar", role: "search", "aria-label": "Filters" }, search, FIELDS.map(chips), reset, el("span", { class: "count", "aria-hidden": "true" }));
 }
 
-function startTheme() {
-  const button = document.getElementById("theme"), themes = ["auto", "light", "dark"];
-  let theme = "auto";
-  try { theme = localStorage.getItem("litedelegates-theme") || "auto"; } catch { /* a file opened where storage is closed */ }
-  const apply = () => {
-    if (theme === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-    button.textContent = { auto: "◐ Auto", light: "○ Light", dark: "● Dark" }[theme];
-    button.setAttribute("aria-label", `Colours: ${theme}. Change`);
-  };
-  button.addEventListener("click", () => {
-    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-    try { localStorage.setItem("litedelegates-theme", theme); } catch { /* likewise */ }
-    apply();
-  });
-  apply();
-}
-
 document.getElementById("lede").textContent = study.lede;
 document.getElementById("foot").textContent = study.foot;
 const layersShown = layerSection();

@@ -1,0 +1,252 @@
+"""Where is a network best cut in two over a slow link, and does a pipeline take as long as was predicted?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import (
+    CACHED_MODELS,
+    Status,
+    describe_machine,
+    existing_file,
+    identify,
+    make_parser,
+    result_path,
+    save_json,
+)
+from litedelegates.deploy import Pipeline, deploy
+from litedelegates.deploy.dask_cluster import connect
+from litedelegates.deploy.link_measurement import measure_link
+from litedelegates.graph import load
+from litedelegates.layers import LayersConfig, study_layers
+from litedelegates.plan import Device, Link, Source, build_problem, make_plan
+from litedelegates.quantize import CalibrationWarning
+from split_cuts import PRECISIONS, Cut, chosen, plan_of, search
+from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
+from tables import format_table, say_number
+
+DESCRIPTION = """\
+Two devices, each a process bound to one core in a network namespace of its own, with a link between them whose
+bandwidth is shaped in both directions. The layers are studied on one core, the link is measured, every single cut in
+float32 and int8 is searched in the planner's model of costs, and the best ones by latency and by period (and some
+others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
+
+examples:
+  python models/make_resnet152v2.py
+  python benchmarks/split.py
+  python benchmarks/split.py --model models/digits.tflite --quick     # to see that it works, in about a minute
+"""
+EPILOG = "exit code: 0 when every predicted latency is within 10 % of the measured one; else 1 (always 0 with --quick)"
+DELEGATE = "xnnpack"
+WANTED = 0.10
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cut that was run.
+
+    Attributes:
+        mbps: Of the link, as it was shaped.
+        role: Why this cut: "best latency", "best period" or "another".
+        cut: What was predicted.
+        latency_us: Measured: median over inputs that came one at a time.
+        period_us: Measured over inputs in a stream.
+        stages: Medians of each stage, as `StageTiming.to_json` has them.
+    """
+
+    mbps: float
+    role: str
+    cut: Cut
+    latency_us: float
+    period_us: float | None
+    stages: tuple[dict[str, Any], ...]
+
+    @property
+    def off(self) -> float:
+        """How far the predicted latency is from the measured one, relative to that."""
+        return self.cut.latency_us / self.latency_us - 1
+
+
+def main() -> int:
+    """Make the network, run everything in the namespace of the first device, and take the network away."""
+    options = _parse()
+    if options.inside:
+        return _measure(options, Network(options.inside))
+    if reason := why_not():
+        print(f"split.py: {reason}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the network is taken away then too
+    with network() as found:
+        command = [*found.enter(EDGE), sys.executable, __file__, *sys.argv[1:], "--inside", found.prefix]
+        process = subprocess.Popen(command)
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def _measure(options: argparse.Namespace, found: Network) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    warnings.simplefilter("ignore", CalibrationWarning)  # times alone are of interest here
+    status, path = Status(), result_path(options, "split")
+    identity = identify("split", options, [options.model])
+    graph = load(options.model)
+    rows: list[Row] = []
+    links: list[Link] = []
+    planned: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="litedelegates-split-") as name:
+        folder = Path(name)
+        status.stage("studying the layers on one core")
+        sources = _study(options, folder)
+        with workers(found, folder) as address, connect(address, 60) as client:
+            for mbps in options.mbps:
+                found.shape(mbps)
+                status.stage(f"{mbps:g} Mbit/s: measuring the link")
+                link = measure_link(client, (EDGE, SERVER), rounds=3 if options.quick else 10)
+                found.shape(None)
+                links.append(link)
+                problem = build_problem(graph, sources, [link], precisions=PRECISIONS, delegates=_only_xnnpack())
+                cuts = search(graph, problem)
+                free = make_plan(sources, [link], objective="throughput", precisions=PRECISIONS)
+                planned.append({"mbps": mbps, "period_us": free.costs.period_us, "stages": len(free.stages)})
+                for role, cut in chosen(cuts, options.others):
+                    status.stage(f"{mbps:g} Mbit/s: {role}, after layer {cut.after}")
+                    plan = plan_of(options.model, graph, problem, sources, link, cut)
+                    out = folder / "out"
+                    deploy(plan, out)
+                    # The models travel before the link is slow: that is no part of an input's time.
+                    with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
+                        rows.append(_run(pipeline, options, mbps, role, cut))
+                    save_json(path, {**identity, "links": links, "planned": planned, "rows": list(map(_plain, rows))})
+    status.clear()
+    print(describe_machine(identity))
+    for mbps, link in zip(options.mbps, links, strict=True):
+        print(
+            f"{mbps:g} Mbit/s measured as {link.bandwidth_mbps:.2f} Mbit/s, latency {link.latency_us / 1e3:.2f} ms, "
+            f"overhead {link.overhead_us / 1e3:.2f} ms"
+        )
+    print(_table(rows))
+    for one in planned:
+        print(
+            f"{one['mbps']:g} Mbit/s: with any number of cuts, or none, the planner reaches a period of "
+            f"{one['period_us'] / 1e3:.1f} ms in {one['stages']} stages"
+        )
+    worst = max(abs(row.off) for row in rows)
+    print(f"predicted latencies are off by {worst:.1%} at most (wanted: {WANTED:.0%})\nresults in {path}")
+    return 0 if options.quick or worst <= WANTED else 1
+
+
+def _study(options: argparse.Namespace, folder: Path) -> list[Source]:
+    """Study the layers on the core of the first device; the second has one like it."""
+    store = options.store or folder / "layers.sqlite"
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {CORES[EDGE]})
+    try:
+        config = LayersConfig(
+            str(options.model),
+            PRECISIONS,
+            delegates=(DELEGATE,),
+            parts=("in_place",),
+            runs=5 if options.quick else 20,
+            seconds=0.2 if options.quick else 10.0,
+            seed=options.seed,
+        )
+        study = study_layers(config, store)
+    finally:
+        os.sched_setaffinity(0, cores)
+    resources = {name: {name: 1.0} for name in (EDGE, SERVER)}
+    return [Source(Device(name, str(store), study.key, resources=resources[name]), study) for name in (EDGE, SERVER)]
+
+
+def _only_xnnpack() -> dict[str, tuple[str, ...]]:
+    return {EDGE: (DELEGATE,), SERVER: (DELEGATE,)}
+
+
+@contextmanager
+def shaped(found: Network, mbps: float) -> Iterator[None]:
+    """Shape the link for the ``with`` block."""
+    found.shape(mbps)
+    try:
+        yield
+    finally:
+        found.shape(None)
+
+
+def _run(pipeline: Pipeline, options: argparse.Namespace, mbps: float, role: str, cut: Cut) -> Row:
+    random = np.random.default_rng(options.seed)
+    inputs = {port.name: [max(size, 1) for size in port.shape] for port in pipeline.manifest.inputs}
+    feed = {name: random.random(shape, np.float32) for name, shape in inputs.items()}
+    runs = 3 if options.quick else options.runs
+    for _ in range(2):
+        pipeline.run(feed)
+    pipeline.forget_timings()
+    for _ in range(runs):
+        pipeline.run(feed)
+    alone = pipeline.summary()
+    pipeline.forget_timings()
+    for _ in pipeline.map(feed for _ in range(2 * runs)):
+        pass
+    period = pipeline.summary().period_us
+    return Row(mbps, role, cut, alone.latency_us, period, tuple(stage.to_json() for stage in alone.stages))
+
+
+def _table(rows: Sequence[Row]) -> str:
+    header = (
+        "link", "cut", "after layer", "precisions", "kB", "latency predicted", "measured", "off", "period predicted",
+        "measured",
+    )  # fmt: skip
+    return format_table(
+        header,
+        [
+            (
+                f"{row.mbps:g} Mbit/s",
+                row.role,
+                f"{row.cut.after} {row.cut.name[-30:]}",
+                "+".join(row.cut.precisions),
+                say_number(row.cut.nbytes / 1e3),
+                f"{say_number(row.cut.latency_us / 1e3)} ms",
+                f"{say_number(row.latency_us / 1e3)} ms",
+                f"{row.off:+.1%}",
+                f"{say_number(row.cut.period_us / 1e3)} ms",
+                f"{say_number(None if row.period_us is None else row.period_us / 1e3)} ms",
+            )
+            for row in rows
+        ],
+        left=(0, 1, 2, 3),
+    )
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {**asdict(row), "cut": {name: value for name, value in asdict(row.cut).items() if name != "chosen"}}
+
+
+def _parse() -> argparse.Namespace:
+    parser = make_parser(DESCRIPTION)
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--model", type=existing_file, default=CACHED_MODELS / "resnet152v2.tflite", help="float32 model"
+    )
+    parser.add_argument("--mbps", type=float, nargs="+", default=[5.0, 20.0, 100.0], help="bandwidths of the link")
+    parser.add_argument("--others", type=int, default=2, help="cuts to run besides the best ones")
+    parser.add_argument("--runs", type=int, default=10, help="inputs one at a time, and half of those in a stream")
+    parser.add_argument("--store", type=Path, help="store of the layer study, to go on with or to keep")
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Two network namespaces with a link between them whose bandwidth is shaped; what `split.py` runs on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+EDGE, SERVER = "edge", "server"
+ADDRESSES = {EDGE: "10.201.77.1", SERVER: "10.201.77.2"}
+CORES = {EDGE: 0, SERVER: 1}
+PORT = 8786
+_SECONDS = 60.0
+
+
+class Network:
+    """The namespaces, by the name of the device that lives in each."""
+
+    def __init__(self, prefix: str) -> None:
+        """Take the names that `network` made of ``prefix``."""
+        self.prefix = prefix
+
+    def namespace(self, device: str) -> str:
+        """Return the name of a device's namespace."""
+        return f"{self.prefix}-{device}"
+
+    def interface(self, device: str) -> str:
+        """Return the name of a device's end of the link."""
+        return f"{self.prefix}{device[0]}"
+
+    def enter(self, device: str) -> list[str]:
+        """Return the beginning of a command line that runs in a device's namespace."""
+        return ["ip", "netns", "exec", self.namespace(device)]
+
+    def shape(self, mbps: float | None) -> None:
+        """Let so many megabits a second through in each direction; None for all that come."""
+        for device in ADDRESSES:
+            at = ["dev", self.interface(device), "root"]
+            subprocess.run(
+                ["tc", "-n", self.namespace(device), "qdisc", "del", *at], check=False, stderr=subprocess.DEVNULL
+            )
+            if mbps is not None:
+                # What goes through at once after a pause: little, or small messages would not feel the bandwidth.
+                burst = max(4_000, round(mbps * 1e6 / 8 * 0.001))
+                rate = ["rate", f"{mbps}mbit", "burst", f"{burst}b", "latency", "500ms"]
+                _run("tc", "-n", self.namespace(device), "qdisc", "add", *at, "tbf", *rate)
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    """Make the namespaces and the link, and take them away whatever happens in the ``with`` block."""
+    found = Network(f"ld{os.getpid()}")
+    try:
+        for device in ADDRESSES:
+            _run("ip", "netns", "add", found.namespace(device))
+        ends = [(found.interface(device), found.namespace(device)) for device in (EDGE, SERVER)]
+        (first, first_home), (second, second_home) = ends
+        _run(
+            *["ip", "link", "add", first, "netns", first_home, "type", "veth"],
+            *["peer", "name", second, "netns", second_home],
+        )
+        for device, address in ADDRESSES.items():
+            home = found.namespace(device)
+            _run("ip", "-n", home, "addr", "add", f"{address}/24", "dev", found.interface(device))
+            _run("ip", "-n", home, "link", "set", found.interface(device), "up")
+            _run("ip", "-n", home, "link", "set", "lo", "up")
+        yield found
+    finally:
+        for device in ADDRESSES:
+            subprocess.run(["ip", "netns", "del", found.namespace(device)], check=False, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def workers(found: Network, folder: Path) -> Iterator[str]:
+    """Run a scheduler and a worker for each device, bound to one core each, and yield the scheduler's address."""
+    address = f"tcp://{ADDRESSES[EDGE]}:{PORT}"
+    scheduler = ["-m", "distributed.cli.dask_scheduler", "--host", ADDRESSES[EDGE], "--port", str(PORT)]
+    commands = {"scheduler": [*found.enter(EDGE), sys.executable, *scheduler, "--no-dashboard"]}
+    for device, core in CORES.items():
+        bound = [*found.enter(device), "taskset", "-c", str(core), sys.executable]
+        commands[device] = [*bound, "-m", "litedelegates", "worker", address, "--name", device, "--no-nanny"]
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, command in commands.items():
+            log = folder / f"{name}.log"
+            with log.open("wb") as file:
+                environment = {**os.environ, "DASK_TEMPORARY_DIRECTORY": str(folder)}
+                processes.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))
+            _wait(log, "Scheduler at" if name == "scheduler" else "joined", processes[-1])
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def why_not() -> str | None:
+    """Return what is missing to make namespaces here; None for nothing."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    missing = [program for program in ("ip", "tc", "taskset") if shutil.which(program) is None]
+    if missing:
+        return f"there is no program {', '.join(missing)}"
+    if not set(CORES.values()) <= os.sched_getaffinity(0):
+        return f"it needs the cores {sorted(CORES.values())} for the two devices"
+    return None
+
+
+def _wait(log: Path, words: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while words not in log.read_text(errors="replace"):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"it did not start: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.05)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")

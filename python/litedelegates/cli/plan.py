@@ -1,0 +1,134 @@
+"""``litedelegates plan``: the best precision, delegate and device for each layer, from what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.plan_table import plan_lines
+from litedelegates.errors import OptionError
+from litedelegates.files import write_whole
+from litedelegates.plan import (
+    OBJECTIVES,
+    Link,
+    Plan,
+    Source,
+    make_plan,
+    pareto_front,
+    parse_devices,
+    parse_link,
+    what_if_bandwidth,
+)
+
+DEFAULT_PLAN = "plan.json"
+
+EPILOG = """examples:
+  litedelegates layers model.tflite --calibration samples.npz --inputs images.npz --parts in_place,alone,error,mixed
+  litedelegates plan study.sqlite --max-error 0.02
+  litedelegates plan study.sqlite --max-accuracy-drop 0.01 --objective energy --devices 'pi;watts=4'
+  litedelegates plan --devices pi=pi.sqlite,server=server.sqlite --link wifi=pi-server:20mbps,latency=2ms
+  litedelegates plan study.sqlite --devices pi,server=x8 --link wifi=link.json --objective throughput --report plan.html
+
+A device is NAME=STORE with options behind semicolons: watts=4 (above idle, while it computes), memory=512MB (for
+weights), key=... (which layer study of the store), resources=gpu (what its worker offers). NAME=x8 is taken to be 8
+times as fast as the first device, which has the inputs and wants the outputs. No device is needed to plan. Then:
+  litedelegates deploy plan.json -o out/ && litedelegates verify out/
+Exit codes: 0 done, 1 no plan keeps the bounds (says which is in the way), 2 wrong arguments.
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "plan",
+        help="choose precision, delegate and device of every layer",
+        description="Find the best precision, delegate and device for each layer of a model within bounds of error, "
+        "accuracy, memory, latency and energy, from the layer studies of the devices.",
+        epilog=EPILOG,
+        formatter_class=HelpFormatter,
+    )
+    parser.add_argument("store", metavar="STORE", nargs="?", help="a store with a layer study, for devices without own")
+    parser.add_argument("--model", metavar="FILE", help="the float32 model, if it is not where it was studied")
+    parser.add_argument("--devices", metavar="D,D", help="devices, the first with the inputs (default: device=STORE)")
+    parser.add_argument(
+        "--link",
+        action="append",
+        default=[],
+        metavar="NAME=LINK",
+        help="between two devices: wifi=pi-server:20mbps,latency=2ms,jitter=1ms,loss=1%%, or a file of "
+        "`litedelegates link`; may be repeated",
+    )
+    parser.add_argument(
+        "--objective", default="latency", metavar="O", help=f"{', '.join(OBJECTIVES)} (default: latency)"
+    )
+    bounds = parser.add_argument_group("bounds")
+    bounds.add_argument("--max-error", type=float, metavar="E", help="relative error of the output, such as 0.02")
+    bounds.add_argument("--max-accuracy-drop", type=float, metavar="D", help="accuracy that may be lost: 0.01 is 1 %%")
+    bounds.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency of one input")
+    bounds.add_argument("--max-energy-mj", type=float, metavar="MJ", help="millijoules of one input")
+    bounds.add_argument("--max-bytes", type=float, metavar="B", help="bytes over links for one input")
+    bounds.add_argument("--precisions", metavar="P,P", help="use these only")
+    bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="stop improving then (default: 10)")
+    parser.add_argument(
+        "--fallback", action="store_true", help="also plan what the first device does when a link is down"
+    )
+    out = parser.add_argument_group("output")
+    out.add_argument("-o", "--output", default=DEFAULT_PLAN, metavar="FILE", help=f"default: {DEFAULT_PLAN}")
+    out.add_argument(
+        "--report", metavar="FILE", help="write an HTML page: decisions, front, what another link would change"
+    )
+    out.add_argument("--layers", action="store_true", help="print the decision for each layer and its reason")
+    out.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.set_defaults(call=call)
+
+
+def call(options: argparse.Namespace) -> int:
+    """Make the plan, write it, and say what it is."""
+    texts = options.devices.split(",") if options.devices else ["device"]
+    sources = parse_devices([text.strip() for text in texts if text.strip()], options.store)
+    links = [parse_link(text, [source.device.name for source in sources]) for text in options.link]
+    precisions = options.precisions.split(",") if options.precisions else None
+    plan = make_plan(
+        sources,
+        links,
+        model=options.model,
+        objective=options.objective,
+        max_error=options.max_error,
+        max_accuracy_drop=options.max_accuracy_drop,
+        max_latency_us=None if options.max_latency_ms is None else 1000 * options.max_latency_ms,
+        max_energy_mj=options.max_energy_mj,
+        max_nbytes=options.max_bytes,
+        precisions=precisions,
+        fallback=options.fallback,
+        time_limit_s=options.time_limit,
+    )
+    write_whole(options.output, [json.dumps(plan.to_json(), indent=1).encode()])
+    written = [options.output]
+    if options.report is not None:
+        from litedelegates.report import write_plan_page
+
+        write_plan_page(plan, options.report, **_outlook(plan, sources, links, precisions))
+        written.append(options.report)
+    if options.json:
+        print(json.dumps(plan.to_json()))
+        return 0
+    for line in plan_lines(plan, with_layers=options.layers):
+        print(line)
+    print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
+    return 0
+
+
+def _outlook(
+    plan: Plan, sources: Sequence[Source], links: Sequence[Link], precisions: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return what the page shows beside the plan, as far as the studies have it."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(OptionError):  # nothing but latency is known
+        found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions)
+    if links:
+        found["what_if"] = what_if_bandwidth(plan, sources, links, links[0].name, precisions=precisions)
+    return found

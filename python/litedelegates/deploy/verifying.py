@@ -1,0 +1,242 @@
+"""Show that a deployed plan is what was planned: the same bits as the whole, its error, and its times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from litedelegates.deploy.reading import read_manifest
+from litedelegates.deploy.records import Manifest, StageFile
+from litedelegates.engines import Array, open_session
+from litedelegates.errors import DeployError, LiteDelegatesError
+from litedelegates.graph import check, load
+from litedelegates.layers.records import Record, Setting
+from litedelegates.layers.samples import load_feeds, load_labels
+from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.side_by_side import Bench, Piece
+from litedelegates.measure import ErrorSums
+from litedelegates.plan import Plan
+from litedelegates.study.delegates import hash_file
+
+Watcher: TypeAlias = Callable[[str], None]
+_TIME_LIMIT = 120.0
+
+
+@dataclass(frozen=True)
+class StageCheck(Record):
+    """A stage, timed.
+
+    Attributes:
+        stage: Its number; -1 for the whole model in one.
+        device: Of the plan.
+        predicted_us: As the plan has it; None where it says nothing.
+        median_us: Measured; None where it was not.
+        low_us: Lower end of its 95 % interval.
+        high_us: Upper end.
+        ran: Where its ops ran, such as "xnnpack 12, builtin 1".
+        refusal: Why there is no time; None where there is.
+    """
+
+    stage: int
+    device: str
+    predicted_us: float | None = None
+    median_us: float | None = None
+    low_us: float | None = None
+    high_us: float | None = None
+    ran: str = ""
+    refusal: str | None = None
+
+    @property
+    def off(self) -> float | None:
+        """How far the prediction is from what was measured, relative to that; None where one is missing."""
+        if self.predicted_us is None or not self.median_us:
+            return None
+        return self.predicted_us / self.median_us - 1
+
+
+@dataclass(frozen=True)
+class Verification(Record):
+    """What was found of a deployed plan.
+
+    Attributes:
+        is_equal: Whether the stages in sequence give the bits of the whole model of the same precisions, on the same
+            kernels.
+        difference: Otherwise what differs.
+        samples: Inputs that the error was taken over.
+        is_random: Whether these were random values: then the error says little.
+        error: Relative error against float32 with the plan's delegates: root of the mean squared difference over the
+            mean square; None where they are not here.
+        predicted_error: The plan's.
+        max_error: The plan's bound; None where it has none.
+        agreement: Share of inputs that keep float32's largest output.
+        accuracy: With labels, share of inputs whose largest output is the label.
+        float32_accuracy: The same of the float32 model.
+        stages: Times of the stages, then that of the whole in one.
+        notes: What has to be known.
+    """
+
+    is_equal: bool
+    difference: str = ""
+    samples: int = 0
+    is_random: bool = True
+    error: float | None = None
+    predicted_error: float | None = None
+    max_error: float | None = None
+    agreement: float | None = None
+    accuracy: float | None = None
+    float32_accuracy: float | None = None
+    stages: tuple[StageCheck, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the stages are the whole, and the error is within the plan's bound or not measured on real data."""
+        too_far = self.max_error is not None and self.error is not None and self.error > self.max_error
+        return self.is_equal and (self.is_random or not too_far)
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        return tuple(map(StageCheck.from_json, value)) if name == "stages" else super()._read(name, value)
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    inputs: str | None = None,
+    labels: str | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    samples: int = 64,
+    seconds: float = 1.0,
+    devices: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Watcher | None = None,
+) -> Verification:
+    """Check a deployed plan.
+
+    Args:
+        folder: As `deploy` wrote it.
+        inputs: A ``.npy`` (one input) or ``.npz`` (by name), samples along the first axis; None for random values.
+        labels: A ``.npy`` with the label of each.
+        model: The float32 model, if it is not where the plan says.
+        samples: How many to take at most.
+        seconds: Time of runs measured of each stage; 0 for no times.
+        devices: Time the stages of these only, because this machine stands for them; None for all.
+        seed: Of random values and orders.
+        progress: Called with what is being done.
+
+    Raises:
+        DeployError: The folder is no deployed plan, or the float32 model is another.
+        SamplesError: The inputs or labels do not fit the model.
+        OSError: A file cannot be read.
+    """
+    say = progress or (lambda doing: None)
+    manifest = read_manifest(folder)
+    plan = Plan.from_json(manifest.plan)
+    path = os.fspath(model if model is not None else plan.model)
+    if hash_file(path) != manifest.model_sha256:
+        raise DeployError(f"{path} is not the float32 model that was deployed: name it with model (--model)")
+    root, source = Path(folder), load(path)
+    feeds = load_feeds(source, inputs, samples if inputs is not None else min(samples, 8), seed)
+    truth = None if labels is None else load_labels(labels, feeds)
+    say("comparing the stages with the whole")
+    parts = [str(root / stage.file) for stage in manifest.stages]
+    report = check(parts, str(root / manifest.whole), feeds[: min(8, len(feeds))])
+    say("comparing with float32")
+    figures, notes = _figures(manifest, root, path, feeds, truth)
+    bound = plan.budgets.get("error")
+    return Verification(
+        is_equal=report.equal,
+        difference="" if report.equal else str(report),
+        samples=len(feeds),
+        is_random=inputs is None,
+        predicted_error=plan.costs.error,
+        max_error=bound,
+        stages=tuple(_times(manifest, root, plan, seconds, devices, seed, say)) if seconds > 0 else (),
+        notes=tuple(notes),
+        **figures,
+    )
+
+
+def _figures(
+    manifest: Manifest, root: Path, path: str, feeds: Sequence[Mapping[str, Array]], labels: Sequence[Any] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the error, agreement and accuracy with the plan's delegates, or with none where they are not here."""
+    notes = list[str]()
+    with ExitStack() as stack:
+        sessions = []
+        for stage in manifest.stages:
+            try:
+                session = open_setting(str(root / stage.file), _setting(stage))
+            except LiteDelegatesError as error:
+                notes.append(f"stage {stage.number} was compared without {stage.delegate!r}: {error}")
+                session = open_session(str(root / stage.file), same_kernels=True)
+            sessions.append(stack.enter_context(closing(session)))
+        reference = stack.enter_context(closing(open_session(path, same_kernels=True)))
+        sums, kept, hits, float_hits = ErrorSums(), [], [], []
+        for number, feed in enumerate(feeds):
+            expected, got = reference.run(feed), dict(feed)
+            for session in sessions:
+                got.update(session.run(got))
+            for name, values in expected.items():
+                if values.dtype.kind == "f":
+                    sums.add(values, got[name])
+            first = next(iter(expected))
+            tops = [np.asarray(own[first]).reshape(-1).argmax() for own in (expected, got)]
+            kept.append(tops[0] == tops[1])
+            if labels is not None and not isinstance(labels[number], np.ndarray):
+                float_hits.append(tops[0] == labels[number])
+                hits.append(tops[1] == labels[number])
+    sqnr = sums.result().sqnr_db
+    return {
+        "error": None if sqnr is None else 10.0 ** (-sqnr / 20),
+        "agreement": float(np.mean(kept)),
+        "accuracy": float(np.mean(hits)) if hits else None,
+        "float32_accuracy": float(np.mean(float_hits)) if float_hits else None,
+    }, notes
+
+
+def _times(
+    manifest: Manifest,
+    root: Path,
+    plan: Plan,
+    seconds: float,
+    devices: Sequence[str] | None,
+    seed: int,
+    say: Watcher,
+) -> Iterator[StageCheck]:
+    """Yield the times of the stages, taken in turn in a process of their own, then of the whole on a single device."""
+    wanted = [stage for stage in manifest.stages if devices is None or stage.device in devices]
+    pieces = {stage.number: Piece(_setting(stage), stage.layers, str(root / stage.file)) for stage in wanted}
+    names = {stage.number: stage.device for stage in manifest.stages}
+    predicted = {stage.number: stage.predicted_us for stage in manifest.stages}
+    alike = {(stage.device, stage.delegate, stage.threads) for stage in manifest.stages}
+    if len(alike) == 1 and wanted:
+        layers = tuple(layer.layer for layer in plan.layers)
+        pieces[-1] = Piece(_setting(wanted[0]), (*layers, -1), str(root / manifest.whole))
+        names[-1], predicted[-1] = wanted[0].device, plan.costs.latency_us
+    say(f"timing {len(pieces)} models in turn")
+    with Bench(seconds, _TIME_LIMIT, None, seed) as bench:
+        found = bench.time(pieces.values())
+    for number, device in names.items():
+        base = StageCheck(number, device, predicted[number])
+        piece = pieces.get(number)
+        if piece is None:
+            yield replace(base, refusal=f"not timed: this machine does not stand for {device!r}")
+        elif piece in found.refusals or found.timed is None:
+            yield replace(base, refusal=found.refusals.get(piece, "no process could time it"))
+        else:
+            timed = found.timed[piece.name]
+            interval = timed.median_interval_ns()
+            low, high = (None, None) if interval is None else (interval.low / 1e3, interval.high / 1e3)
+            median_us = timed.median_ns / 1e3
+            yield replace(base, median_us=median_us, low_us=low, high_us=high, ran=found.ran[piece])
+
+
+def _setting(stage: StageFile) -> Setting:
+    return Setting("plan", stage.delegate, stage.threads)

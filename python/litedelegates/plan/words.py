@@ -1,0 +1,35 @@
+"""Numbers of plans as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def say_us(us: float) -> str:
+    """Return a time in the unit that suits it."""
+    size = abs(us)
+    if size >= 1e6:
+        return f"{us / 1e6:.3g} s"
+    return f"{us / 1e3:.3g} ms" if size >= 1e3 else f"{us:.3g} µs"
+
+
+def say_nbytes(nbytes: float) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    if abs(nbytes) >= 1e6:
+        return f"{nbytes / 1e6:.3g} MB"
+    return f"{nbytes / 1e3:.3g} kB" if abs(nbytes) >= 1e3 else f"{nbytes:.0f} bytes"
+
+
+def say_share(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{share:.0%}" if share >= 0.095 or share == 0 else f"{share:.1%}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def counted(count: int, word: str) -> str:
+    """Return "1 layer", "2 layers"."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

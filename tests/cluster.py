@@ -1,0 +1,90 @@
+"""A Dask scheduler and workers on this machine, each a process, as stand-ins for boards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+_SECONDS = 60.0
+
+
+class Cluster:
+    """A scheduler on a free port of this machine, and the workers that were added to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._processes, self._workers = folder, [], {}  # type: ignore[var-annotated]
+        file = folder / "scheduler.json"
+        self._start(
+            "scheduler",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(file),
+        )
+        self.address = ""
+        deadline = time.monotonic() + _SECONDS
+        while not self.address:
+            assert time.monotonic() < deadline, self.said("scheduler")
+            if file.is_file() and file.read_text().endswith("}"):
+                import json
+
+                self.address = json.loads(file.read_text())["address"]
+            time.sleep(0.05)
+
+    def add(self, name: str, resources: Mapping[str, float] | None = None) -> None:
+        """Start a worker with `litedelegates worker` and wait until it has joined."""
+        given = [f"--resources={','.join(f'{key}={value}' for key, value in resources.items())}"] if resources else []
+        self._workers[name] = self._start(
+            name, "litedelegates", "worker", self.address, "--name", name, *given, "--no-nanny"
+        )
+        deadline = time.monotonic() + _SECONDS
+        while "joined" not in self.said(name):
+            assert time.monotonic() < deadline and self._workers[name].poll() is None, self.said(name)
+            time.sleep(0.05)
+
+    def kill(self, name: str, signal_number: int = signal.SIGKILL) -> None:
+        """Send a signal to a worker."""
+        os.kill(self._workers[name].pid, signal_number)
+
+    def said(self, name: str) -> str:
+        """Return what a process has printed."""
+        return (self._folder / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        """End all."""
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+    def _start(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "DASK_TEMPORARY_DIRECTORY": str(self._folder),
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
+        }
+        with (self._folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], stdout=log, stderr=log, cwd=self._folder, env=environment
+            )
+        self._processes.append(process)
+        return process
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Run a scheduler for the ``with`` block."""
+    found = Cluster(folder)
+    try:
+        yield found
+    finally:
+        found.close()

@@ -1,0 +1,215 @@
+"""Plans as files: stages that are what the whole is, and folders that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from litedelegates.deploy import Manifest, deploy, read_manifest, verify
+from litedelegates.errors import DeployError, LiteDelegatesError, OptionError
+from litedelegates.graph import check, load
+from litedelegates.layers.infos import layer_ops
+from litedelegates.plan import Choice, Costs, Device, LayerPlan, Plan, StagePlan
+from litedelegates.study.delegates import hash_file
+
+DIGITS = Path(__file__).parent.parent / "models" / "digits.tflite"
+NONE = {"tflite": "none", "onnx": "cpu"}
+
+
+def plan_of(model: Path, stages: list[tuple[str, list[int]]], precisions: dict[int, str], **more: Any) -> Plan:
+    """Return a plan by hand: device and layers of each stage, and the precision of layers that are not float32."""
+    graph = load(str(model))
+    of = {layer: number for number, (_, own) in enumerate(stages) for layer in own}
+    device = {number: name for number, (name, _) in enumerate(stages)}
+    delegate = NONE[graph.format]
+    layers = tuple(
+        LayerPlan(
+            op.index,
+            op.type,
+            op.name,
+            Choice(device[of[op.index]], delegate, precisions.get(op.index, "float32")),
+            of[op.index],
+            1.0,
+        )
+        for op in layer_ops(graph)
+    )
+    return Plan(
+        model=str(model),
+        sha256=hash_file(str(model)),
+        objective="latency",
+        devices=tuple(Device(name) for name in dict.fromkeys(device.values())),
+        layers=layers,
+        stages=tuple(
+            StagePlan(number, name, delegate, 1, tuple(own), 10.0) for number, (name, own) in enumerate(stages)
+        ),
+        costs=Costs(10.0 * len(stages), 10.0),
+        **more,
+    )
+
+
+def samples() -> list[np.ndarray[Any, Any]]:
+    with np.load(DIGITS.with_name("digits_test.npz")) as data:
+        return list((data["calibration_images"] / 16).astype(np.float32)[:8, None])
+
+
+def digits_plan(cut: int = 6, precision: str = "float32", **more: Any) -> Plan:
+    stages = [("a", list(range(cut))), ("b", list(range(cut, 15)))]
+    return plan_of(DIGITS, stages, dict.fromkeys(range(3, 12), precision), **more)
+
+
+@pytest.mark.parametrize("cut", [1, 6, 14])
+def test_float32_stages_give_the_bits_of_the_model(tmp_path: Path, cut: int) -> None:
+    manifest = deploy(digits_plan(cut), tmp_path / "out")
+    parts = [str(tmp_path / "out" / stage.file) for stage in manifest.stages]
+    assert check(parts, str(DIGITS)).equal
+    assert [len(stage.layers) for stage in manifest.stages] == [cut, 15 - cut]
+    assert read_manifest(tmp_path / "out") == manifest
+
+
+def test_a_quantized_border_sends_the_quantized_tensor(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    manifest = deploy(digits_plan(6, "int8"), tmp_path / "out", calibration=samples())
+    sent = [port for port in manifest.stages[1].inputs if port.name != "image"]
+    assert sent and all(port.dtype == "int8" and len(port.scale) == 1 for port in sent)
+    assert all(port.nbytes == int(np.prod(port.shape)) for port in sent)
+    assert manifest.stages[0].precisions == {3: "int8", 4: "int8", 5: "int8"}
+    found = verify(tmp_path / "out", samples=4, seconds=0)
+    assert found.is_equal and found.is_good and found.error is not None and 0 < found.error < 0.3
+
+
+def test_a_device_can_be_visited_twice_and_skips_cross_several_stages(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    stages = [("a", list(range(4))), ("b", [4, 5]), ("a", [6, 7, 8]), ("b", list(range(9, 15)))]
+    plan = plan_of(DIGITS, stages, {5: "int8", 6: "int8", 11: "dynamic", 13: "float16"})
+    manifest = deploy(plan, tmp_path / "out", calibration=samples())
+    assert [stage.device for stage in manifest.stages] == ["a", "b", "a", "b"]
+    assert verify(tmp_path / "out", samples=2, seconds=0).is_equal
+
+
+def test_an_onnx_plan_is_deployed_by_the_same_words(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    layers = [op.index for op in layer_ops(load(str(model)))]
+    half = len(layers) // 2
+    stages = [("a", layers[:half]), ("b", layers[half:])]
+    plan = plan_of(model, stages, dict.fromkeys(layers[: half + 1], "int8"))
+    deploy(plan, tmp_path / "out", calibration=small_onnx.images(4))
+    found = verify(tmp_path / "out", samples=3, seconds=0)
+    assert found.is_equal, found.difference
+    assert found.error is not None and 0 < found.error < 0.5
+
+
+def test_calibration_that_nobody_gave_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="nothing says what to calibrate them with"):
+        deploy(digits_plan(6, "int8"), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_model_than_the_planned_one_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(DIGITS.read_bytes() + b"\0" * 4)
+    with pytest.raises(DeployError, match="not the model that was planned for"):
+        deploy(digits_plan(), tmp_path / "out", model=other)
+
+
+def test_a_folder_with_something_else_is_not_replaced_and_a_deployed_plan_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(DeployError, match="something else than a deployed plan"):
+        deploy(digits_plan(), tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    deploy(digits_plan(3), tmp_path / "out")
+    deploy(digits_plan(9), tmp_path / "out")
+    assert len(read_manifest(tmp_path / "out").stages[0].layers) == 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out"]
+
+
+def test_a_fallback_and_an_exit_are_written(tmp_path: Path) -> None:
+    alone = plan_of(DIGITS, [("a", list(range(15)))], {})
+    manifest = deploy(digits_plan(6, fallback=alone), tmp_path / "out", exits={"logits": 0.9})
+    assert [stage.file for stage in manifest.fallback] == ["fallback_stage0.tflite"]
+    assert [(rule.tensor, rule.stage) for rule in manifest.exits] == [("logits", 1)]
+    with pytest.raises(OptionError, match="no stage gives this output"):
+        deploy(digits_plan(6), tmp_path / "out", exits={"nothing": 0.9})
+
+
+def edited(folder: Path, **changes: Any) -> None:
+    data = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**data, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda out: (out / "manifest.json").unlink(), "has no manifest.json"),
+        (lambda out: (out / "stage1.tflite").unlink(), "is missing"),
+        (lambda out: (out / "stage1.tflite").write_bytes(DIGITS.read_bytes()), "not what was deployed"),
+        (lambda out: edited(out, schema_version=99), "this version reads 1"),
+        (lambda out: edited(out, whole="../secret.tflite"), "not a file beside it"),
+        (lambda out: edited(out, stages=[{"number": 0}]), "no manifest"),
+        (lambda out: edited(out, stages=3), "no manifest"),
+        (lambda out: (out / "manifest.json").write_text("[" * 99999), "no manifest"),
+    ],
+)
+def test_a_damaged_folder_is_refused(tmp_path: Path, damage: Any, said: str) -> None:
+    deploy(digits_plan(), tmp_path / "out")
+    damage(tmp_path / "out")
+    with pytest.raises(DeployError, match=said):
+        read_manifest(tmp_path / "out")
+
+
+def test_a_kill_while_writing_leaves_no_half_folder(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(digits_plan().to_json()))
+    program = (
+        "import os, signal, sys\n"
+        "from litedelegates.deploy import deploy\n"
+        "from litedelegates.plan import load_plan\n"
+        "def kill(doing):\n"
+        "    if 'stage1' in doing: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "deploy(load_plan(sys.argv[1]), sys.argv[2], progress=kill)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(plan), str(tmp_path / "out")], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    deploy(digits_plan(), tmp_path / "out")
+    assert isinstance(read_manifest(tmp_path / "out"), Manifest)
+
+
+def test_stages_that_are_not_the_whole_are_found(tmp_path: Path) -> None:
+    manifest = deploy(digits_plan(), tmp_path / "out")
+    pytest.importorskip("litert_quantizer")
+    from litedelegates.quantize import quantize
+
+    stage = tmp_path / "out" / "stage1.tflite"
+    stage.write_bytes(quantize(str(stage), "float16"))
+    stages = [one.to_json() for one in manifest.stages]
+    stages[1]["sha256"] = hash_file(str(stage))
+    edited(tmp_path / "out", stages=stages)
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    assert not found.is_equal and not found.is_good
+    assert "elements differ" in found.difference
+
+
+def test_verification_times_the_stages_of_the_devices_that_are_here(tmp_path: Path) -> None:
+    deploy(digits_plan(), tmp_path / "out")
+    found = verify(tmp_path / "out", samples=2, seconds=0.1, devices=["b"])
+    first, second = found.stages
+    assert first.median_us is None and "does not stand for 'a'" in (first.refusal or "")
+    assert second.median_us is not None and second.median_us > 0 and second.off is not None
+    assert type(found).from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_stages_in_an_order_that_cannot_run_are_refused(tmp_path: Path) -> None:
+    stages = [("b", list(range(6, 15))), ("a", list(range(6)))]
+    with pytest.raises(LiteDelegatesError, match="in a later group"):
+        deploy(plan_of(DIGITS, stages, {}), tmp_path / "out")
