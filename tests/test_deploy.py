@@ -6,12 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from litedelegates.deploy import Manifest, deploy, read_manifest, verify
+from litedelegates.cli import main
+from litedelegates.deploy import Manifest, Verification, deploy, read_manifest, verify
 from litedelegates.errors import DeployError, LiteDelegatesError, OptionError
 from litedelegates.graph import check, load
 from litedelegates.layers.infos import layer_ops
@@ -213,3 +215,81 @@ def test_stages_in_an_order_that_cannot_run_are_refused(tmp_path: Path) -> None:
     stages = [("b", list(range(6, 15))), ("a", list(range(6)))]
     with pytest.raises(LiteDelegatesError, match="in a later group"):
         deploy(plan_of(DIGITS, stages, {}), tmp_path / "out")
+
+
+def test_a_plan_whose_precisions_change_nothing_is_the_float32_model(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    pools = {op.index: "float16" for op in load(str(DIGITS)).ops if op.type == "MAX_POOL_2D"}
+    assert pools
+    deploy(plan_of(DIGITS, [("a", list(range(15)))], pools), tmp_path / "out")
+    assert check(str(tmp_path / "out" / "whole.tflite"), str(DIGITS)).equal
+    assert verify(tmp_path / "out", samples=2, seconds=0).error == 0
+
+
+def test_an_onnx_plan_may_name_layers_that_its_precision_does_not_change(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    types = {op.index: op.type for op in layer_ops(load(str(model)))}
+    plan = plan_of(model, [("a", list(types))], dict.fromkeys(types, "dynamic"))
+    assert "Relu" in types.values()
+    deploy(plan, tmp_path / "out")
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    assert found.error is not None and 0 < found.error < 0.1
+    kept = plan_of(model, [("a", list(types))], {index: "dynamic" for index, kind in types.items() if kind == "Relu"})
+    deploy(kept, tmp_path / "kept")
+    assert check(str(tmp_path / "kept" / "whole.onnx"), str(model), {"x": small_onnx.images(1)[0]}).equal
+
+
+def test_samples_that_can_be_read_once_calibrate_the_plan_and_its_fallback(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    alone = plan_of(DIGITS, [("a", list(range(15)))], {5: "int8"})
+    manifest = deploy(digits_plan(6, "int8", fallback=alone), tmp_path / "out", calibration=iter(samples()))
+    assert manifest.fallback[0].precisions == {5: "int8"}
+
+
+def test_bounds_that_are_exceeded_on_real_inputs_make_a_verification_bad(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    deploy(digits_plan(6, "int8", budgets={"error": 1e-6}), tmp_path / "out", calibration=samples())
+    np.save(tmp_path / "images.npy", np.concatenate(samples()))
+    found = verify(tmp_path / "out", str(tmp_path / "images.npy"), seconds=0)
+    assert found.is_equal and found.max_error == 1e-6 and not found.is_good
+    assert main(["verify", str(tmp_path / "out"), "--inputs", str(tmp_path / "images.npy"), "--seconds", "0"]) == 1
+    deploy(digits_plan(6, budgets={"error": 1e-6}), tmp_path / "out")
+    assert verify(tmp_path / "out", str(tmp_path / "images.npy"), seconds=0).is_good
+
+
+def test_accuracy_is_judged_by_what_is_lost_against_float32() -> None:
+    found = Verification(True, is_random=False, accuracy=0.95, float32_accuracy=0.97, max_accuracy_drop=0.01)
+    assert not found.is_good
+    assert replace(found, max_accuracy_drop=0.02).is_good
+    assert replace(found, accuracy=None).is_good and replace(found, is_random=True).is_good
+
+
+def test_a_time_outside_of_what_was_predicted_is_told_and_makes_nothing_bad(tmp_path: Path) -> None:
+    plan = digits_plan()
+    first, second = plan.stages
+    stages = (replace(first, low_us=1e8, high_us=2e8), replace(second, low_us=1e-6, high_us=1e8))
+    deploy(replace(plan, stages=stages), tmp_path / "out")
+    found = verify(tmp_path / "out", samples=2, seconds=0.2)
+    assert found.is_good
+    (note,) = found.notes
+    assert note.startswith("stage 0 took") and "the plan says 1e+08 to 2e+08" in note
+
+
+def test_float16_stages_of_onnx_runtime_are_equal_or_it_is_said_why_they_are_not(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    layers = [op.index for op in layer_ops(load(str(model)))]
+    plan = plan_of(model, [("a", layers[:3]), ("b", layers[3:])], dict.fromkeys(layers, "float16"))
+    manifest = deploy(plan, tmp_path / "out")
+    assert manifest.stages[1].inputs[0].dtype == "float16"
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    assert found.is_equal != any("float16 travels between stages" in note for note in found.notes)
+    assert found.is_good == found.is_equal
+    assert found.error is not None and found.error < 0.01

@@ -57,6 +57,10 @@ class QuantizationError(LiteDelegatesError, RuntimeError):
     """A quantized model could not be made, or is not what was asked for."""
 
 
+class NothingToQuantizeError(QuantizationError):
+    """No op that a precision was asked for has anything that it would change."""
+
+
 class PlanError(LiteDelegatesError, ValueError):
     """There is no plan within the bounds, or a file holds none; says what stands in the way."""
 

@@ -17,7 +17,7 @@ EPILOG = """examples:
   litedelegates verify out/ --inputs images.npy --labels labels.npy
   litedelegates verify out/ --device pi            # on the Raspberry Pi: time its stages only
 
-Exit codes: 0 the stages are the whole and the error is within the plan's bound, 1 they are not, 2 wrong arguments.
+Exit codes: 0 the stages are the whole, error and accuracy within the plan's bounds, 1 they are not, 2 wrong arguments.
 Times that were predicted otherwise are shown and change nothing.
 """
 
@@ -75,7 +75,8 @@ def _lines(found: Verification) -> Iterator[str]:
     if found.agreement is not None:
         yield f"{found.agreement:.1%} keep float32's largest output"
     if found.accuracy is not None and found.float32_accuracy is not None:
-        yield f"accuracy {found.accuracy:.2%}; float32 {found.float32_accuracy:.2%}"
+        bound = "" if found.max_accuracy_drop is None else f"; bound of the drop {found.max_accuracy_drop:.2%}"
+        yield f"accuracy {found.accuracy:.2%}; float32 {found.float32_accuracy:.2%}{bound}"
     if found.stages:
         rows: list[tuple[str, ...]] = [("stage", "device", "predicted", "measured", "interval", "off", "ran")]
         for stage in found.stages:

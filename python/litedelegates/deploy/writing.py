@@ -8,13 +8,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from litedelegates.deploy.reading import is_deployed
 from litedelegates.deploy.records import MANIFEST, ExitRule, Manifest, Port, StageFile
-from litedelegates.errors import CutError, DeployError, OptionError
+from litedelegates.errors import CutError, DeployError, NothingToQuantizeError, OptionError
 from litedelegates.files import write_whole
 from litedelegates.graph import Graph, Op, Tensor, load, split
 from litedelegates.graph.border import computed_reads
@@ -78,6 +78,8 @@ def deploy(
     try:
         source = load(path)
         writer = _Writer(plan, source, path, folder, say)
+        if isinstance(calibration, Iterator):  # the fallback is calibrated with the same samples
+            calibration = list(calibration)
         manifest = writer.write(_calibration(plan, calibration), exits or {})
         folder.chmod(0o755)
         _replace(target, folder)
@@ -118,8 +120,8 @@ class _Writer:
     def _stages(self, plan: Plan, prefix: str, calibration: Any) -> tuple[Path, tuple[StageFile, ...]]:
         whole = self._folder / f"{prefix}whole{self._suffix}"
         self._say(f"making {whole.name}")
-        self._quantize(plan, whole, calibration)
-        if set(plan.precisions.values()) == {FLOAT32}:
+        if not self._quantize(plan, whole, calibration):
+            self._source.save(whole)
             graph, stage_of = self._source, {layer.layer: layer.stage for layer in plan.layers}
         else:
             variant = load_variant(self._source, whole, "plan")
@@ -154,12 +156,11 @@ class _Writer:
             )
         return whole, tuple(found)
 
-    def _quantize(self, plan: Plan, target: Path, calibration: Any) -> None:
-        """Write the whole model in a plan's precisions."""
+    def _quantize(self, plan: Plan, target: Path, calibration: Any) -> bool:
+        """Write the whole model in a plan's precisions; return False where they leave all of it in float32."""
         precisions, options = _recipe(plan, self._source.format)
         if set(precisions.values()) == {FLOAT32}:
-            self._source.save(target)
-            return
+            return False
         is_static = any(name in STATIC_PRECISIONS for name in precisions.values())
         if is_static and calibration is None:
             raise OptionError(
@@ -168,7 +169,11 @@ class _Writer:
             )
         recipe = quantize_plan(self._source, precisions, dict.fromkeys(precisions.values(), precisions))
         given = calibration if is_static else None
-        quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
+        try:
+            quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
+        except NothingToQuantizeError:  # such as float16 of layers without weights, and of no others
+            return False
+        return True
 
 
 def port(graph: Graph, tensor: Tensor) -> Port:

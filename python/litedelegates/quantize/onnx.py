@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from litedelegates.errors import QuantizationError
+from litedelegates.errors import NothingToQuantizeError
 from litedelegates.quantize.calibration import RANDOM, read_samples
 from litedelegates.quantize.onnx_border import make_border
 from litedelegates.quantize.onnx_constants import separate_constants
@@ -128,7 +128,7 @@ def _run_passes(
     float16 goes last, where everything else can be kept out of it by name.
     """
     if not names:
-        raise QuantizationError(
+        raise NothingToQuantizeError(
             f"asked for {request.label}, but there is nothing to quantize: no op of the main graph "
             + ("stores float32 weights" if not set(request.precisions) - {"dynamic", "weight_only"} else "has floats")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.errors import NothingToQuantizeError, OptionError, QuantizationError
 from litedelegates.graph.tflite.tree import name_some
 from litedelegates.quantize.onnx_dynamic import MATMUL_SUFFIX
 from litedelegates.quantize.onnx_graph import GraphIndex
@@ -62,7 +62,7 @@ def check_ops(
     Raises:
         QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
             passes, as long as one is not.
-        OptionError: The plan names an op for which its precision says nothing.
+        OptionError: The plan names an op for which its precision says nothing; not with ``request.allow_unchanged``.
     """
     left, different, done = [], [], 0
     index = GraphIndex(result)
@@ -72,7 +72,7 @@ def check_ops(
         if node is None:  # computed or folded into a neighbour beforehand
             continue
         if asked != FLOAT32 and not says_something(before, node, asked):
-            if op.index in named:
+            if op.index in named and not request.allow_unchanged:
                 raise OptionError(f"the plan asks for op {op} in {asked!r}, which says nothing about it: {_why(asked)}")
             continue
         found = precision_of(index, op.name)
@@ -91,7 +91,7 @@ def check_ops(
             different.append(f"{op} is {found} instead of {asked}")
     asked_for = f"asked for {request.label}, but"
     if not done:
-        raise QuantizationError(f"{asked_for} nothing was quantized: {name_some(left) or 'no op'} stayed float32")
+        raise NothingToQuantizeError(f"{asked_for} nothing was quantized: {name_some(left) or 'no op'} stayed float32")
     if different:
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:

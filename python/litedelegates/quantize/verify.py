@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.errors import NothingToQuantizeError, OptionError, QuantizationError
 from litedelegates.graph.tflite.tree import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
 from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
@@ -65,7 +65,7 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
     """Raise where only stored weights should change and no op that should change stores any.
 
     Raises:
-        QuantizationError: There is nothing to quantize.
+        NothingToQuantizeError: There is nothing to quantize.
     """
     reader = OpReader(tree)
     asked = [op for op in ops if wanted[op.index] != FLOAT32]
@@ -73,7 +73,9 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
         raise QuantizationError("the plan leaves every op in float32: name a precision for some of them")
     if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        raise QuantizationError(f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}")
+        raise NothingToQuantizeError(
+            f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}"
+        )
 
 
 def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
@@ -102,7 +104,9 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
             different.append(f"{op} is {found} instead of {asked}")
     asked_for = f"asked for {request.label}, but"
     if not done:
-        raise QuantizationError(f"{asked_for} nothing was quantized: {name_some([*map(str, left)])} stayed float32")
+        raise NothingToQuantizeError(
+            f"{asked_for} nothing was quantized: {name_some([*map(str, left)])} stayed float32"
+        )
     if different:
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
