@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -246,9 +247,13 @@ def run_in_two_threads(seconds: float) -> Outcome:
 
 
 def in_own_process(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
-    """Call it in a new process: a loaded Flex delegate, for example, serves all models that follow."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    """Call it in a new process: a loaded Flex delegate, for example, serves all models that follow.
+
+    Raises:
+        BrokenProcessPool: The process died.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def describe(outcome: Outcome) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,11 @@ def test_a_leak_of_a_few_kilobytes_is_seen(tmp_path: Path) -> None:
 def test_runs_in_two_threads_give_the_same_bytes() -> None:
     outcome = soak.in_own_process(soak.run_in_two_threads, 3.0)
     assert outcome.cycles > 100 and outcome.changed_outputs == 0
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(BrokenProcessPool):
+        soak.in_own_process(os.abort)
 
 
 def test_the_program_says_what_it_found(tmp_path: Path) -> None:

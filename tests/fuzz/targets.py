@@ -64,6 +64,8 @@ def quantize(data: bytes) -> None:
 
     precision = ("float16", "dynamic", "int8", "int16x8", "weight_only")[zlib.crc32(data) % 5]
     needs_samples = precision in ("int8", "int16x8")
+    if needs_samples and not _has_small_inputs(data):
+        return  # eight samples of any size can be made, which takes its time
     quantized(data, precision, "random" if needs_samples else None, allow_float32_ops=True, progress=False)
 
 
@@ -141,6 +143,15 @@ def store(data: bytes) -> None:
                 for of in KINDS:
                     with contextlib.suppress(*ALLOWED):
                         layers.records(key, of)
+
+
+def _has_small_inputs(data: bytes) -> bool:
+    from litedelegates import graph
+
+    try:
+        return all(_is_small(tensor.shape or ()) for tensor in graph.load(data).inputs)
+    except ALLOWED:
+        return True
 
 
 def _is_small(shape: Sequence[int]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
-from litedelegates.graph.onnx.bodies import inner_tensors
+from litedelegates.graph.onnx.bodies import bodies, inner_tensors
 from litedelegates.graph.onnx.inference import lacks_values
 
 
@@ -44,13 +44,16 @@ def check_texts(model: Any) -> None:
     Raises:
         InvalidModelError: One is not.
     """
-    graph = model.graph
-    texts = [model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name, graph.doc_string]
+    texts = [model.producer_name, model.producer_version, model.domain, model.doc_string]
     texts += (text for entry in model.metadata_props for text in (entry.key, entry.value))
     texts += (entry.domain for entry in model.opset_import)
-    texts += (value.name for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info))
-    for node in graph.node:
-        texts += (node.name, node.op_type, node.domain, *node.input, *node.output)
+    graphs = [model.graph]
+    for graph in graphs:  # grows by the bodies of its nodes
+        texts += (graph.name, graph.doc_string)
+        texts += (value.name for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info))
+        for node in graph.node:
+            texts += (node.name, node.op_type, node.domain, *node.input, *node.output)
+            graphs += bodies(node)
     for text in texts:
         if not isinstance(text, str):
             raise InvalidModelError(f"the model is damaged: {text!r} should be a text in UTF-8")

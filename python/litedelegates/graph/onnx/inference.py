@@ -58,7 +58,9 @@ def infer_types(model: Any) -> dict[str, Any]:
     Args:
         model: A ModelProto, possibly without its large values.
     """
-    model = _with_plausible_sizes(model)
+    thin, model = model, require_onnx().ModelProto()
+    model.CopyFrom(thin)
+    open_implausible_sizes(model)
     made = [name for node in model.graph.node for name in node.output if name]
     inputs_are_fixed = all(_unknowns(value.type) == 0 for value in model.graph.input)
     types = _types_in(_inferred(model))
@@ -82,23 +84,21 @@ _MOST_SIZES = 1 << 16  # the elements of a tensor that holds sizes are as many a
 _UNRANKED, _UNTYPED = 1000, 2000
 
 
-def _with_plausible_sizes(model: Any) -> Any:
-    """Return the model with the sizes open that ONNX's inference cannot take.
+def open_implausible_sizes(model: Any) -> None:
+    """Make the sizes of a ModelProto open that ONNX's inference cannot take.
 
     It ends the process at a negative one, and goes through the elements of each list of integers as if these were
     sizes, however many the model says there are.
     """
-    onnx = require_onnx()
-    integers = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    for value in (*made.graph.input, *made.graph.output, *made.graph.value_info):
+    proto = require_onnx().TensorProto
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        if value.type.WhichOneof("value") != "tensor_type":
+            continue
         tensor = value.type.tensor_type
-        is_list = tensor.elem_type in integers and len(tensor.shape.dim) == 1
-        for dim in tensor.shape.dim if value.type.WhichOneof("value") == "tensor_type" else ():
+        is_list = tensor.elem_type in (proto.INT32, proto.INT64) and len(tensor.shape.dim) == 1
+        for dim in tensor.shape.dim:
             if dim.dim_value < 0 or (is_list and dim.dim_value > _MOST_SIZES):
                 dim.ClearField("dim_value")
-    return made
 
 
 def _unknowns(type_proto: Any) -> int:
