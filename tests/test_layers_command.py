@@ -142,7 +142,8 @@ def test_a_second_model_of_the_network_stands_beside_the_first(capsys: pytest.Ca
     assert [layer.pair.first for layer in found if layer.pair.first] == [(index,) for index in range(15)]
     assert all(layer.pair.is_matched for layer in found)
     assert max(len(layer.pair.second) for layer in found) > 1  # a Conv and its Relu
-    assert all(layer.first_us["float32"] > 0 for layer in found)
+    times = [layer.first_us["float32"] for layer in found]  # whole microseconds: a quick layer may have 0
+    assert min(times) >= 0 and max(times) > 0
     # An Add that was fused into a Conv has no time of its own.
     fused = {digits.ops[layer.pair.first[0]].type for layer in found if "float32" not in layer.second_us}
     assert fused <= {"ADD", "MAX_POOL_2D"}
