@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from litedelegates.errors import PlanError
+from litedelegates.plan.front import FrontPoint, front, front_points
 from litedelegates.plan.problem import BUSY, ERROR, LATENCY, NBYTES, Flow, Goal, Problem, Solution, Toll
 from litedelegates.plan.records import Choice, Costs, Crossing, Device, LayerPlan, Link, Plan, Rival, StagePlan
+from litedelegates.plan.what_if import WhatIf, what_if
 
 WIFI = Link("wifi", ("pi", "server"), bandwidth_mbps=20.0, latency_us=2000.0, overhead_us=200.0)
 PI, SERVER = Device("pi", watts=3.0), Device("server")
@@ -141,3 +143,22 @@ def split_plan(layers: int = 40) -> Plan:
     more = {"budgets": {"error": 0.03}, "rivals": rivals, "method": "elimination", "seconds": 0.04}
     plan = plan_of(stages, [there, back], costs, **more)
     return Plan(**{**vars(plan), "layers": tuple(own), "notes": ("pi: two layers were never measured alone",)})
+
+
+def chain_outlook() -> tuple[tuple[FrontPoint, ...], WhatIf]:
+    """Return the front of a chain of layers, and its best plans over bandwidths."""
+    problem = chain_problem(3000.0)
+    points = front_points(
+        problem,
+        front(problem, (LATENCY, ERROR, NBYTES), brute_force, count=6),
+        lambda own, totals: Costs(totals[0], totals[0], int(totals[1]), float(totals[2] ** 0.5)),
+    )
+    moved = what_if(
+        lambda mbps: chain_problem(mbps, layers=3),
+        Goal({LATENCY: 1.0}),
+        brute_force,
+        low_mbps=2.0,
+        high_mbps=3000.0,
+        count=5,
+    )
+    return points, moved

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 from litedelegates.errors import OptionError
-from litedelegates.plan.front import front, front_points
-from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Goal
-from litedelegates.plan.records import Costs
 from litedelegates.plan.simulation import Load, simulate, timeline
-from litedelegates.plan.what_if import what_if
 from litedelegates.report import render_plan_summary, write_plan_page
 from litedelegates.report.plan_document import build_plan_document, plain
 from litedelegates.report.plan_plots import draw_front, draw_simulation, draw_timeline, draw_what_if, save_plot
-from plans_by_hand import brute_force, chain_problem, one_stage, split_plan
+from plans_by_hand import chain_outlook, one_stage, split_plan
 
 
 def test_the_document_has_the_cuts_where_the_stage_changes() -> None:
@@ -60,20 +56,8 @@ def test_numbers_are_rounded_to_what_can_be_seen() -> None:
 def test_plots_are_written_in_the_format_of_their_ending(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("simpy")
-    plan, problem = split_plan(), chain_problem(3000.0)
-    points = front_points(
-        problem,
-        front(problem, (LATENCY, ERROR, NBYTES), brute_force, count=6),
-        lambda own, totals: Costs(totals[0], totals[0], int(totals[1]), float(totals[2] ** 0.5)),
-    )
-    moved = what_if(
-        lambda mbps: chain_problem(mbps, layers=3),
-        Goal({LATENCY: 1.0}),
-        brute_force,
-        low_mbps=2.0,
-        high_mbps=3000.0,
-        count=5,
-    )
+    plan = split_plan()
+    points, moved = chain_outlook()
     found = simulate(plan, Load(2.0), clients=5, seconds=5)
     figures = {
         "front": lambda: draw_front(points, plan),

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 from browser import browser, console
-from litedelegates.plan.front import front, front_points
-from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Goal
-from litedelegates.plan.records import Costs, Plan
+from litedelegates.plan.records import Plan
 from litedelegates.plan.simulation import Load, simulate
-from litedelegates.plan.what_if import what_if
 from litedelegates.report import write_plan_page
-from plans_by_hand import brute_force, chain_problem, one_stage, split_plan
+from plans_by_hand import chain_outlook, one_stage, split_plan
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("simpy")
@@ -36,20 +33,7 @@ SECTIONS = (
 
 
 def write_everything(plan: Plan, path: Path) -> str:
-    problem = chain_problem(3000.0)
-    points = front_points(
-        problem,
-        front(problem, (LATENCY, ERROR, NBYTES), brute_force, count=6),
-        lambda own, totals: Costs(totals[0], totals[0], int(totals[1]), float(totals[2] ** 0.5)),
-    )
-    moved = what_if(
-        lambda mbps: chain_problem(mbps, layers=3),
-        Goal({LATENCY: 1.0}),
-        brute_force,
-        low_mbps=2.0,
-        high_mbps=3000.0,
-        count=5,
-    )
+    points, moved = chain_outlook()
     found = simulate(plan, Load(2.0), clients=10, seconds=5)
     return write_plan_page(plan, path, front=points, what_if=moved, simulation=found).as_uri()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -19,7 +17,7 @@ from litedelegates.files import write_whole
 from litedelegates.graph import Graph, Op, Tensor, load, split
 from litedelegates.graph.border import computed_reads
 from litedelegates.layers import LayerStudy
-from litedelegates.layers.precisions import parse_precision
+from litedelegates.layers.precisions import installed_versions, parse_precision
 from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.model import numpy_dtype
@@ -112,7 +110,7 @@ class _Writer:
             fallback=alone,
             exits=tuple(_exit(name, limit, stages) for name, limit in exits.items()),
             plan=self._plan.to_json(),
-            versions=_versions(),
+            versions=installed_versions(_MAKERS),
         )
         write_whole(self._folder / MANIFEST, [json.dumps(manifest.to_json(), indent=1).encode()])
         return manifest
@@ -225,14 +223,6 @@ def _stage_of_ops(variant: Variant, plan: Plan) -> dict[int, int]:
 def _makers(graph: Graph, op: Op) -> Iterable[Op]:
     makers = (graph.producer(tensor) for tensor in computed_reads(graph, op))
     return (maker for maker in makers if maker is not None)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _MAKERS:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def _exit(name: str, limit: float, stages: Iterable[StageFile]) -> ExitRule:

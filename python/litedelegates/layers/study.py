@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.graph import Graph, load
 from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
+from litedelegates.layers.precisions import installed_versions
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
 from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
 from litedelegates.layers.results import LayerStudy
@@ -244,10 +244,4 @@ def _widened(before: dict[str, Any] | None, config: LayersConfig) -> dict[str, A
 
 
 def _versions() -> dict[str, str]:
-    versions = read_versions()
-    for package in ("onnxruntime", "onnx"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return {**read_versions(), **installed_versions(("onnxruntime", "onnx"))}

@@ -22,7 +22,7 @@ from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.study.delegates import hash_file
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
-# Of two plans with the same bytes or period the one with the lower latency is wanted.
+# Of two plans with the same bytes or energy the one with the lower latency is wanted.
 _TIE_BREAK = 1e-6
 
 
@@ -134,7 +134,7 @@ def goal_of(problem: Problem, objective: str, budgets: Mapping[str, float]) -> G
 
 
 _MISSING = {
-    ENERGY: "energy is not known: give a device its watts, such as pi=study.sqlite,watts=4",
+    ENERGY: "energy is not known: give a device its watts, such as pi=study.sqlite;watts=4",
     ERROR: "no study has errors of layers: measure them with `litedelegates layers MODEL --parts in_place,error`",
 }
 

@@ -10,7 +10,7 @@ from litedelegates.graph import Graph
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.layers import LayerStudy
 from litedelegates.plan.held import Held, nbytes_in
-from litedelegates.plan.problem import BUSY, LATENCY, NBYTES, Array, Flow, Problem
+from litedelegates.plan.problem import BUSY, LATENCY, Array, Flow, Problem
 from litedelegates.plan.records import Choice, Crossing, Link, StagePlan
 
 
@@ -26,23 +26,19 @@ class Stages:
         """Group the nodes of a problem by what was chosen for them."""
         self._problem, self._chosen = problem, np.asarray(assignment)
         self._of = self._numbered()
+        self._device = {number: self._choice(node).device for node, number in self._of.items()}
 
     def number(self, node: int) -> int:
         """Return the stage of a node; -1 for the model's inputs and outputs."""
         return self._of[node]
 
-    def plans(self, low: Array | None = None, high: Array | None = None) -> tuple[StagePlan, ...]:
-        """Return the stages in the order they run.
-
-        Args:
-            low: Ends of the intervals of the nodes' microseconds with their choices, shape (nodes,); None for none.
-            high: The upper ones.
-        """
+    def plans(self) -> tuple[StagePlan, ...]:
+        """Return the stages in the order they run."""
         layers: dict[int, list[int]] = {}
         for node, number in self._of.items():
             if number >= 0:
                 layers.setdefault(number, []).append(node)
-        return tuple(self._plan(number, layers[number], low, high) for number in sorted(layers))
+        return tuple(self._plan(number, layers[number]) for number in sorted(layers))
 
     def crossings(self, graph: Graph, study: LayerStudy, links: Sequence[Link]) -> tuple[Crossing, ...]:
         """Return what stages hand each other and the caller, in the order it is made.
@@ -79,12 +75,11 @@ class Stages:
     def _choice(self, node: int) -> Choice:
         return self._problem.choices[int(self._chosen[node])]
 
-    def _plan(self, number: int, nodes: Sequence[int], low: Array | None, high: Array | None) -> StagePlan:
+    def _plan(self, number: int, nodes: Sequence[int]) -> StagePlan:
         choice = self._choice(nodes[0])
         us = float(self._times()[nodes].sum()) + self._conversions_us(number, choice.device)
-        ends = [None if end is None else us + float((end - self._times())[nodes].sum()) for end in (low, high)]
         layers = tuple(self._problem.layers[node] for node in nodes)
-        return StagePlan(number, choice.device, choice.delegate, choice.threads, layers, us, *ends)
+        return StagePlan(number, choice.device, choice.delegate, choice.threads, layers, us)
 
     def _times(self) -> Array:
         nodes = np.arange(len(self._chosen))
@@ -101,12 +96,8 @@ class Stages:
             for toll in flow.tolls:
                 paid = float(toll.cost[self._chosen[flow.source], np.unique(toll.form[forms]), busy].sum())
                 others = {source, *readers} - {-1, number}
-                shares = [other for other in others if self._device_of(other) == device]
-                total += paid / (1 + len(shares))
+                total += paid / (1 + sum(self._device[other] == device for other in others))
         return total
-
-    def _device_of(self, number: int) -> str:
-        return next(self._choice(node).device for node, own in self._of.items() if own == number)
 
     def _numbered(self) -> dict[int, int]:
         station = [(choice.device, choice.delegate, choice.threads) for choice in map(self._choice, self._nodes())]
@@ -121,15 +112,10 @@ class Stages:
             level[node] = max((level[one] + (station[one] != station[node]) for one in before), default=0)
         order = sorted({(level[node], station[node]) for node in inner}, key=lambda key: (key[0], str(key[1])))
         number = {key: place for place, key in enumerate(order)}
-        return {node: number[level[node], station[node]] if node in set(inner) else -1 for node in self._nodes()}
+        return {**dict.fromkeys(self._nodes(), -1), **{node: number[level[node], station[node]] for node in inner}}
 
     def _nodes(self) -> range:
         return range(len(self._chosen))
-
-
-def transferred_nbytes(problem: Problem, totals: Array) -> int:
-    """Return the bytes over links of what an assignment costs."""
-    return round(float(totals[problem.index(NBYTES)]))
 
 
 def _first_readers(flow: Flow, of: dict[int, int]) -> list[int]:
