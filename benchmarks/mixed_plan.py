@@ -148,7 +148,7 @@ def main() -> int:
             seed=options.seed,
         )
         study = study_layers(config, folder / "study.sqlite", progress=lambda at: status.stage(f"study: {at.doing}"))
-        source = Source(Device("here", str(folder / "study.sqlite"), study.key), study)
+        source = Source(Device("cpu", str(folder / "study.sqlite"), study.key), study)
         plans = uniform_plans(source)
         errors = {precision: plan.costs.error for precision, plan in plans.items()}
         plans |= plans_of(source, errors["int8"], errors)

@@ -31,7 +31,7 @@ from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.link_measurement import measure_link
 from litedelegates.graph import load
 from litedelegates.layers import LayersConfig, study_layers
-from litedelegates.plan import Device, Link, Source, build_problem, make_plan
+from litedelegates.plan import HERE, Device, Link, Source, build_problem, make_plan
 from litedelegates.quantize import CalibrationWarning
 from split_cuts import PRECISIONS, Cut, chosen, plan_of, search
 from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
@@ -39,9 +39,9 @@ from tables import format_table, say_number
 
 DESCRIPTION = """\
 Two devices, each a process bound to one core in a network namespace of its own, with a link between them whose
-bandwidth is shaped in both directions. The layers are studied on one core, the link is measured, every single cut in
-float32 and int8 is searched in the planner's model of costs, and the best ones by latency and by period (and some
-others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
+bandwidth is shaped in both directions and which delays what it carries. The layers are studied on one core, the link is
+measured, every single cut in float32 and int8 is searched in the planner's model of costs, and the best ones by latency
+and by period (and some others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
 
 examples:
   python models/make_resnet152v2.py
@@ -88,7 +88,7 @@ def main() -> int:
         print(f"split.py: {reason}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the network is taken away then too
-    with network() as found:
+    with network(options.delay_ms) as found:
         command = [*found.enter(EDGE), sys.executable, __file__, *sys.argv[1:], "--inside", found.prefix]
         process = subprocess.Popen(command)
         try:
@@ -113,27 +113,33 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
         status.stage("studying the layers on one core")
         sources = _study(options, folder)
         with workers(found, folder) as address, connect(address, 60) as client:
+            rounds = 3 if options.quick else 10
+            status.stage("measuring the calls of the first device")
+            call = measure_link(client, (HERE, EDGE), name="call", rounds=rounds)
             for mbps in options.mbps:
-                found.shape(mbps)
                 status.stage(f"{mbps:g} Mbit/s: measuring the link")
-                link = measure_link(client, (EDGE, SERVER), rounds=3 if options.quick else 10)
-                found.shape(None)
+                with shaped(found, mbps):
+                    link = measure_link(client, (EDGE, SERVER), rounds=rounds)
                 links.append(link)
-                problem = build_problem(graph, sources, [link], precisions=PRECISIONS, delegates=_only_xnnpack())
+                problem = build_problem(graph, sources, [call, link], precisions=PRECISIONS, delegates=_only_xnnpack())
                 cuts = search(graph, problem)
-                free = make_plan(sources, [link], objective="throughput", precisions=PRECISIONS)
+                free = make_plan(sources, [call, link], objective="throughput", precisions=PRECISIONS)
                 planned.append({"mbps": mbps, "period_us": free.costs.period_us, "stages": len(free.stages)})
                 for role, cut in chosen(cuts, options.others):
                     status.stage(f"{mbps:g} Mbit/s: {role}, after layer {cut.after}")
-                    plan = plan_of(options.model, graph, problem, sources, link, cut)
+                    plan = plan_of(options.model, graph, problem, sources, [call, link], cut)
                     out = folder / "out"
                     deploy(plan, out)
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
                         rows.append(_run(pipeline, options, mbps, role, cut))
-                    save_json(path, {**identity, "links": links, "planned": planned, "rows": list(map(_plain, rows))})
+                    save_json(
+                        path,
+                        {**identity, "call": call, "links": links, "planned": planned, "rows": list(map(_plain, rows))},
+                    )
     status.clear()
     print(describe_machine(identity))
+    print(f"a call of the first device: {call.transfer_us(0) / 1e3:.2f} ms there and as long back")
     for mbps, link in zip(options.mbps, links, strict=True):
         print(
             f"{mbps:g} Mbit/s measured as {link.bandwidth_mbps:.2f} Mbit/s, latency {link.latency_us / 1e3:.2f} ms, "
@@ -241,6 +247,7 @@ def _parse() -> argparse.Namespace:
         "--model", type=existing_file, default=CACHED_MODELS / "resnet152v2.tflite", help="float32 model"
     )
     parser.add_argument("--mbps", type=float, nargs="+", default=[5.0, 20.0, 100.0], help="bandwidths of the link")
+    parser.add_argument("--delay-ms", type=float, default=2.0, help="milliseconds that the link takes one way")
     parser.add_argument("--others", type=int, default=2, help="cuts to run besides the best ones")
     parser.add_argument("--runs", type=int, default=10, help="inputs one at a time, and half of those in a stream")
     parser.add_argument("--store", type=Path, help="store of the layer study, to go on with or to keep")

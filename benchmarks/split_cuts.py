@@ -82,7 +82,9 @@ def chosen(cuts: Sequence[Cut], others: int) -> Iterator[tuple[str, Cut]]:
         yield "another", plain[round(place)]
 
 
-def plan_of(model: Path, graph: Graph, problem: Problem, sources: Sequence[Source], link: Link, cut: Cut) -> Plan:
+def plan_of(
+    model: Path, graph: Graph, problem: Problem, sources: Sequence[Source], links: Sequence[Link], cut: Cut
+) -> Plan:
     """Return a cut as a plan."""
     assignment = np.array(cut.chosen)
     stages = Stages(problem, assignment)
@@ -96,10 +98,10 @@ def plan_of(model: Path, graph: Graph, problem: Problem, sources: Sequence[Sourc
         free,
         objective="latency",
         devices=tuple(source.device for source in sources),
-        links=(link,),
+        links=tuple(links),
         layers=layers,
         stages=stages.plans(),
-        crossings=stages.crossings(graph, sources[0].study, [link]),
+        crossings=stages.crossings(graph, sources[0].study, links),
         costs=costs_of(problem, problem.totals(assignment)),
         rivals=(),
         notes=(),

@@ -1,4 +1,4 @@
-"""Two network namespaces with a link between them whose bandwidth is shaped; what `split.py` runs on."""
+"""Two network namespaces with a link between them whose bandwidth and delay are set; what `split.py` runs on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from split_link import READY
 
 EDGE, SERVER = "edge", "server"
 ADDRESSES = {EDGE: "10.201.77.1", SERVER: "10.201.77.2"}
@@ -52,25 +54,24 @@ class Network:
 
 
 @contextmanager
-def network() -> Iterator[Network]:
+def network(delay_ms: float) -> Iterator[Network]:
     """Make the namespaces and the link, and take them away whatever happens in the ``with`` block."""
     found = Network(f"ld{os.getpid()}")
+    link: subprocess.Popen[str] | None = None
     try:
-        for device in ADDRESSES:
-            _run("ip", "netns", "add", found.namespace(device))
-        ends = [(found.interface(device), found.namespace(device)) for device in (EDGE, SERVER)]
-        (first, first_home), (second, second_home) = ends
-        _run(
-            *["ip", "link", "add", first, "netns", first_home, "type", "veth"],
-            *["peer", "name", second, "netns", second_home],
-        )
         for device, address in ADDRESSES.items():
-            home = found.namespace(device)
-            _run("ip", "-n", home, "addr", "add", f"{address}/24", "dev", found.interface(device))
-            _run("ip", "-n", home, "link", "set", found.interface(device), "up")
+            home, interface = found.namespace(device), found.interface(device)
+            _run("ip", "netns", "add", home)
+            _run("ip", "-n", home, "tuntap", "add", "dev", interface, "mode", "tap")
+            _run("ip", "-n", home, "addr", "add", f"{address}/24", "dev", interface)
+            _run("ip", "-n", home, "link", "set", interface, "up")
             _run("ip", "-n", home, "link", "set", "lo", "up")
+        link = _carrying(found, delay_ms)
         yield found
     finally:
+        if link is not None:
+            link.kill()
+            link.wait()
         for device in ADDRESSES:
             subprocess.run(["ip", "netns", "del", found.namespace(device)], check=False, stderr=subprocess.DEVNULL)
 
@@ -104,6 +105,18 @@ def workers(found: Network, folder: Path) -> Iterator[str]:
                 process.wait()
 
 
+def _carrying(found: Network, delay_ms: float) -> subprocess.Popen[str]:
+    ends = [f"{found.namespace(device)}:{found.interface(device)}" for device in ADDRESSES]
+    script = Path(__file__).with_name("split_link.py")
+    command = [sys.executable, str(script), *ends, "--delay-ms", str(delay_ms)]
+    link = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert link.stdout is not None
+    if link.stdout.readline().strip() != READY:
+        link.kill()
+        raise RuntimeError("the link did not start")
+    return link
+
+
 def why_not() -> str | None:
     """Return what is missing to make namespaces here; None for nothing."""
     if os.geteuid() != 0:
@@ -111,6 +124,8 @@ def why_not() -> str | None:
     missing = [program for program in ("ip", "tc", "taskset") if shutil.which(program) is None]
     if missing:
         return f"there is no program {', '.join(missing)}"
+    if not Path("/dev/net/tun").exists():
+        return "there is no /dev/net/tun to make the link of"
     if not set(CORES.values()) <= os.sched_getaffinity(0):
         return f"it needs the cores {sorted(CORES.values())} for the two devices"
     return None

@@ -137,7 +137,7 @@ def test_the_file_of_a_mix_has_the_precisions_that_were_drawn(study: tuple[Layer
 
 def test_a_planner_prices_and_checks_what_was_measured(study: tuple[LayerStudy, Path]) -> None:
     graph = load(str(DIGITS))
-    source = Source(Device("here"), study[0]).fitted(graph)
+    source = Source(Device("cpu"), study[0]).fitted(graph)
     assert source.terms is not None
     assert source.terms.fit.errors.keys() == {mix.setting.label for mix in study[0].mixed[2:]}
     problem = build_problem(graph, [source])

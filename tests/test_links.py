@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from litedelegates.errors import OptionError
 from litedelegates.plan.links import parse_link, read_link
-from litedelegates.plan.records import Link
+from litedelegates.plan.records import HERE, Link
 
 DEVICES = ("pi", "server", "pi-zero", "server-2")
 
@@ -25,6 +25,10 @@ def test_a_link_is_read_with_all_that_it_says() -> None:
 )
 def test_bandwidths_are_read_in_the_usual_units(text: str, mbps: float) -> None:
     assert parse_link(f"l=pi-server:{text}", DEVICES).bandwidth_mbps == pytest.approx(mbps)
+
+
+def test_a_link_may_end_at_the_calling_program() -> None:
+    assert parse_link("call=here-pi-zero:1gbps,overhead=5ms", DEVICES).ends == (HERE, "pi-zero")
 
 
 def test_devices_may_have_hyphens_in_their_names() -> None:

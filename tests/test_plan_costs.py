@@ -12,7 +12,7 @@ from litedelegates.layers import Alone, LayerStudy, Setting
 from litedelegates.layers.infos import layer_infos
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Problem
-from litedelegates.plan.records import Device, Link
+from litedelegates.plan.records import HERE, Device, Link
 from litedelegates.plan.terms import Line, Terms
 from planted_study import GRAPH, LAYERS, in_place, layer_us, output_errors, planted
 
@@ -100,6 +100,22 @@ def test_a_message_is_paid_once_for_two_readers_on_a_device() -> None:
     server = {layer.index: "server: float32 xnnpack 1t" for layer in LAYERS if layer.index > 1}
     split = assign(problem, server, "pi: float32 xnnpack 1t")
     assert total(problem, split, NBYTES) == 32768 + 40  # layers 2 and 4 read it
+
+
+def test_the_calling_program_hands_inputs_to_the_first_device_and_gets_what_it_makes() -> None:
+    call = Link("call", (HERE, "pi"), 800.0, overhead_us=500.0)
+    devices = [source("pi"), source("server")]
+    free, paid = (build_problem(GRAPH, devices, links) for links in ([WIFI], [WIFI, call]))
+    alone = assign(paid, {}, "pi: float32 xnnpack 1t")
+    calls = 2 * 500.0 + (256 + 40) * 8 / 800.0  # 64 pixels there, ten logits back
+    assert total(paid, alone, LATENCY) - total(free, alone, LATENCY) == pytest.approx(calls)
+    assert total(paid, alone, BUSY + "call") == pytest.approx(calls)
+    assert total(paid, alone, NBYTES) == 0  # they stay on the first device
+    server = {layer.index: "server: float32 xnnpack 1t" for layer in LAYERS if layer.index > 7}
+    split = assign(paid, server, "pi: float32 xnnpack 1t")
+    # The server's logits come straight back over the link between the devices.
+    there = 500.0 + 256 * 8 / 800.0
+    assert total(paid, split, LATENCY) - total(free, split, LATENCY) == pytest.approx(there)
 
 
 def test_devices_without_a_link_hand_nothing_on() -> None:
@@ -199,6 +215,10 @@ def test_what_does_not_fit_is_refused_with_the_reason() -> None:
         build_problem(GRAPH, [source("pi"), source("server")], [WIFI, dataclasses.replace(WIFI, name="lan")])
     with pytest.raises(OptionError, match="no times of layers in float8"):
         build_problem(GRAPH, [source("pi")], precisions=["float8"])
+    with pytest.raises(OptionError, match=r"'here' is the calling program.*'pi'"):
+        build_problem(GRAPH, [source("pi"), source("server")], [Link("call", (HERE, "server"), 8.0)])
+    with pytest.raises(OptionError, match="cannot be called 'here'"):
+        build_problem(GRAPH, [source(HERE)])
     other = dataclasses.replace(planted(), layers=planted().layers[:3], _by_index={})
     with pytest.raises(OptionError, match="other layers"):
         build_problem(GRAPH, [source("pi"), source("server", other)])

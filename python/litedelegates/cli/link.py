@@ -43,7 +43,8 @@ def add_command(commands: Any) -> None:
 def call(options: argparse.Namespace) -> int:
     """Measure and print."""
     from litedelegates.deploy.dask_cluster import connect, read_offers
-    from litedelegates.deploy.link_measurement import HERE, measure_link
+    from litedelegates.deploy.link_measurement import measure_link
+    from litedelegates.plan.records import HERE
 
     found = []
     with connect(options.address, options.time_limit) as client:

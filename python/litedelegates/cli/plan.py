@@ -13,6 +13,7 @@ from litedelegates.cli.plan_table import plan_lines
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
 from litedelegates.plan import (
+    HERE,
     OBJECTIVES,
     Link,
     Plan,
@@ -129,6 +130,7 @@ def _outlook(
     found: dict[str, Any] = {}
     with contextlib.suppress(OptionError):  # nothing but latency is known
         found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions)
-    if links:
-        found["what_if"] = what_if_bandwidth(plan, sources, links, links[0].name, precisions=precisions)
+    between = [link for link in links if HERE not in link.ends]
+    if between:
+        found["what_if"] = what_if_bandwidth(plan, sources, links, between[0].name, precisions=precisions)
     return found

@@ -110,8 +110,9 @@ class Calls:
         Raises:
             PipelineError: The worker is gone.
         """
-        self._check_there(offer, about, {})
         _wait_for(future, _LOOK_SECONDS)
+        if not future.done():
+            self._check_there(offer, about, {})
 
     def gather(self, future: Future, limit: float, about: int | None) -> Any:
         """Return the result of a task that is done.

@@ -110,7 +110,10 @@ class DaskPlaces:
             raise
         upload, run, read = told["times_us"]
         return Ran(
-            {port.name: Remote(self._part(future, port.name, offer), offer) for port in stage.outputs},
+            {
+                port.name: Remote(self._part(future, port.name, offer, len(stage.outputs)), offer)
+                for port in stage.outputs
+            },
             (upload, run, read),
             f"{offer.name} at {offer.address}",
             transfer_us=sent_us + told["transfer_us"],
@@ -232,8 +235,10 @@ class DaskPlaces:
                 "timeout" if is_there else "died", reason, stage=stage.number, worker=str(offer)
             ) from error
 
-    def _part(self, future: Future, name: str, offer: Offer) -> Future:
-        """Return what stands for one output alone, so that only that travels to who reads it."""
+    def _part(self, future: Future, name: str, offer: Offer, count: int) -> Future:
+        """Return what stands for one of ``count`` outputs alone, so that only that travels to who reads it."""
+        if count == 1:
+            return future
         part: Future = self._client.submit(
             operator.itemgetter(name), future, workers=[offer.address], pure=False, priority=10
         )

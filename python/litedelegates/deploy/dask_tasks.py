@@ -46,8 +46,8 @@ def load(key: str, stage: Mapping[str, Any], exits: Sequence[Mapping[str, Any]],
 
 def run(
     loaded: str, topic: str, number: str, inputs: Mapping[str, Array], source_keys: Sequence[str]
-) -> dict[str, Array]:
-    """Run a stage and return its outputs, which stay here; tell under ``topic`` what it took.
+) -> dict[str, Array] | Array:
+    """Run a stage and return its outputs by name, or its only one, which stay here; tell ``topic`` what it took.
 
     Args:
         loaded: The key of `load`.
@@ -71,7 +71,7 @@ def run(
             "received_nbytes": received,
         },
     )
-    return made
+    return made if len(made) > 1 else next(iter(made.values()))
 
 
 def free(keys: Sequence[str]) -> None:

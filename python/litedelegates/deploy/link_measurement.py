@@ -6,7 +6,7 @@ import datetime
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,12 +14,11 @@ from litedelegates.deploy import dask_tasks
 from litedelegates.deploy.dask_calls import Calls
 from litedelegates.deploy.dask_cluster import Offer, describe_offers, read_offers
 from litedelegates.errors import LiteDelegatesError, OptionError, nearest
-from litedelegates.plan.records import Link
+from litedelegates.plan.records import HERE, Link
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-HERE = "here"
 SIZES = (1_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000)
 _LONG_SECONDS = 1.0  # no larger messages once one takes so long
 _WARMUP = 2  # messages that open connections
@@ -41,10 +40,11 @@ def measure_link(
 ) -> Link:
     """Return the link between two workers, both directions together.
 
-    Messages of several sizes are sent in both directions. What else runs can only delay a message, so the bandwidth is
-    the slope of a line through the shortest time of each size, by least squares relative to the time. What the median
-    message takes above that line through zero is latency and overhead: half of the shortest transfer of a small
-    message, a round trip, counts as the latency; the rest are the scheduler, serializing and connections.
+    Messages of several sizes are sent in both directions. One to a worker counts until the worker has told that it has
+    it, as a pipeline waits for a stage. What else runs can only delay a message, so the bandwidth is the slope of a
+    line through the shortest time of each size, by least squares relative to the time. What the median message takes
+    above that line through zero is latency and overhead: half of the shortest transfer of a small message, a round
+    trip, counts as the latency; the rest are the scheduler, serializing and connections.
 
     Args:
         client: Of their scheduler.
@@ -149,9 +149,10 @@ def _sender(
         assert target is not None
         content = dask_tasks.make_bytes(nbytes)
         begin = time.perf_counter()
-        client.scatter(content, workers=[target.address], hash=False, timeout=limit)
-        passed = (time.perf_counter() - begin) * 1e6
-        return passed, passed
+        future = client.scatter(content, workers=[target.address], hash=False, timeout=limit)
+        transfer_us = (time.perf_counter() - begin) * 1e6
+        receive(future, target)
+        return (time.perf_counter() - begin) * 1e6, transfer_us
 
     def to_here(nbytes: int) -> tuple[float, float]:
         assert source is not None
@@ -165,15 +166,13 @@ def _sender(
         assert source is not None and target is not None
         future = make(nbytes, source)
         begin = time.perf_counter()
-        _, told = calls.ask(
-            dask_tasks.receive,
-            target,
-            limit,
-            about=None,
-            sources={source.address: source.name},
-            data=future,
-            source_key=future.key,
-        )
+        told = receive(future, source)
         return (time.perf_counter() - begin) * 1e6, float(told["transfer_us"])
+
+    def receive(future: Future, holder: Offer) -> dict[str, Any]:
+        assert target is not None
+        sources = {holder.address: holder.name}
+        arguments = {"data": future, "source_key": future.key}
+        return calls.ask(dask_tasks.receive, target, limit, about=None, sources=sources, **arguments)[1]
 
     return from_here if source is None else to_here if target is None else across

@@ -8,6 +8,7 @@ from litedelegates.plan.outlook import pareto_front, what_if_bandwidth
 from litedelegates.plan.planning import OBJECTIVES, make_plan
 from litedelegates.plan.reading import load_plan
 from litedelegates.plan.records import (
+    HERE,
     Choice,
     Costs,
     Crossing,
@@ -25,6 +26,7 @@ __all__ = [
     "Costs",
     "Crossing",
     "Device",
+    "HERE",
     "LayerPlan",
     "Link",
     "OBJECTIVES",

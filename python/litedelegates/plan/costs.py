@@ -12,7 +12,7 @@ from litedelegates.plan.errors import error_model
 from litedelegates.plan.flows import Handed, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Flow, Problem
-from litedelegates.plan.records import Device, Link
+from litedelegates.plan.records import HERE, Device, Link
 from litedelegates.plan.sources import Option, Source, check_sources, options_of
 from litedelegates.plan.tolls import Tolls
 from litedelegates.quantize.request import FLOAT32
@@ -41,7 +41,8 @@ def build_problem(
     Args:
         graph: The float32 model.
         sources: Devices with their studies; the first has the inputs and wants the outputs.
-        links: Between devices; two devices without a link hand nothing to each other.
+        links: Between devices; two devices without a link hand nothing to each other. One may be between `HERE`, the
+            calling program, and the first device.
         precisions: Use these precisions only.
         delegates: By name of a device: use these delegates only.
 
@@ -141,9 +142,15 @@ def _quantities(sources: Sequence[Source], links: Sequence[Link], *, has_errors:
 
 def _check_links(links: Sequence[Link], devices: Sequence[Device]) -> None:
     names, pairs, known = set[str](), set[frozenset[str]](), [device.name for device in devices]
+    if HERE in known:
+        raise OptionError(f"a device cannot be called {HERE!r}: that stands for the calling program")
     for link in links:
+        if HERE in link.ends and not {HERE, known[0]}.issuperset(link.ends):
+            raise OptionError(
+                f"link {link.name!r}: {HERE!r} is the calling program, which hands inputs to {known[0]!r} alone"
+            )
         for end in link.ends:
-            if end not in known:
+            if end not in (*known, HERE):
                 raise OptionError(f"link {link.name!r} ends at {end!r}, which is no device. {nearest(end, known)}")
         if link.name in names or link.name in known:
             raise OptionError(f"two links or devices are called {link.name!r}: give each a name of its own")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import OptionError, nearest
-from litedelegates.plan.records import Link
+from litedelegates.plan.records import HERE, Link
 from litedelegates.study.records import RecordError
 
 HOW = "write it as NAME=DEVICE-DEVICE:20mbps,latency=2ms, or NAME=link.json"
@@ -38,7 +38,8 @@ def parse_link(text: str, devices: Iterable[str]) -> Link:
 
     ``wifi=pi-server:20mbps,latency=2ms,jitter=1ms,loss=1%`` gives everything; ``overhead=300us`` is what each message
     costs besides, ``energy=80nJ`` what a byte costs both ends together. ``wifi=link.json`` takes what
-    `litedelegates link` measured, ``wifi=pi-server:link.json`` the same with other names for its ends.
+    `litedelegates link` measured, ``wifi=pi-server:link.json`` the same with other names for its ends. The end
+    "here" is the program that hands inputs to the first device: ``call=here-pi:call.json``.
 
     Args:
         text: Of the link.
@@ -48,7 +49,7 @@ def parse_link(text: str, devices: Iterable[str]) -> Link:
         OptionError: It is not written so, a value or unit makes no sense, or there is no such device.
         OSError: The file cannot be read.
     """
-    known = list(devices)
+    known = [*devices, HERE]
     name, equals, rest = text.partition("=")
     if not equals or not name or not rest:
         raise OptionError(f"link {text!r}: {HOW}")

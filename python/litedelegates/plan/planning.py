@@ -15,7 +15,7 @@ from litedelegates.plan.accuracy import AccuracyMap, accuracy_map, agreement_map
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.explaining import reasons
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Goal, Problem, Solution
-from litedelegates.plan.records import Costs, LayerPlan, Link, Plan, Rival
+from litedelegates.plan.records import HERE, Costs, LayerPlan, Link, Plan, Rival
 from litedelegates.plan.solve import solve
 from litedelegates.plan.stages import Stages
 from litedelegates.plan.uncertainty import uncertainty
@@ -46,7 +46,8 @@ def make_plan(
 
     Args:
         sources: Devices with their layer studies; the first has the inputs and wants the outputs.
-        links: Between the devices.
+        links: Between the devices, and between the calling program and the first device (`HERE`); without that one, the
+            first device has the inputs and wants the outputs where it computes.
         model: Path of the float32 model; by default that of the first study.
         objective: One of `OBJECTIVES`: "latency" of one input, "throughput" when inputs keep coming (the period of the
             busiest device or link), "energy" of one input, or "bytes" over links.
@@ -211,7 +212,7 @@ class _Planner:
         )
         stages = Stages(problem, chosen)
         study = self._sources[0].study
-        used = {problem.choices[choice].device for choice in chosen}
+        used = {HERE, *(problem.choices[choice].device for choice in chosen)}
         return Plan(
             model=path,
             sha256=hash_file(path),

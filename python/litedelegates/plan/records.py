@@ -13,6 +13,8 @@ from litedelegates.layers.records import Record
 
 Objective: TypeAlias = Literal["latency", "throughput", "energy", "bytes"]
 PLAN_SCHEMA = 1
+# The end of a link that is no device: the program that hands inputs to the first device and gets the outputs.
+HERE = "here"
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ class Device(Record):
 
 @dataclass(frozen=True)
 class Link(Record):
-    """What carries tensors between two devices, both ways.
+    """What carries tensors between two devices, or between the calling program and the first device, both ways.
 
     A message of B bytes takes ``overhead_us + latency_us + 8 B / bandwidth_mbps`` microseconds.
 
     Attributes:
         name: Such as "wifi".
-        ends: Names of the two devices.
+        ends: Names of the two devices; `HERE` stands for the calling program.
         bandwidth_mbps: Megabits (1e6 bits) per second, which is bits per microsecond.
         latency_us: One way, in microseconds.
         overhead_us: For each message: serializing, system calls, scheduling.

@@ -12,7 +12,7 @@ from litedelegates.graph.cuts import untransportable
 from litedelegates.plan.flows import bits, shrinks
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, LATENCY, NBYTES, Array, Toll
-from litedelegates.plan.records import Link
+from litedelegates.plan.records import HERE, Link
 from litedelegates.plan.sources import Option
 from litedelegates.plan.terms import Line
 
@@ -57,8 +57,9 @@ class Tolls:
 
     A conversion between precisions runs on the side where it makes what travels smaller, as in `graph.border`: a tensor
     that is quantized for its reader is quantized before it travels, one that is widened for its reader afterwards.
-    Inputs and outputs of the model travel as they are. A message is paid once for each device; where readers on a
-    device want a tensor of floats in different types, it is charged in each of them, which is more than has to be sent.
+    Inputs and outputs of the model travel as they are; where a link to the calling program is given, they take it to
+    and from the first device. A message is paid once for each device; where readers on a device want a tensor of floats
+    in different types, it is charged in each of them, which is more than has to be sent.
     """
 
     def __init__(self, held: Held, options: Sequence[Option], links: Sequence[Link], at: Mapping[str, int]) -> None:
@@ -121,7 +122,7 @@ class Tolls:
     def _messages(self, kind: _Kind) -> list[_Straight]:
         """Return what messages cost: of makers that send one type to a device, and of those that send what it wants."""
         devices = [option.choice.device for option in self._options]
-        if len(set(devices)) < 2:
+        if not self._links:
             return []
         least = min(map(bits, kind.wanted))
         is_border = kind.is_input or kind.is_output
@@ -134,8 +135,12 @@ class Tolls:
                 for number in range(fixed.shape[1]):
                     first = int(np.argmax(form == number))
                     sent = kind.whole if is_border else min(kind.made[place], kind.wanted[first], key=bits)
-                    if devices[place] != devices[first]:
-                        ends = frozenset((devices[place], devices[first]))
+                    ends = frozenset((devices[place], devices[first]))
+                    if is_border and len(ends) == 1:
+                        ends |= {HERE}
+                        if ends not in self._links:
+                            continue
+                    if len(ends) > 1:
                         self._send((fixed[place, number], slope[place, number]), ends, bits(sent) / 8, kind.is_open)
             found.append(_Straight(form, fixed, slope))
         return found
@@ -151,7 +156,8 @@ class Tolls:
         fixed[self._at[LATENCY]] += start
         fixed[busy] += start - link.latency_us / (1 - link.loss)
         slope[[self._at[LATENCY], busy]] += per_element
-        slope[self._at[NBYTES]] += nbytes
+        if HERE not in link.ends:
+            slope[self._at[NBYTES]] += nbytes
         if link.nanojoules_per_byte is not None:
             slope[self._at[ENERGY]] += nbytes * link.nanojoules_per_byte / 1e6
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from litedelegates.errors import MissingExtraError
 from litedelegates.plan.front import FrontPoint
-from litedelegates.plan.records import Costs, Device, Link, Plan
+from litedelegates.plan.records import HERE, Costs, Device, Link, Plan
 from litedelegates.plan.simulated import Simulation, Span
 from litedelegates.plan.simulation import timeline
 from litedelegates.plan.story import best_uniform, busy_us, keeps, tell, value_of
@@ -165,7 +165,8 @@ def _span(span: Span) -> list[Any]:
 
 
 def _what_if(plan: Plan, found: WhatIf) -> dict[str, Any]:
-    over = [link for link in plan.links if link.name in {crossing.link for crossing in plan.crossings}] or plan.links
+    between = [link for link in plan.links if HERE not in link.ends]
+    over = [link for link in between if link.name in {crossing.link for crossing in plan.crossings}] or between
     return {
         "points": [[one.bandwidth_mbps, one.latency_us, dict(one.alone_us)] for one in found.points],
         "regimes": [{"low": one.low, "high": one.high, "label": one.label} for one in found.regimes],
