@@ -122,7 +122,7 @@ class Tolls:
     def _messages(self, kind: _Kind) -> list[_Straight]:
         """Return what messages cost: of makers that send one type to a device, and of those that send what it wants."""
         devices = [option.choice.device for option in self._options]
-        if not self._links:
+        if len(set(devices)) < 2 and not self._links:
             return []
         least = min(map(bits, kind.wanted))
         is_border = kind.is_input or kind.is_output
