@@ -274,6 +274,35 @@ def test_a_station_that_raises_ends_the_conveyor_with_its_error() -> None:
         next(items)
 
 
+def test_a_station_of_two_lanes_has_two_items_at_a_time_and_keeps_their_order() -> None:
+    at_once, most = threading.Semaphore(0), []
+    busy = itertools.count()
+
+    def station(item: int) -> None:
+        most.append(item)
+        if item == 0:
+            assert at_once.acquire(timeout=30)  # which the next item releases
+        if item == 1:
+            at_once.release()
+        time.sleep(0.002 * (next(busy) % 3))
+
+    items = list(Conveyor([station, lambda item: None], 1, [2, 1]).carry(range(20)))
+    assert items == list(range(20))
+    assert most[:2] == [0, 1] or most[:2] == [1, 0]
+
+
+def test_an_error_in_one_lane_comes_after_the_items_before_it() -> None:
+    def station(item: int) -> None:
+        if item == 3:
+            raise ZeroDivisionError(str(item))
+        time.sleep(0.02)
+
+    items = Conveyor([station], 2, [3]).carry(range(100))
+    assert [next(items) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError, match="3"):
+        next(items)
+
+
 def test_nothing_is_left_behind_when_the_pipeline_is_closed(tmp_path: Path) -> None:
     manifest = deploy(tmp_path)
     with Pipeline(tmp_path, workers="processes") as pipeline:

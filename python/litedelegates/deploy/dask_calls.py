@@ -32,6 +32,8 @@ class Calls:
         self.topic = f"litedelegates-{uuid.uuid4().hex}"
         self._client = client
         self._told: dict[str, Any] = {}
+        self._asked: dict[str, str] = {}  # addresses by number
+        self._answered: dict[str, float] = {}  # when an address last did
         self._changed = threading.Condition()
         client.subscribe_topic(self.topic, self._hear)
 
@@ -55,7 +57,7 @@ class Calls:
         Args:
             function: What is run.
             offer: Where.
-            limit: Seconds that it may take.
+            limit: Seconds that it may take, from when the worker last answered: it does one thing at a time.
             about: Number of the stage, for errors.
             sources: Names of the workers that hold what it reads, by address.
             resources: That it takes while it runs.
@@ -65,6 +67,7 @@ class Calls:
             PipelineError: It failed, or the worker or the inputs were lost, or the time is over.
         """
         number = uuid.uuid4().hex
+        self._asked[number] = offer.address
         future = self._client.submit(
             function,
             topic=self.topic,
@@ -77,6 +80,7 @@ class Calls:
         try:
             return future, self._wait(number, future, offer, limit, about, sources)
         except BaseException:
+            self._asked.pop(number, None)
             future.cancel()
             raise
 
@@ -129,13 +133,13 @@ class Calls:
     def _wait(
         self, number: str, future: Future, offer: Offer, limit: float, about: int | None, sources: Mapping[str, str]
     ) -> dict[str, Any]:
-        deadline = time.monotonic() + limit
+        begin = time.monotonic()
         while True:
             with self._changed:
                 if self._changed.wait_for(lambda: number in self._told, _LOOK_SECONDS):
                     return dict(self._told.pop(number))
             self._check_failed(future, offer, about)
-            if time.monotonic() > deadline:
+            if time.monotonic() > max(begin, self._answered.get(offer.address, begin)) + limit:
                 raise PipelineError("timeout", f"no answer within {limit:g} s", stage=about, worker=str(offer))
             self._check_there(offer, about, sources)
 
@@ -161,8 +165,11 @@ class Calls:
     def _hear(self, event: tuple[float, Any]) -> None:
         message = dict(event[1])
         with self._changed:
-            self._told[message.pop("number")] = message
-            self._changed.notify_all()
+            number = message.pop("number")
+            if number in self._asked:
+                self._answered[self._asked.pop(number)] = time.monotonic()
+                self._told[number] = message
+                self._changed.notify_all()
 
 
 def _wait_for(future: Future, seconds: float) -> None:

@@ -49,6 +49,9 @@ class Remote:
 class DaskPlaces:
     """Gives each device of the plan a worker that has its resources, and another one when that is lost."""
 
+    # A worker fetches what a task needs as soon as it has the task.
+    lanes = 2
+
     def __init__(self, workers: str | Client, exits: Sequence[ExitRule], limit: float) -> None:
         """Connect to a scheduler.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,10 +73,15 @@ class LoadedStage:
         self._session = open_setting(str(path), Setting("", stage.delegate, stage.threads))
         ports = {port.name: port for port in stage.outputs}
         self._exits = [ports[rule.tensor] for rule in exits if rule.stage == stage.number]
+        self._lock = threading.Lock()
 
     def run(self, feed: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, float, float], dict[str, float]]:
-        """Run it; return the outputs, the microseconds of upload, run and read-back, and how sure its exits are."""
-        made, (upload, run, read) = self._session.run_timed(feed)
+        """Run it; return the outputs, the microseconds of upload, run and read-back, and how sure its exits are.
+
+        May be called from several threads, which wait for each other.
+        """
+        with self._lock:
+            made, (upload, run, read) = self._session.run_timed(feed)
         confidences = {port.name: confidence(made[port.name], port) for port in self._exits}
         return made, (upload / 1e3, run / 1e3, read / 1e3), confidences
 

@@ -50,7 +50,7 @@ class Pipeline:
             workers: "threads" of this process or "processes", one for each device of the plan; or the address of a
                 Dask scheduler, or a ``distributed.Client``: stages run on workers that have their resources.
             depth: Inputs that wait before each stage at most.
-            timeout_s: Seconds after which a run of a stage counts as hanging.
+            timeout_s: Seconds without an answer after which a run of a stage counts as hanging.
             load_timeout_s: The same for loading its model, which may have to travel first.
             retries: Further attempts at a stage whose worker ended or hangs, on a new or another one.
             batch: Inputs that `map` gathers into one run; needs models whose first dimension is open.
@@ -112,7 +112,8 @@ class Pipeline:
         """
         stations: list[Callable[[Item], None]]
         stations = [functools.partial(self._runner.serve, stage) for stage in self.manifest.stages]
-        conveyor = Conveyor([*stations, self._finish], self._depth)
+        lanes = [self._places.lanes] * len(stations)
+        conveyor = Conveyor([*stations, self._finish], self._depth, [*lanes, 1])
         self._timings.begin_streak()
         with closing(conveyor.carry(self._item(*gathered) for gathered in gather(feeds, self._batch))) as items:
             for item in items:

@@ -12,7 +12,14 @@ from litedelegates.engines import Array
 
 
 class Places(Protocol):
-    """Runs the stages of each device, one at a time on a device; may be asked from several threads."""
+    """Runs the stages of each device, one at a time on a device; may be asked from several threads.
+
+    Attributes:
+        lanes: For how many inputs at the same time it is worth asking for a stage: two where what the next one needs
+            travels while one runs.
+    """
+
+    lanes: int
 
     @property
     def pids(self) -> dict[str, int]:

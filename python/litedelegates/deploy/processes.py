@@ -25,6 +25,8 @@ _KINDS: Mapping[str, Kind] = {"timeout": "timeout", "failed": "failed"}
 class ProcessPlaces:
     """A process for each device."""
 
+    lanes = 1
+
     def __init__(self, exits: Sequence[ExitRule], cpus: Mapping[str, Collection[int]]) -> None:
         """Start with no processes; those of the devices in ``cpus`` will stay on these cores."""
         self._exits, self._cpus = exits, cpus

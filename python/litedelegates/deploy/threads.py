@@ -20,6 +20,8 @@ from litedelegates.engines import Array
 class ThreadPlaces:
     """A thread for each device: it loads the models of the device's stages and runs them one at a time."""
 
+    lanes = 1
+
     def __init__(self, exits: Sequence[ExitRule] = ()) -> None:
         """Start with no threads."""
         self._exits = exits
