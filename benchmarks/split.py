@@ -32,8 +32,9 @@ from litedelegates.deploy.link_measurement import measure_link
 from litedelegates.graph import load
 from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.plan import HERE, Device, Link, Source, build_problem, make_plan
+from litedelegates.plan.words import counted
 from litedelegates.quantize import CalibrationWarning
-from split_cuts import PRECISIONS, Cut, chosen, plan_of, search
+from split_cuts import PRECISIONS, Cut, Search, chosen
 from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
 from tables import format_table, say_number
 
@@ -122,14 +123,12 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                     link = measure_link(client, (EDGE, SERVER), rounds=rounds)
                 links.append(link)
                 problem = build_problem(graph, sources, [call, link], precisions=PRECISIONS, delegates=_only_xnnpack())
-                cuts = search(graph, problem)
-                free = make_plan(sources, [call, link], objective="throughput", precisions=PRECISIONS)
-                planned.append({"mbps": mbps, "period_us": free.costs.period_us, "stages": len(free.stages)})
-                for role, cut in chosen(cuts, options.others):
+                found_cuts = Search(graph, problem, sources, [call, link])
+                planned.append({"mbps": mbps, **_free(sources, [call, link]), **_simulated(found_cuts, status)})
+                for role, cut in chosen(found_cuts.cuts, options.others):
                     status.stage(f"{mbps:g} Mbit/s: {role}, after layer {cut.after}")
-                    plan = plan_of(options.model, graph, problem, sources, [call, link], cut)
                     out = folder / "out"
-                    deploy(plan, out)
+                    deploy(found_cuts.plan(cut), out)
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
                         rows.append(_run(pipeline, options, mbps, role, cut))
@@ -148,12 +147,37 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
     print(_table(rows))
     for one in planned:
         print(
-            f"{one['mbps']:g} Mbit/s: with any number of cuts, or none, the planner reaches a period of "
-            f"{one['period_us'] / 1e3:.1f} ms in {one['stages']} stages"
+            f"{one['mbps']:g} Mbit/s: of {one['cuts']} single cuts, all simulated, the best is after layer "
+            f"{one['simulated_after']} ({one['simulated_us'] / 1e3:.1f} ms); simulation and model of costs differ by "
+            f"{one['simulated_off']:.2%} at most. With any number of cuts, or none, the planner reaches "
+            f"{one['latency_us'] / 1e3:.1f} ms in {counted(one['latency_stages'], 'stage')}, and a period of "
+            f"{one['period_us'] / 1e3:.1f} ms in {one['period_stages']}"
         )
     worst = max(abs(row.off) for row in rows)
     print(f"predicted latencies are off by {worst:.1%} at most (wanted: {WANTED:.0%})\nresults in {path}")
     return 0 if options.quick or worst <= WANTED else 1
+
+
+def _free(sources: Sequence[Source], links: Sequence[Link]) -> dict[str, Any]:
+    """Return what the planner reaches where it is free to cut anywhere, or nowhere."""
+    fast = make_plan(sources, links, precisions=PRECISIONS)
+    steady = make_plan(sources, links, objective="throughput", precisions=PRECISIONS)
+    return {
+        **{"latency_us": fast.costs.latency_us, "latency_stages": len(fast.stages)},
+        **{"period_us": steady.costs.period_us, "period_stages": len(steady.stages)},
+    }
+
+
+def _simulated(found: Search, status: Status) -> dict[str, Any]:
+    """Return the best of all single cuts by simulation, and how far the model of costs is from that at most."""
+    status.stage(f"simulating {len(found.cuts)} cuts")
+    times = [found.simulated_us(cut) for cut in found.cuts]
+    best = min(range(len(times)), key=times.__getitem__)
+    off = max(abs(us / cut.latency_us - 1) for us, cut in zip(times, found.cuts, strict=True))
+    return {
+        **{"cuts": len(times), "simulated_after": found.cuts[best].after, "simulated_us": times[best]},
+        "simulated_off": off,
+    }
 
 
 def _study(options: argparse.Namespace, folder: Path) -> list[Source]:

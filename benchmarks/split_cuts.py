@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from litedelegates.graph import Graph
 from litedelegates.plan import LayerPlan, Link, Plan, Source, make_plan
-from litedelegates.plan.planning import costs_of
+from litedelegates.plan.answers import costs_of
 from litedelegates.plan.problem import Problem
+from litedelegates.plan.simulation import timeline
 from litedelegates.plan.stages import Stages
 from split_network import EDGE, SERVER
 
@@ -40,14 +41,32 @@ class Cut:
     chosen: tuple[int, ...]
 
 
-def search(graph: Graph, problem: Problem) -> list[Cut]:
-    """Return every single cut that is legal, with what the planner's model of costs says of it."""
-    inner = [node for node, layer in enumerate(problem.layers) if layer >= 0]
-    ends = {node: int(np.flatnonzero(problem.allowed[node])[0]) for node in range(len(problem.layers))}
-    places = {(choice.device, choice.precision): place for place, choice in enumerate(problem.choices)}
-    found = []
-    for before in PRECISIONS:
-        for behind in PRECISIONS:
+class Search:
+    """All single cuts of a network between two devices.
+
+    Attributes:
+        cuts: Every one that is legal, with what the planner's model of costs says of it.
+    """
+
+    def __init__(self, graph: Graph, problem: Problem, sources: Sequence[Source], links: Sequence[Link]) -> None:
+        """Find them.
+
+        Args:
+            graph: The float32 model.
+            problem: As `build_problem` made it of the rest.
+            sources: The two devices.
+            links: Between them and to here.
+        """
+        self._graph, self._problem, self._sources, self._links = graph, problem, sources, links
+        self._whole = make_plan(sources[:1], model=sources[0].study.model)  # for what all plans of a model have
+        self.cuts = list(self._find())
+
+    def _find(self) -> Iterator[Cut]:
+        problem = self._problem
+        inner = [node for node, layer in enumerate(problem.layers) if layer >= 0]
+        ends = {node: int(np.flatnonzero(problem.allowed[node])[0]) for node in range(len(problem.layers))}
+        places = {(choice.device, choice.precision): place for place, choice in enumerate(problem.choices)}
+        for before, behind in itertools.product(PRECISIONS, PRECISIONS):
             pair = places[EDGE, before], places[SERVER, behind]
             for count in range(1, len(inner)):
                 chosen = dict(ends)
@@ -55,19 +74,40 @@ def search(graph: Graph, problem: Problem) -> list[Cut]:
                 assignment = np.array([chosen[node] for node in range(len(problem.layers))])
                 if not problem.allowed[np.arange(len(assignment)), assignment].all():
                     continue
-                costs_total = problem.totals(assignment)
-                if not np.isfinite(costs_total).all():
+                totals = problem.totals(assignment)
+                if not np.isfinite(totals).all():
                     continue
-                costs = costs_of(problem, costs_total)
+                costs = costs_of(problem, totals)
                 layer = problem.layers[inner[count - 1]]
-                name = graph.ops[layer].makes[0].name
-                found.append(
-                    Cut(
-                        layer, name, (before, behind), costs.nbytes, costs.latency_us, costs.period_us,
-                        tuple(map(int, assignment)),
-                    )
-                )  # fmt: skip
-    return found
+                name = self._graph.ops[layer].makes[0].name
+                times = costs.latency_us, costs.period_us
+                yield Cut(layer, name, (before, behind), costs.nbytes, *times, tuple(map(int, assignment)))
+
+    def plan(self, cut: Cut) -> Plan:
+        """Return a cut as a plan."""
+        problem, assignment = self._problem, np.array(cut.chosen)
+        stages = Stages(problem, assignment)
+        layers = tuple(
+            LayerPlan(layer, self._graph.ops[layer].type, "", problem.choices[cut.chosen[node]], stages.number(node), 0)
+            for node, layer in enumerate(problem.layers)
+            if layer >= 0
+        )
+        return replace(
+            self._whole,
+            objective="latency",
+            devices=tuple(source.device for source in self._sources),
+            links=tuple(self._links),
+            layers=layers,
+            stages=stages.plans(),
+            crossings=stages.crossings(self._graph, self._sources[0].study, self._links),
+            costs=costs_of(problem, problem.totals(assignment)),
+            rivals=(),
+            notes=(),
+        )
+
+    def simulated_us(self, cut: Cut) -> float:
+        """Return when the simulation of one input is over."""
+        return max(span.to_us for span in timeline(self.plan(cut), 1))
 
 
 def chosen(cuts: Sequence[Cut], others: int) -> Iterator[tuple[str, Cut]]:
@@ -80,29 +120,3 @@ def chosen(cuts: Sequence[Cut], others: int) -> Iterator[tuple[str, Cut]]:
     plain = [cut for cut in cuts if cut.precisions == ("float32", "float32") and cut not in best.values()]
     for place in np.linspace(0, len(plain) - 1, others + 2)[1:-1]:
         yield "another", plain[round(place)]
-
-
-def plan_of(
-    model: Path, graph: Graph, problem: Problem, sources: Sequence[Source], links: Sequence[Link], cut: Cut
-) -> Plan:
-    """Return a cut as a plan."""
-    assignment = np.array(cut.chosen)
-    stages = Stages(problem, assignment)
-    layers = tuple(
-        LayerPlan(layer, graph.ops[layer].type, "", problem.choices[cut.chosen[node]], stages.number(node), 0.0)
-        for node, layer in enumerate(problem.layers)
-        if layer >= 0
-    )
-    free = make_plan(sources[:1], model=model)  # for what all plans of a model have
-    return replace(
-        free,
-        objective="latency",
-        devices=tuple(source.device for source in sources),
-        links=tuple(links),
-        layers=layers,
-        stages=stages.plans(),
-        crossings=stages.crossings(graph, sources[0].study, links),
-        costs=costs_of(problem, problem.totals(assignment)),
-        rivals=(),
-        notes=(),
-    )

@@ -12,8 +12,9 @@ from litedelegates.plan.accuracy import accuracy_map, agreement_map, isotonic
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.devices import predict_source, scaled
 from litedelegates.plan.errors import error_model
+from litedelegates.plan.planning import make_plan
 from litedelegates.plan.problem import BUSY, LATENCY
-from litedelegates.plan.records import Device
+from litedelegates.plan.records import Device, Link
 from litedelegates.plan.uncertainty import uncertainty
 from planted_study import GRAPH, LAYERS, layer_us, output_errors, planted
 
@@ -165,6 +166,18 @@ def test_the_interval_is_wider_where_layers_are_less_certain() -> None:
     # Independent errors of 15 layers: about a quarter of what one has.
     assert 0.001 < widths[0] < 0.006
     assert widths[1] > 5 * widths[0]
+
+
+def test_stages_have_intervals_that_make_up_that_of_the_whole() -> None:
+    sources = [Source(Device(name), spread_study(0.1)) for name in ("pi", "server")]
+    wifi = Link("wifi", ("pi", "server"), 1e4)
+    plan = make_plan(sources, [wifi], objective="throughput")
+    assert len(plan.stages) > 1
+    for stage in plan.stages:
+        assert stage.low_us is not None and stage.high_us is not None
+        assert stage.low_us < stage.predicted_us < stage.high_us
+    widths = [(stage.high_us or 0) - (stage.low_us or 0) for stage in plan.stages]
+    assert (plan.costs.latency_high_us or 0) - (plan.costs.latency_low_us or 0) == pytest.approx(np.linalg.norm(widths))
 
 
 def test_what_predictions_were_off_by_is_part_of_the_interval() -> None:

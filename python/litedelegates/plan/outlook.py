@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.plan.answers import Answers, costs_of
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.front import FrontPoint, front, front_points
-from litedelegates.plan.planning import Answers, costs_of, goal_of, prepared
+from litedelegates.plan.planning import goal_of, prepared
 from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.solve import solve

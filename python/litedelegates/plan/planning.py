@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, load
-from litedelegates.plan.accuracy import AccuracyMap, accuracy_map, agreement_map
+from litedelegates.plan.answers import Answers, costs_of, squared_bound
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.explaining import reasons
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Goal, Problem, Solution
-from litedelegates.plan.records import HERE, Costs, LayerPlan, Link, Plan, Rival
+from litedelegates.plan.records import HERE, LayerPlan, Link, Plan, Rival, StagePlan
 from litedelegates.plan.solve import solve
 from litedelegates.plan.stages import Stages
-from litedelegates.plan.uncertainty import uncertainty
+from litedelegates.plan.uncertainty import Uncertainty, uncertainty
 from litedelegates.study.delegates import hash_file
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
@@ -74,7 +73,7 @@ def make_plan(
     problem = build_problem(graph, sources, links, precisions=precisions, delegates=delegates)
     answers = Answers.of(sources)
     bounds = {
-        ERROR: _squared(max_error, answers, max_accuracy_drop),
+        ERROR: squared_bound(max_error, max_accuracy_drop, answers),
         LATENCY: max_latency_us,
         ENERGY: max_energy_mj,
         NBYTES: max_nbytes,
@@ -140,54 +139,6 @@ _MISSING = {
 }
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What an error does to the answers, as far as the studies tell.
-
-    Attributes:
-        agreement: How the share of inputs that keep their largest output falls; None where nothing was measured.
-        accuracy: How the accuracy by labels falls; None where no study has labels.
-    """
-
-    agreement: AccuracyMap | None = None
-    accuracy: AccuracyMap | None = None
-
-    @staticmethod
-    def of(sources: Sequence[Source]) -> Answers:
-        """Return what the studies of some devices tell."""
-        found: list[AccuracyMap | None] = []
-        for make in (agreement_map, accuracy_map):
-            try:
-                found.append(make([source.study for source in sources]))
-            except OptionError:
-                found.append(None)
-        return Answers(*found)
-
-
-def costs_of(problem: Problem, totals: Array, answers: Answers | None = None) -> Costs:
-    """Return what an assignment costs as a record.
-
-    Args:
-        problem: Whose quantities they are.
-        totals: As `Problem.totals` gives them.
-        answers: Tells what an error does to them.
-    """
-    value = dict(zip(problem.quantities, map(float, totals), strict=True))
-    error = value.get(ERROR, 0.0)
-    known = answers or Answers()
-    lost = None if known.agreement is None else known.agreement.drop_for(error)
-    return Costs(
-        latency_us=value[LATENCY],
-        period_us=max(value[name] for name in problem.named(BUSY)),
-        nbytes=round(value[NBYTES]),
-        error=error**0.5,
-        energy_mj=value.get(ENERGY),
-        agreement=None if lost is None else 1 - lost,
-        accuracy_drop=None if known.accuracy is None else known.accuracy.drop_for(error),
-        memory_nbytes={name[len(MEMORY) :]: round(value[name]) for name in problem.named(MEMORY)},
-    )
-
-
 class _Planner:
     """Turns assignments into records."""
 
@@ -206,7 +157,8 @@ class _Planner:
     def plan(self, path: str, objective: str, solution: Solution) -> Plan:
         """Return the plan of a solution."""
         problem, chosen = self._problem, solution.assignment
-        low, high = uncertainty(problem, self._sources).interval(chosen)
+        sureness = uncertainty(problem, self._sources)
+        low, high = sureness.interval(chosen)
         costs = dataclasses.replace(
             costs_of(problem, solution.totals, self._answers), latency_low_us=low, latency_high_us=high
         )
@@ -220,7 +172,7 @@ class _Planner:
             devices=tuple(source.device for source in self._sources),
             links=tuple(link for link in self._links if used.issuperset(link.ends)),
             layers=self._layers(solution, stages),
-            stages=stages.plans(),
+            stages=tuple(self._known(stage, sureness, chosen) for stage in stages.plans()),
             crossings=stages.crossings(self._graph, study, self._links),
             costs=costs,
             is_exact=solution.is_exact,
@@ -230,6 +182,12 @@ class _Planner:
             rivals=self._rivals(solution),
             notes=self._notes(),
         )
+
+    def _known(self, stage: StagePlan, sureness: Uncertainty, chosen: Array) -> StagePlan:
+        """Return a stage with the interval of its time."""
+        nodes = np.array([self._problem.layers.index(layer) for layer in stage.layers])
+        low, high = sureness.interval_of(stage.predicted_us, chosen, nodes)
+        return dataclasses.replace(stage, low_us=low, high_us=high)
 
     def _layers(self, solution: Solution, stages: Stages) -> tuple[LayerPlan, ...]:
         problem, why = self._problem, reasons(self._problem, self._goal, solution)
@@ -298,21 +256,3 @@ class _Planner:
         if ERROR not in self._problem.quantities:
             notes.append("no study has errors of layers, so the plan knows nothing of the error of its result")
         return tuple(notes)
-
-
-def _squared(max_error: float | None, answers: Answers, max_drop: float | None) -> float | None:
-    """Return the bound of the squared error that both bounds give."""
-    bounds = []
-    if max_error is not None:
-        if max_error < 0:
-            raise OptionError(f"max_error={max_error!r}: it must not be negative")
-        bounds.append(max_error**2)
-    if max_drop is not None:
-        known = answers.accuracy or answers.agreement
-        if known is None:
-            raise OptionError(
-                "max_accuracy_drop: the studies cannot tell what an error does to the results; measure errors of kind "
-                "output with `litedelegates layers MODEL --inputs samples.npz --labels labels.npy`"
-            )
-        bounds.append(known.error_for_drop(max_drop))
-    return min(bounds) if bounds else None

@@ -36,17 +36,20 @@ class Uncertainty:
 
     def interval(self, assignment: Sequence[int] | Array) -> tuple[float, float]:
         """Return the ends of the 95 % interval of an assignment's latency, in microseconds."""
-        problem, chosen = self.problem, np.asarray(assignment)
-        latency = problem.index(LATENCY)
-        total = float(problem.totals(chosen)[latency])
-        nodes = np.arange(len(chosen))
-        us = problem.cost[nodes, chosen, latency]
+        chosen = np.asarray(assignment)
+        total = float(self.problem.totals(chosen)[self.problem.index(LATENCY)])
+        return self.interval_of(total, chosen, np.arange(len(chosen)))
+
+    def interval_of(self, total_us: float, assignment: Sequence[int] | Array, nodes: Array) -> tuple[float, float]:
+        """Return the same for what is computed by some nodes, such as a stage, and takes ``total_us`` in all."""
+        chosen = np.asarray(assignment)[nodes]
+        us = self.problem.cost[nodes, chosen, self.problem.index(LATENCY)]
         variance = float(np.sum((us * self.layers[nodes, chosen]) ** 2))
         for system in np.unique(self.systems[chosen]):
             own = self.systems[chosen] == system
             variance += float(np.sum(us[own] * self.choices[chosen[own]]) ** 2)
-        half = _NORMAL_95 * np.sqrt(variance)
-        return max(0.0, total - float(half)), total + float(half)
+        half = _NORMAL_95 * float(np.sqrt(variance))
+        return max(0.0, total_us - half), total_us + half
 
     def resampled(self, rng: np.random.Generator) -> Problem:
         """Return the problem with layer times as they might have been measured; what is handed on stays as it is."""
