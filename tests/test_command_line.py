@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from litedelegates import OptionError
 from litedelegates.cli import main
-from litedelegates.cli.outcome import EXIT_CODES, outcome
+from litedelegates.cli.outcome import EXIT_CODES, foreign_words_aside, outcome
 
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "models/digits.tflite"
@@ -160,6 +161,15 @@ def test_an_unknown_option_is_refused_with_the_nearest(capsys: pytest.CaptureFix
     assert ended.value.code == 2
     assert "unrecognized arguments: --precisons int8. The nearest of" in (said := capsys.readouterr().err)
     assert "'--precisions'" in said
+
+
+def test_what_a_library_prints_is_kept_out_of_the_output(capfd: pytest.CaptureFixture[str]) -> None:
+    print("before")
+    with foreign_words_aside():
+        ctypes.CDLL(None).puts(b"from C")
+    print("after")
+    told = capfd.readouterr()
+    assert told.out.split() == ["before", "after"] and told.err == "from C\n"
 
 
 def test_a_file_that_is_not_there_is_named_in_plain_words(capsys: pytest.CaptureFixture[str]) -> None:

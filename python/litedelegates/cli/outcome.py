@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO, cast
 
 from litedelegates.cli.visible import VisibleStream, visible
@@ -46,6 +47,23 @@ def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> in
         _drop_output()  # the disk that it goes to is full
         return 1
     return code
+
+
+@contextlib.contextmanager
+def foreign_words_aside() -> Iterator[None]:
+    """Send what C and C++ libraries print to standard output to the error output, so that JSON stays JSON."""
+    if sys.stdout is None:  # closed by whoever started the command
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+        ctypes.CDLL(None).fflush(None)  # what they printed may wait in a buffer
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def complain(command: str, text: str) -> None:

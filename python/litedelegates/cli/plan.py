@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.outcome import foreign_words_aside
 from litedelegates.cli.plan_table import plan_lines
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
@@ -93,26 +94,29 @@ def call(options: argparse.Namespace) -> int:
     sources = parse_devices([text.strip() for text in texts if text.strip()], options.store)
     links = [parse_link(text, [source.device.name for source in sources]) for text in options.link]
     precisions = options.precisions.split(",") if options.precisions else None
-    plan = make_plan(
-        sources,
-        links,
-        model=options.model,
-        objective=options.objective,
-        max_error=options.max_error,
-        max_accuracy_drop=options.max_accuracy_drop,
-        max_latency_us=None if options.max_latency_ms is None else 1000 * options.max_latency_ms,
-        max_energy_mj=options.max_energy_mj,
-        max_nbytes=options.max_bytes,
-        precisions=precisions,
-        fallback=options.fallback,
-        time_limit_s=options.time_limit,
-    )
+    with foreign_words_aside():  # the solver prints a line now and then
+        plan = make_plan(
+            sources,
+            links,
+            model=options.model,
+            objective=options.objective,
+            max_error=options.max_error,
+            max_accuracy_drop=options.max_accuracy_drop,
+            max_latency_us=None if options.max_latency_ms is None else 1000 * options.max_latency_ms,
+            max_energy_mj=options.max_energy_mj,
+            max_nbytes=options.max_bytes,
+            precisions=precisions,
+            fallback=options.fallback,
+            time_limit_s=options.time_limit,
+        )
     write_whole(options.output, [json.dumps(plan.to_json(), indent=1).encode()])
     written = [options.output]
     if options.report is not None:
         from litedelegates.report import write_plan_page
 
-        write_plan_page(plan, options.report, **_outlook(plan, sources, links, precisions))
+        with foreign_words_aside():
+            outlook = _outlook(plan, sources, links, precisions)
+        write_plan_page(plan, options.report, **outlook)
         written.append(options.report)
     if options.json:
         print(json.dumps(plan.to_json()))
