@@ -53,6 +53,7 @@ _PLAIN = (
     ("mixes", count, "N", "mixed models of --parts mixed, drawn at random (default: 12)"),
     ("runs", count, "N", "profiled runs of each setting (default: 20)"),
     ("seconds", float, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
+    ("time_limit", float, "S", "a step that takes longer counts as hanging (default: 60)"),
     ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
 )
 
@@ -101,7 +102,7 @@ def add_command(commands: Any) -> None:
     )
     add_shapes(parser)
     for name, kind, metavar, text in _PLAIN:
-        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
     parser.add_argument("--store", metavar="FILE", default=DEFAULT_STORE, help=f"default: {DEFAULT_STORE}")
     parser.add_argument("--retry", action="store_true", help="try again what failed before")
     out = parser.add_argument_group("output")
