@@ -16,6 +16,7 @@ Wanted: TypeAlias = "tuple[int, str]"  # layer, precision
 
 _MODULE = "litedelegates.layers.error_worker"
 _PATIENCE = 3  # falls of a precision without a record between, after which it is not tried any more
+_NONE = ""  # stands for the precision where it fell when nothing was in work
 _START_SECONDS = 60.0
 
 
@@ -79,19 +80,18 @@ def errors_apart(
                 for told in worker.follow("errors", time_limit, order=order.to_json(), wanted=list(left)):
                     if "record" in told:
                         record = LayerError.from_json(told["record"])
-                        del left[record.layer, record.precision], falls[record.precision]
+                        del left[record.layer, record.precision], falls[record.precision], falls[_NONE]
                         yield record
                     elif told["at"]:
                         in_work = [(layer, precision) for layer, precision in told["at"]]
                 return
             except CellFailed as failure:
                 reason = failure.reason
-        # Where nothing was in work, it never came to the first one, and will not the next time.
-        refused = [key for key in in_work if key in left] or list(left)
-        for key in refused:
+        fallen = [key for key in in_work if key in left]
+        for key in fallen:
             del left[key]
             yield order.refusal(key, reason)
-        falls.update({precision for _, precision in refused})
-        for key in [key for key in left if falls[key[1]] >= _PATIENCE]:
+        falls.update({precision for _, precision in fallen} or {_NONE})
+        for key in [key for key in left if _PATIENCE in (falls[key[1]], falls[_NONE])]:
             del left[key]
-            yield order.refusal(key, f"not tried: the last {_PATIENCE} of {key[1]} ended the process, at last {reason}")
+            yield order.refusal(key, f"not tried: it ended the process the last {_PATIENCE} times; the last: {reason}")
