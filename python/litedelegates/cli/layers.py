@@ -39,9 +39,9 @@ EPILOG = """examples:
   litedelegates layers model.tflite --beside model.onnx       # the same network, its layers matched
 
 What is measured goes to the store at once; the same command goes on where it was interrupted or killed, and more
-precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, crash or hang,
-are part of the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C (the store is
-valid).
+precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, crash or
+hang, are part of the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C
+(the store is valid).
 """
 
 _LISTS = ("precisions", "delegates", "threads", "parts", "layers")

@@ -136,7 +136,7 @@ class Steps:
         # The rest of the model runs once a layer and precision, so that the kernels' speed counts.
         yield self._error("output", "xnnpack" if "xnnpack" in delegates else None, others)
         for delegate in delegates:
-            # There the reference fuses nothing.
+            # The reference of ONNX Runtime is called like a provider as well, but fuses nothing.
             if delegate != reference_engine(self._graph).name or self._graph.format == "onnx":
                 yield self._error("delegate", delegate, self._config.names)
 
@@ -153,16 +153,16 @@ class Steps:
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             order = ErrorOrder(
-                kind,
-                self._model,
-                {variant.precision: variant.path for variant in variants},
-                engine,
-                delegate,
-                config.inputs,
-                config.labels,
-                config.samples,
-                config.seed,
-                read_machine().cores,  # errors are no times: all may take part, whatever the settings say
+                kind=kind,
+                model=self._model,
+                variants={variant.precision: variant.path for variant in variants},
+                engine=engine,
+                delegate=delegate,
+                inputs=config.inputs,
+                labels=config.labels,
+                samples=config.samples,
+                seed=config.seed,
+                num_threads=read_machine().cores,  # errors are no times: all may take part, whatever the settings say
             )
             return errors_apart(order, missing, config.time_limit)
 
