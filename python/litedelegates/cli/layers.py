@@ -39,9 +39,9 @@ EPILOG = """examples:
   litedelegates layers model.tflite --beside model.onnx       # the same network, its layers matched
 
 What is measured goes to the store at once; the same command goes on where it was interrupted or killed, and more
-precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, are part of
-the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C (the store is
-valid).
+precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, crash or
+hang, are part of the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C
+(the store is valid).
 """
 
 _LISTS = ("precisions", "delegates", "threads", "parts", "layers")
@@ -53,6 +53,7 @@ _PLAIN = (
     ("mixes", count, "N", "mixed models of --parts mixed, drawn at random (default: 12)"),
     ("runs", count, "N", "profiled runs of each setting (default: 20)"),
     ("seconds", float, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
+    ("time_limit", float, "S", "a step that takes longer counts as hanging (default: 60)"),
     ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
 )
 
@@ -101,7 +102,7 @@ def add_command(commands: Any) -> None:
     )
     add_shapes(parser)
     for name, kind, metavar, text in _PLAIN:
-        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=text)
     parser.add_argument("--store", metavar="FILE", default=DEFAULT_STORE, help=f"default: {DEFAULT_STORE}")
     parser.add_argument("--retry", action="store_true", help="try again what failed before")
     out = parser.add_argument_group("output")

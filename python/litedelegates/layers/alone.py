@@ -8,14 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from litedelegates.errors import CutError, LiteDelegatesError, OptionError
-from litedelegates.free_memory import free_memory
 from litedelegates.graph import extract
 from litedelegates.layers.records import Alone, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.layers.side_by_side import Bench, Piece, SideBySide
 from litedelegates.layers.variants import Variant
 from litedelegates.study.config import FLOAT32
-from litedelegates.study.runner import MEMORY_SHARE
+from litedelegates.study.runner import memory_share
 
 
 def time_alone(
@@ -71,9 +70,8 @@ def time_alone(
     for layer in chosen:
         if layer not in known:
             raise OptionError(f"layers={layer!r} is no layer of this model: they are {known[0]} to {known[-1]}")
-    free = free_memory()
-    if memory_limit is None and free is not None:
-        memory_limit = int(free * MEMORY_SHARE)
+    if memory_limit is None:
+        memory_limit = memory_share()
     settings = dict.fromkeys(
         Setting(variant.precision, delegate, count)
         for count in threads

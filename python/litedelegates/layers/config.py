@@ -57,6 +57,7 @@ class LayersConfig:
         samples: Samples that errors are taken over, at most.
         layers: Layers to take out and to take errors of: indices, ranges, types or names as in `infos.choose_layers`;
             empty for all. Times in place are always of all.
+        time_limit: Seconds after which a step (loading, a stretch of runs) counts as hanging.
         allow_float32_ops: Accept variants in which ops that cannot be quantized stay float32.
         seed: Of the orders and the random inputs.
     """
@@ -77,6 +78,7 @@ class LayersConfig:
     samples: int = 8
     mixes: int = 12
     layers: tuple[str, ...] = ()
+    time_limit: float = 60.0
     allow_float32_ops: bool = True
     seed: int = 0
 
@@ -106,8 +108,9 @@ class LayersConfig:
             _check_count("threads", count)
         for name in ("runs", "samples", "mixes"):
             _check_count(name, getattr(self, name))
-        if not self.seconds > 0:
-            raise OptionError(f"seconds={self.seconds!r}: it must be above 0")
+        for name in ("seconds", "time_limit"):
+            if not getattr(self, name) > 0:
+                raise OptionError(f"{name}={getattr(self, name)!r}: it must be above 0")
         for text in self.delegates or ():
             check_delegate(text, self.format)
         if self.labels is not None and self.inputs is None:

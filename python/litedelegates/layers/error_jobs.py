@@ -14,8 +14,11 @@ from litedelegates.errors import CutError
 from litedelegates.graph import Graph, Tensor, expose, extract
 from litedelegates.layers.carrying import is_real
 from litedelegates.layers.cutouts import CutOut
+from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.tallies import Tally, at_hand, refusing
 from litedelegates.layers.walking import Values
+from litedelegates.layers.watching import Watch
+from litedelegates.study.delegates import make_chain, parse_delegate
 
 _Run: TypeAlias = Callable[[Mapping[Tensor, Array]], dict[Tensor, Array]]
 
@@ -42,6 +45,13 @@ def reference_engine(graph: Graph) -> Engine:
     return Engine("none" if graph.format == "tflite" else "cpu", {"same_kernels": True})
 
 
+def engine_of(delegate: str, graph: Graph) -> Engine:
+    """Return the engine that a delegate is for a graph, or an execution provider for an ``.onnx``; see `Setting`."""
+    if graph.format == "onnx":
+        return Engine(delegate, {"providers": parse_providers(delegate)})
+    return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})
+
+
 class Job(Protocol):
     """Some records that take the same values."""
 
@@ -55,7 +65,7 @@ class Job(Protocol):
         """The tensors whose values it takes, by model."""
         ...
 
-    def measure(self, values: Values, samples: range) -> None:
+    def measure(self, values: Values, samples: range, watch: Watch) -> None:
         """Count in some samples (their places among all), whose values are given."""
         ...
 
@@ -71,9 +81,10 @@ class LocalJob:
         self.demands = {source: _each_once(cutout.touched for cutout in cutouts.values())}
         self._cutouts, self._num_threads = cutouts, num_threads
 
-    def measure(self, values: Values, samples: range) -> None:
+    def measure(self, values: Values, samples: range, watch: Watch) -> None:
         """Run each cut-out and compare its outputs with the true ones."""
         for tally in _open(self._cutouts):
+            watch([tally.key])
             with refusing(tally):
                 cutout = self._cutouts[tally]
                 known = at_hand(values, cutout.touched)
@@ -81,6 +92,7 @@ class LocalJob:
                     for true, array in found.items():
                         tally.add(true, known[true][index], cutout.results[true], array)
                     tally.samples += 1
+                    watch(())
 
 
 class PropagatedJob:
@@ -96,7 +108,7 @@ class PropagatedJob:
             demands[graph] = _each_once([demands.get(graph, ()), pairs.values()])
         self.demands = demands
 
-    def measure(self, values: Values, samples: range) -> None:
+    def measure(self, values: Values, samples: range, watch: Watch) -> None:
         """Compare the outputs of the layer with those in float32."""
         for tally in _open(self._held):
             with refusing(tally):
@@ -120,22 +132,25 @@ class DelegateJob:
         self.demands = {graph: [*graph.inputs, *self._tensors]}
         self._graph, self._engine, self._held, self._num_threads = graph, engine, held, num_threads
 
-    def measure(self, values: Values, samples: range) -> None:
+    def measure(self, values: Values, samples: range, watch: Watch) -> None:
         """Run the whole model on the engine and compare what the layers give with what they should."""
         tallies = _open(self._held)
         if not tallies:
             return
+        watch([tally.key for tally in tallies])
         with refusing(*tallies):
             inputs = at_hand(values, self._graph.inputs)
             known = at_hand(values, self._tensors)
             graph = expose(self._graph, self._tensors)
             with closing(self._engine.open(graph, self._num_threads)) as session:
+                watch(())
                 for index in range(len(samples)):
                     found = session.run({graph.public_name(t): arrays[index] for t, arrays in inputs.items()})
                     for tally in tallies:
                         for tensor in self._held[tally]:
                             tally.add(tensor, known[tensor][index], tensor, found[graph.public_name(tensor)])
                         tally.samples += 1
+                    watch(())
 
 
 class OutputJob:
@@ -159,21 +174,24 @@ class OutputJob:
             touched = [cutout.touched for cutout in cutouts.values()]
             self.demands = {source: _each_once([*touched, self._rest.needs])}
 
-    def measure(self, values: Values, samples: range) -> None:
+    def measure(self, values: Values, samples: range, watch: Watch) -> None:
         """Run the rest with the true values and with those of each cut-out, and compare what comes out."""
         tallies = _open(self._cutouts)
         if not tallies:
             return
+        watch([tally.key for tally in tallies])
         with refusing(*tallies), ExitStack() as stack:
             known = at_hand(values, self._rest.needs)
-            run = self._rest.open(stack, self._engine, self._num_threads)
+            run = self._rest.open(stack, self._engine, self._num_threads, watch)
             wanted = [run({tensor: arrays[index] for tensor, arrays in known.items()}) for index in range(len(samples))]
             for tally in tallies:
+                watch([tally.key])
                 with refusing(tally):
                     cutout = self._cutouts[tally]
                     given = at_hand(values, cutout.touched)
                     results = cutout.run(given, len(samples), num_threads=self._num_threads)
                     for index, (sample, found) in enumerate(zip(samples, results, strict=True)):
+                        watch(())
                         own = cutout.real(found)
                         if all(np.array_equal(array, given[tensor][index]) for tensor, array in own.items()):
                             outputs = wanted[index]  # as in many layers that store no weights
@@ -213,15 +231,17 @@ class Rest:
         inputs = () if self._graph is None else self._graph.inputs
         self.needs = _each_once([inputs, (tensor for tensor in self.outputs if tensor in own)])
 
-    def open(self, stack: ExitStack, engine: Engine, num_threads: int | None) -> _Run:
+    def open(self, stack: ExitStack, engine: Engine, num_threads: int | None, watch: Watch) -> _Run:
         """Load it until ``stack`` ends, and return what runs it on values by tensor."""
         graph = self._graph
         if graph is None:
             return lambda values: {tensor: values[tensor] for tensor in self.outputs}
         session = stack.enter_context(closing(engine.open(graph, num_threads)))
+        watch(())
 
         def run(values: Mapping[Tensor, Array]) -> dict[Tensor, Array]:
             found = session.run({graph.public_name(tensor): values[tensor] for tensor in graph.inputs})
+            watch(())
             return {t: found[graph.public_name(t)] if t in self._made else values[t] for t in self.outputs}
 
         return run

@@ -27,9 +27,9 @@ from litedelegates.layers.records import ErrorKind, LayerError
 from litedelegates.layers.tallies import Tally, refusing
 from litedelegates.layers.variants import Variant
 from litedelegates.layers.walking import PIECE_NBYTES, Walk, nbytes, peak_of
+from litedelegates.layers.watching import Key, Watch, unwatched
 
 Feeds: TypeAlias = "Sequence[Mapping[str, Array]]"
-Key: TypeAlias = "tuple[int, str, str, str]"  # layer, precision, kind, delegate
 
 BUDGET_NBYTES = 256 << 20
 
@@ -42,6 +42,7 @@ def local_errors(
     skip: Collection[Key] = frozenset(),
     num_threads: int | None = None,
     budget_nbytes: int = BUDGET_NBYTES,
+    watch: Watch = unwatched,
 ) -> Iterator[LayerError]:
     """Yield the error of each layer where only this layer is quantized: its inputs are those of the float32 model.
 
@@ -53,6 +54,7 @@ def local_errors(
         num_threads: Threads of the kernels, which are the reference ones (see `engines.open_session`).
         budget_nbytes: The most bytes of inner tensors to hold at once. More samples than fit are run in several passes,
             and the records come in the last of them.
+        watch: Told what is in work.
 
     Raises:
         OptionError: There are no samples or variants, a sample lacks an input, or there is no such layer.
@@ -60,8 +62,8 @@ def local_errors(
     """
     source, samples, models = _start(variants, feeds)
     rows = _rows(models, layers, skip, "local", reference_engine(source))
-    jobs = [LocalJob(source, list(row), _cutouts(row), num_threads) for row in rows]
-    yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes)
+    jobs = [LocalJob(source, list(row), _cutouts(row, watch), num_threads) for row in rows]
+    yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes, watch)
 
 
 def propagated_errors(
@@ -72,6 +74,7 @@ def propagated_errors(
     skip: Collection[Key] = frozenset(),
     num_threads: int | None = None,
     budget_nbytes: int = BUDGET_NBYTES,
+    watch: Watch = unwatched,
 ) -> Iterator[LayerError]:
     """Yield the error of each layer's output in the whole quantized model, on the reference kernels.
 
@@ -88,8 +91,10 @@ def propagated_errors(
                 if graph not in fed:
                     fed[graph] = model.samples(samples)
                 held[tally] = (graph, _held(model.variant, tally.layer))
+        watch(())
         jobs.append(PropagatedJob(source, list(row), held))
-    yield from _measured(jobs, fed, num_threads, budget_nbytes)
+    makers = {model.variant.graph: model.variant.precision for model in models if model.variant.graph is not source}
+    yield from _measured(jobs, fed, num_threads, budget_nbytes, watch, makers)
 
 
 def delegate_errors(
@@ -101,6 +106,7 @@ def delegate_errors(
     skip: Collection[Key] = frozenset(),
     num_threads: int | None = None,
     budget_nbytes: int = BUDGET_NBYTES,
+    watch: Watch = unwatched,
 ) -> Iterator[LayerError]:
     """Yield how far each layer's output on an engine is from the same precision on the reference kernels.
 
@@ -115,6 +121,7 @@ def delegate_errors(
         skip: Records that are there already.
         num_threads: Threads of the kernels.
         budget_nbytes: The most bytes of inner tensors to hold at once.
+        watch: Told what is in work.
 
     Raises:
         OptionError: As in `local_errors`.
@@ -132,9 +139,10 @@ def delegate_errors(
                     if graph not in fed:
                         fed[graph] = model.samples(samples)
                     held[tally] += _held(model.variant, tally.layer).values()
+            watch(())
             windows = _windows(held, budget_nbytes // (2 * len(feeds)))
             jobs = [DelegateJob(graph, engine, window, num_threads) for window in windows]
-            yield from _measured(jobs, fed, num_threads, budget_nbytes)
+            yield from _measured(jobs, fed, num_threads, budget_nbytes, watch)
 
 
 def output_errors(
@@ -147,6 +155,7 @@ def output_errors(
     skip: Collection[Key] = frozenset(),
     num_threads: int | None = None,
     budget_nbytes: int = BUDGET_NBYTES,
+    watch: Watch = unwatched,
 ) -> Iterator[LayerError]:
     """Yield what quantizing each layer alone does to the model's output.
 
@@ -163,6 +172,7 @@ def output_errors(
         skip: Records that are there already.
         num_threads: Threads of the kernels.
         budget_nbytes: The most bytes of inner tensors to hold at once.
+        watch: Told what is in work.
 
     Raises:
         OptionError: As in `local_errors`, or there are not as many labels as samples.
@@ -173,10 +183,10 @@ def output_errors(
         raise OptionError(f"{len(labels)} labels were given for {len(feeds)} samples: give one for each")
     used = engine or reference_engine(source)
     jobs = [
-        OutputJob(source, list(row), _cutouts(row), used, labels, num_threads)
+        OutputJob(source, list(row), _cutouts(row, watch), used, labels, num_threads)
         for row in _rows(models, layers, skip, "output", used)
     ]
-    yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes)
+    yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes, watch)
 
 
 def _start(variants: Sequence[Variant], feeds: Feeds) -> tuple[Graph, dict[Tensor, list[Array]], list[Carriers]]:
@@ -207,7 +217,8 @@ def _rows(
     return [row for row in rows if row]
 
 
-def _cutouts(row: Mapping[Tally, Carriers]) -> dict[Tally, CutOut]:
+def _cutouts(row: Mapping[Tally, Carriers], watch: Watch) -> dict[Tally, CutOut]:
+    watch(())  # of a large model they take long
     found = {}
     for tally, model in row.items():
         with refusing(tally):
@@ -250,8 +261,14 @@ def _measured(
     samples: Mapping[Graph, Mapping[Tensor, Sequence[Array]]],
     num_threads: int | None,
     budget_nbytes: int,
+    watch: Watch,
+    precisions: Mapping[Graph, str] | None = None,
 ) -> Iterator[LayerError]:
-    """Walk all models side by side, hand each job the values it takes, and yield the records of the last pass."""
+    """Walk all models side by side, hand each job the values it takes, and yield the records of the last pass.
+
+    ``precisions`` tells of a model whose values only the records of one precision take which that is.
+    """
+    only = precisions or {}
     demands = {graph: [job.demands.get(graph, ()) for job in jobs] for graph in samples}
     count = max((len(arrays) for inputs in samples.values() for arrays in inputs.values()), default=0)
     at_once, pieces_nbytes = max(1, count), min(PIECE_NBYTES, budget_nbytes // 2)
@@ -267,13 +284,17 @@ def _measured(
                 demands[graph],
                 num_threads=num_threads,
                 piece_nbytes=pieces_nbytes // len(samples),
+                watch=watch,
             )
             for graph, inputs in samples.items()
         ]
-        steps = [iter(walk) for walk in walks]
+        steps = [(walk.graph, iter(walk)) for walk in walks]
         for job in jobs:
-            values = {tensor: arrays for step in steps for tensor, arrays in next(step).items()}
-            job.measure(values, places)
+            values: dict[Tensor, Sequence[Array] | str] = {}
+            for graph, step in steps:
+                watch([tally.key for tally in job.tallies if only.get(graph, tally.precision) == tally.precision])
+                values.update(next(step))
+            job.measure(values, places, watch)
             del values
             if places.stop == count:
                 yield from (tally.record() for tally in job.tallies)

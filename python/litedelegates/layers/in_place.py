@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict, replace
 
 from litedelegates.delegates.base import GPU, NPU
-from litedelegates.engines import Array, Session
-from litedelegates.engines.inputs import random_feed
+from litedelegates.engines import Array
 from litedelegates.engines.records import EngineProfile
-from litedelegates.errors import RunError
+from litedelegates.errors import OptionError, RunError
 from litedelegates.layers.placing import place
 from litedelegates.layers.prefixes import MOST_PREFIXES, prefix_differences
 from litedelegates.layers.records import InPlace, Setting
-from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.sessions import check_delegate
+from litedelegates.layers.sessions_apart import Apart, ApartSession
 from litedelegates.layers.sums import TOLERANCE
 from litedelegates.layers.variants import Variant
 from litedelegates.measure import Interleaved, Plan, interleave
@@ -39,12 +38,16 @@ def in_place(
     seed: int = 0,
     inputs: Mapping[str, Array] | None = None,
     most_prefixes: int = MOST_PREFIXES,
+    time_limit: float = 60.0,
+    memory_limit: int | None = None,
 ) -> InPlace:
     """Return the times of the layers of a whole model, from the engine's profiler.
 
     The latency of the model without a profiler is measured in rounds, and profiled runs lie between the rounds, so that
     both see the same machine. A GPU or NPU cannot be profiled per op: there the layers between two cuts get the
     difference of the times of the model up to either (`prefix_differences`).
+
+    All of it runs in a process of its own, so that a delegate that crashes or hangs ends that one alone.
 
     Args:
         variant: The model.
@@ -54,19 +57,32 @@ def in_place(
         seed: Of the inputs that are made up.
         inputs: The arrays to run on, by input name; by default random ones.
         most_prefixes: Where only differences are possible: more cuts than this are refused, as each is a model to load.
+        time_limit: Seconds that a load, or a stretch of runs, may take; runs get more where those before were slow.
+        memory_limit: Bytes of memory at which the process is ended; by default most of what is free now.
 
     Raises:
-        OptionError: There is no such delegate or provider, or an input is missing.
-        UnsupportedError: The engine cannot profile this model, or differences would take too many cuts.
-        InvalidModelError: The engine refuses the model.
-        RunError: The engine failed.
-        ValueError: ``runs`` is below 1.
+        OptionError: There is no such delegate or provider, or ``runs`` is below 1.
+        UnsupportedError: Differences would take too many cuts.
+        RunError: The model cannot be loaded, run or profiled so, or brought the process down; says why.
+        CellFailed: No process can be started.
     """
+    check_delegate(setting.delegate, variant.graph.format)
+    if runs < 1:
+        raise OptionError(f"runs={runs}: at least one run is needed")
     if variant.graph.format == "tflite" and _has_no_profile(setting.delegate):
-        return prefix_differences(variant, setting, seconds=seconds, seed=seed, inputs=inputs, most=most_prefixes)
-    with closing(open_setting(variant.path, setting)) as session:
-        session.set_inputs(random_feed(session, seed) if inputs is None else inputs)
-        timed, profile = _measure(session, runs, PROFILES[variant.graph.format], seconds, seed)
+        return prefix_differences(
+            variant,
+            setting,
+            seconds=seconds,
+            seed=seed,
+            inputs=inputs,
+            most=most_prefixes,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+        )
+    with Apart(time_limit, memory_limit) as apart:
+        session = apart.load(variant.path, setting, seed, inputs)
+        timed, profile = _measure(session, apart.pid, runs, PROFILES[variant.graph.format], seconds, seed)
     whole = timed["whole"]
     interval = whole.median_interval_ns()
     parts = tuple(place(variant, profile))
@@ -96,8 +112,10 @@ def _has_no_profile(delegate: str) -> bool:
     return any(entry.hardware in (GPU, NPU) for entry in make_chain(*parse_delegate(delegate)))
 
 
-def _measure(session: Session, runs: int, most: int, seconds: float, seed: int) -> tuple[Interleaved, EngineProfile]:
-    """Time a session, and profile it up to ``most`` times between the rounds, evenly spread."""
+def _measure(
+    session: ApartSession, pid: int, runs: int, most: int, seconds: float, seed: int
+) -> tuple[Interleaved, EngineProfile]:
+    """Time a session, which a process runs, and profile it up to ``most`` times between the rounds, evenly spread."""
     count = max(1, min(most, runs))
     shares = {ROUNDS * (2 * k + 1) // (2 * count): runs * (k + 1) // count - runs * k // count for k in range(count)}
     profiles: list[EngineProfile] = []
@@ -107,7 +125,8 @@ def _measure(session: Session, runs: int, most: int, seconds: float, seed: int) 
             profiles.append(session.profile(shares[found.rounds]))
 
     plan = Plan(max_seconds=NO_END, min_rounds=ROUNDS, max_rounds=ROUNDS, block_seconds=seconds / ROUNDS, seed=seed)
-    timed = interleave({"whole": lambda n: session.time_runs(max_runs=n)}, plan, progress=profile_between)
+    timers = {"whole": lambda n: session.time_runs(max_runs=n)}
+    timed = interleave(timers, plan, progress=profile_between, pids=[pid])
     return timed, _joined(profiles)
 
 

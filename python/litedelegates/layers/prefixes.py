@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from litedelegates.engines import Array, Session
-from litedelegates.engines.inputs import random_feed
+from litedelegates.engines import Array
 from litedelegates.errors import UnsupportedError
 from litedelegates.graph import Graph, cut
 from litedelegates.layers.records import InPlace, PartTiming, Role, Setting
-from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.sessions_apart import Apart, ApartSession
 from litedelegates.layers.variants import Variant
 from litedelegates.measure import Plan, Timer, interleave
 
@@ -35,6 +32,8 @@ def prefix_differences(
     seed: int = 0,
     inputs: Mapping[str, Array] | None = None,
     most: int = MOST_PREFIXES,
+    time_limit: float = 60.0,
+    memory_limit: int | None = None,
 ) -> InPlace:
     """Return estimates of the times of layers, from models that end after each cut, timed in turn.
 
@@ -47,10 +46,13 @@ def prefix_differences(
         seed: Of the inputs that are made up.
         inputs: The arrays to run on, by input name; by default random ones.
         most: More cuts than this are refused.
+        time_limit: As in `in_place.in_place`, like the next.
+        memory_limit: Bytes of memory at which the process is ended.
 
     Raises:
         UnsupportedError: There are more cuts than ``most``.
-        LiteDelegatesError: A prefix cannot be loaded or run.
+        RunError: A prefix cannot be loaded or run, or brought the process down; says why.
+        CellFailed: No process can be started.
     """
     positions = [place.position for place in variant.graph.cuts if place.refusal is None]
     if len(positions) > most:
@@ -58,16 +60,15 @@ def prefix_differences(
             f"{setting.delegate} cannot be profiled per op, and the differences between prefixes would need "
             f"{len(positions)} models on it at once, more than {most}: use the times of the layers alone, or allow more"
         )
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="litedelegates."))
+    with tempfile.TemporaryDirectory(prefix="litedelegates.") as folder, Apart(time_limit, memory_limit) as apart:
         timers: dict[str, Timer] = {}
         for position in positions:
             path = Path(folder) / f"{position}.{variant.graph.format}"
             cut(variant.graph, at=position)[0].save(path)
-            timers[str(position)] = _timer(stack, str(path), setting, seed, inputs)
-        timers[_WHOLE] = _timer(stack, variant.path, setting, seed, inputs)
+            timers[str(position)] = _timer(apart.load(str(path), setting, seed, inputs))
+        timers[_WHOLE] = _timer(apart.load(variant.path, setting, seed, inputs))
         plan = Plan(max_seconds=_NO_END, min_rounds=_ROUNDS, max_rounds=_ROUNDS, block_seconds=seconds / _ROUNDS)
-        timed = interleave(timers, plan)
+        timed = interleave(timers, plan, pids=[apart.pid])
     whole = timed[_WHOLE]
     interval = whole.median_interval_ns()
     blocks = {name: np.array([np.median(block) for block in timed[name].blocks_ns]) / 1e3 for name in timers}
@@ -87,11 +88,7 @@ def prefix_differences(
     )
 
 
-def _timer(
-    stack: ExitStack, path: str, setting: Setting, seed: int, inputs: Mapping[str, Array] | None
-) -> Callable[[int], Any]:
-    session: Session = stack.enter_context(closing(open_setting(path, setting)))
-    session.set_inputs(random_feed(session, seed) if inputs is None else inputs)
+def _timer(session: ApartSession) -> Timer:
     return lambda runs: session.time_runs(max_runs=runs)
 
 

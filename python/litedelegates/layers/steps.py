@@ -6,14 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
 from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
-from litedelegates.layers.error_jobs import Engine, reference_engine
-from litedelegates.layers.errors import Key, delegate_errors, local_errors, output_errors, propagated_errors
+from litedelegates.layers.error_jobs import engine_of, reference_engine
+from litedelegates.layers.errors_apart import ErrorOrder, errors_apart
 from litedelegates.layers.in_place import in_place
 from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import MixedTiming, draw_mixes, mix_name
@@ -21,11 +20,10 @@ from litedelegates.layers.mixed_models import Mixer, time_mixes
 from litedelegates.layers.recipe import changed_layers
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
 from litedelegates.layers.samples import Samples
-from litedelegates.layers.sessions import parse_providers
 from litedelegates.layers.store import alone_key, error_key, key_of
 from litedelegates.layers.variants import Variant
 from litedelegates.measure import read_machine
-from litedelegates.study.delegates import make_chain, parse_delegate
+from litedelegates.study.process import CellFailed
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class Steps:
         self,
         config: LayersConfig,
         graph: Graph,
+        model: str,
         layers: Sequence[int],
         samples: Samples,
         known: Callable[[str, str], bool],
@@ -64,12 +63,13 @@ class Steps:
         Args:
             config: What to measure.
             graph: The float32 model.
+            model: Its file.
             layers: The layers to run alone and to take errors of.
             samples: What errors are taken over.
             known: Whether the record of a kind and a key need not be measured.
             folder: Where models in other precisions are kept.
         """
-        self._config, self._graph, self._layers = config, graph, layers
+        self._config, self._graph, self._model, self._layers = config, graph, model, layers
         self._samples, self._known, self._folder = samples, known, folder
 
     def __iter__(self) -> Iterator[Step]:
@@ -86,11 +86,19 @@ class Steps:
 
     def _placed(self, setting: Setting) -> Callable[[Sequence[Variant]], Iterator[Record]]:
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
+            config = self._config
             for variant in variants:
                 try:
                     yield in_place(
-                        variant, setting, runs=self._config.runs, seconds=self._config.seconds, seed=self._config.seed
+                        variant,
+                        setting,
+                        runs=config.runs,
+                        seconds=config.seconds,
+                        seed=config.seed,
+                        time_limit=config.time_limit,
                     )
+                except CellFailed:
+                    raise  # it is not the setting's fault that no process can be started
                 except LiteDelegatesError as error:
                     yield InPlace(setting, refusal=str(error))
 
@@ -111,6 +119,7 @@ class Steps:
                 layers=self._layers,
                 skip=skip,
                 seconds=self._config.seconds,
+                time_limit=self._config.time_limit,
                 seed=self._config.seed,
             )
 
@@ -122,36 +131,40 @@ class Steps:
     def _errors(self) -> Iterator[Step]:
         others = tuple(name for name in self._config.names if name != FLOAT32)
         delegates = self._config.delegates or ()
-        reference = reference_engine(self._graph)
-        yield self._error("local", reference, others)
-        yield self._error("propagated", reference, others)
+        yield self._error("local", None, others)
+        yield self._error("propagated", None, others)
         # The rest of the model runs once a layer and precision, so that the kernels' speed counts.
-        yield self._error("output", self._engine("xnnpack") if "xnnpack" in delegates else reference, others)
+        yield self._error("output", "xnnpack" if "xnnpack" in delegates else None, others)
         for delegate in delegates:
-            if delegate != reference.name or self._graph.format == "onnx":  # there the reference fuses nothing
-                yield self._error("delegate", self._engine(delegate), self._config.names)
+            # The reference of ONNX Runtime is called like a provider as well, but fuses nothing.
+            if delegate != reference_engine(self._graph).name or self._graph.format == "onnx":
+                yield self._error("delegate", delegate, self._config.names)
 
-    def _error(self, kind: ErrorKind, engine: Engine, precisions: tuple[str, ...]) -> Step:
-        skip: set[Key] = set()
-        missing: list[str] = []
-        for layer, precision in itertools.product(self._layers, precisions):
-            if self._known("error", error_key(kind, layer, precision, engine.name)):
-                skip.add((layer, precision, kind, engine.name))
-            else:
-                missing.append(precision)
-        wanted = tuple(precision for precision in precisions if precision in missing)
+    def _error(self, kind: ErrorKind, delegate: str | None, precisions: tuple[str, ...]) -> Step:
+        """Return a step for the errors of a kind on a delegate, or on the reference kernels."""
+        config = self._config
+        engine = reference_engine(self._graph).name if delegate is None else delegate
+        missing = [
+            (layer, precision)
+            for layer, precision in itertools.product(self._layers, precisions)
+            if not self._known("error", error_key(kind, layer, precision, engine))
+        ]
+        wanted = tuple(name for name in precisions if name in {precision for _, precision in missing})
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
-            # Errors are no times: all processors may take part, whatever the settings say.
-            shared: dict[str, Any] = {"layers": self._layers, "skip": skip, "num_threads": read_machine().cores}
-            feeds, labels = self._samples.feeds, self._samples.labels
-            if kind == "local":
-                return local_errors(variants, feeds, **shared)
-            if kind == "propagated":
-                return propagated_errors(variants, feeds, **shared)
-            if kind == "output":
-                return output_errors(variants, feeds, labels=labels, engine=engine, **shared)
-            return delegate_errors(variants, feeds, [engine], **shared)
+            order = ErrorOrder(
+                kind=kind,
+                model=self._model,
+                variants={variant.precision: variant.path for variant in variants},
+                engine=engine,
+                delegate=delegate,
+                inputs=config.inputs,
+                labels=config.labels,
+                samples=config.samples,
+                seed=config.seed,
+                num_threads=read_machine().cores,  # errors are no times: all may take part, whatever the settings say
+            )
+            return errors_apart(order, missing, config.time_limit)
 
         return Step(kind, f"{kind} errors", wanted, len(missing), records)
 
@@ -174,7 +187,7 @@ class Steps:
             uniforms = {variant.precision: variant.path for variant in variants}
             changed = {variant.precision: changed_layers(variant) for variant in variants}
             mixer = Mixer(self._graph, uniforms, self._folder, changed, config.calibration, config.allow_float32_ops)
-            engine = self._engine("xnnpack") if "xnnpack" in delegates else reference_engine(self._graph)
+            engine = engine_of("xnnpack", self._graph) if "xnnpack" in delegates else reference_engine(self._graph)
             return time_mixes(
                 mixer,
                 mixes,
@@ -185,12 +198,8 @@ class Steps:
                 engine,
                 is_known=is_known,
                 seconds=config.seconds,
+                time_limit=config.time_limit,
                 seed=config.seed,
             )
 
         yield Step("mixed", "mixed precisions", names, missing, records)
-
-    def _engine(self, delegate: str) -> Engine:
-        if self._graph.format == "onnx":
-            return Engine(delegate, {"providers": parse_providers(delegate)})
-        return Engine(delegate, {"delegate": make_chain(*parse_delegate(delegate))})

@@ -134,7 +134,7 @@ class _Work:
     def _plan(self, without: set[str]) -> list[Step]:
         """Return what there is to do without some precisions."""
         config = self._config.without(without)
-        steps = list(Steps(config, self._graph, self._chosen, self._samples, self._is_known, self._folder))
+        steps = list(Steps(config, self._graph, self._model, self._chosen, self._samples, self._is_known, self._folder))
         self._pace.plan((step.kind, step.missing) for step in steps)
         return steps
 

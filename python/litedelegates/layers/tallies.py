@@ -14,6 +14,7 @@ from litedelegates.errors import CutError, LiteDelegatesError, MissingExtraError
 from litedelegates.graph import Tensor
 from litedelegates.layers.records import ErrorKind, LayerError
 from litedelegates.layers.walking import Values
+from litedelegates.layers.watching import Key
 from litedelegates.measure import ErrorSums
 
 
@@ -38,7 +39,7 @@ class Tally:
         self._rows = self._agreeing = self._labelled = self._right = 0
 
     @property
-    def key(self) -> tuple[int, str, str, str]:
+    def key(self) -> Key:
         """What tells its record from all others."""
         return self.layer, self.precision, self.kind, self.delegate
 

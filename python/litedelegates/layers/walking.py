@@ -12,6 +12,7 @@ from litedelegates.errors import LiteDelegatesError, MissingExtraError
 from litedelegates.graph import Graph, Op, Tensor, extract
 from litedelegates.graph.border import computed_reads
 from litedelegates.graph.cuts import untransportable
+from litedelegates.layers.watching import Watch, unwatched
 
 # For each tensor one array a sample, or why there are none.
 Values: TypeAlias = "Mapping[Tensor, Sequence[Array] | str]"
@@ -40,6 +41,7 @@ class Walk:
         *,
         num_threads: int | None = None,
         piece_nbytes: int = PIECE_NBYTES,
+        watch: Watch = unwatched,
     ) -> None:
         """Walk through a model.
 
@@ -49,6 +51,7 @@ class Walk:
             demands: What to yield, one mapping of values for each entry.
             num_threads: Threads of the kernels.
             piece_nbytes: A piece ends when its tensors and constants reach this; it has one op at least.
+            watch: Called after each load and run.
         """
         self.graph = graph
         self.peak_nbytes = 0
@@ -60,6 +63,7 @@ class Walk:
         self._last_use = last_uses(graph, demands)
         self._num_threads = num_threads
         self._piece_nbytes = piece_nbytes
+        self._watch = watch
         self._note_peak()
 
     def __iter__(self) -> Iterator[Values]:
@@ -90,10 +94,12 @@ class Walk:
         part = extract(self.graph, piece, outputs=results)
         made: dict[Tensor, list[Array]] = {tensor: [] for tensor in results}
         with closing(open_session(part.to_bytes(), num_threads=self._num_threads, same_kernels=True)) as session:
+            self._watch(())
             for index in range(self._count):
                 found = session.run({part.public_name(tensor): self._held[tensor][index] for tensor in part.inputs})
                 for tensor, arrays in made.items():
                     arrays.append(found[part.public_name(tensor)])
+                self._watch(())
         self._held.update(made)
         self._note_peak()
 

@@ -1,4 +1,4 @@
-"""The process in which layers are timed alone: ``python -m litedelegates.layers.worker``, see `study.worker`."""
+"""The process in which layers and models are timed: ``python -m litedelegates.layers.worker``, see `study.worker`."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ times each configuration once, in an order drawn anew, and figures are compared 
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +86,7 @@ def interleave(
     *,
     keep_going: bool = False,
     progress: Callable[[Interleaved], None] | None = None,
+    pids: Sequence[int] = (),
 ) -> Interleaved:
     """Time every configuration in blocks of back-to-back runs, in an order shuffled anew each round.
 
@@ -97,6 +99,7 @@ def interleave(
         plan: How long to measure, and in which pieces.
         keep_going: Record what a configuration raises as its ``failure`` and go on with the others.
         progress: Called after each round with everything found so far.
+        pids: The processes that run the configurations, where that is not this one: they do not disturb.
 
     Raises:
         ValueError: There is nothing to time, or a timer returns another number of samples than asked for.
@@ -106,7 +109,8 @@ def interleave(
         raise ValueError("there is nothing to time")
     timed = {name: _attempt(keep_going, Timed(name, 0, _NONE), _warm_up, timers[name], plan) for name in timers}
     orders = Orders(list(timers), plan.seed)
-    state = read_machine_state()
+    own = [os.getpid(), *pids]
+    state = read_machine_state(own)
     rule, begin = plan.stop_rule, time.perf_counter()
     rounds = 0
     while True:
@@ -120,7 +124,7 @@ def interleave(
         if reason != "enough runs" and orders.half_way:
             reason = None
         finished = reason is not None or not alive
-        conditions = find_conditions(timed.values(), state, read_machine_state()) if finished else ()
+        conditions = find_conditions(timed.values(), state, read_machine_state(own)) if finished else ()
         reason = reason if alive else None
         found = Interleaved(tuple(timed.values()), rounds, seconds, plan.seed, finished, reason, conditions)
         if progress is not None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,26 @@ class Worker:
         Raises:
             CellFailed: It failed, crashed, ran out of time or of memory; it has ended then, but for a plain failure.
         """
+        return self._hear(self._give(do, arguments), limit)
+
+    def follow(self, do: str, limit: float, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Give an order and yield what the worker tells of it (see `worker.serve_telling`) until it is done.
+
+        Args:
+            do: Name of the order.
+            limit: Seconds without a word after which the worker counts as hanging and is ended.
+            **arguments: Of the order.
+
+        Raises:
+            CellFailed: As in `ask`.
+        """
+        step = self._give(do, arguments)
+        while (told := self._hear(step, limit).get("told")) is not None:
+            self._watch_memory(step)  # else it is looked at only while it says nothing
+            yield told
+
+    def _give(self, do: str, arguments: Mapping[str, Any]) -> str:
+        """Give an order and return what it is called."""
         step = do.replace("_", " ")
         assert self._process.stdin is not None
         try:
@@ -91,6 +111,9 @@ class Worker:
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._fallen(step) from None
+        return step
+
+    def _hear(self, step: str, limit: float) -> dict[str, Any]:
         answer = decode(self._read_line(step, limit))
         if "failed" in answer:
             raise CellFailed(answer["failed"], f"{step}: {answer['reason']}")

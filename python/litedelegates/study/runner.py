@@ -113,9 +113,8 @@ def _run(
             done = len(pairs) - len(to_do)
             progress(Progress(done, len(pairs), time.monotonic() - begin, doing, cell, round_index))
 
-    free = free_memory()
     given = config.memory_limit_mb
-    memory_limit = given * 1_000_000 if given is not None else None if free is None else int(free * MEMORY_SHARE)
+    memory_limit = given * 1_000_000 if given is not None else memory_share()
     files = ModelFiles(Path(store.path), config, memory_limit)
     references = References(files.folder, config, memory_limit)
     for name, cells in group_cells(pairs, config.max_loaded):
@@ -123,6 +122,12 @@ def _run(
         if pending:
             Group(name, cells, pending, config, store, session, files, references, memory_limit, report).measure()
     report("done")
+
+
+def memory_share() -> int | None:
+    """Return the bytes of memory that a worker may take: most of what is free now; None where that is not told."""
+    free = free_memory()
+    return None if free is None else int(free * MEMORY_SHARE)
 
 
 def read_versions() -> dict[str, str]:

@@ -15,7 +15,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+
+Tell: TypeAlias = "Callable[[dict[str, Any]], None]"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -38,6 +40,15 @@ def serve(make_desk: Callable[[], Desk]) -> None:
     Args:
         make_desk: Makes what answers them; called at the first order, so that it can import what takes its time.
     """
+    serve_telling(lambda tell: make_desk())
+
+
+def serve_telling(make_desk: Callable[[Tell], Desk]) -> None:
+    """Answer orders as `serve` does.
+
+    Args:
+        make_desk: Is given what tells of an order before it is answered (see `process.Worker.follow`).
+    """
     # Whoever cannot be asked to end, in a kernel that never returns, is ended by the system.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -52,6 +63,11 @@ def serve(make_desk: Callable[[], Desk]) -> None:
 
     from litedelegates.study.words import decode, encode
 
+    def tell(message: dict[str, Any]) -> None:
+        if not orders.empty():  # nobody gives an order before the last one is answered, but the one to end
+            raise _NobodyListensError
+        _write(answers, encode({"told": message}))
+
     desk: Desk | None = None
     while True:
         message = decode(orders.get())
@@ -61,13 +77,19 @@ def serve(make_desk: Callable[[], Desk]) -> None:
             os._exit(0)  # not by way of Python's end, for which the thread that listens would have to end too
         try:
             if desk is None:
-                desk = make_desk()
+                desk = make_desk(tell)
             answer = desk.answer(message)
+        except _NobodyListensError:
+            continue
         except MemoryError as error:
             answer = {"failed": "out of memory", "reason": f"MemoryError: {error}".rstrip(": ")}
         except Exception as error:
             answer = {"failed": "failed", "reason": f"{type(error).__name__}: {error}"}
         _write(answers, encode(answer))
+
+
+class _NobodyListensError(BaseException):
+    """What was ordered is not wanted any more; no error, so that nothing on the way takes it for one."""
 
 
 def _listen(orders: queue.SimpleQueue[bytes]) -> None:
