@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 from litedelegates.errors import OptionError
-from litedelegates.layers import LayerError, LayerStudy
+from litedelegates.layers import LayerError, LayerStudy, Setting
 from litedelegates.plan.accuracy import accuracy_map, agreement_map, isotonic
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.devices import predict_source, scaled
 from litedelegates.plan.errors import error_model
+from litedelegates.plan.outlook import how_sure
 from litedelegates.plan.planning import make_plan
 from litedelegates.plan.problem import BUSY, LATENCY
 from litedelegates.plan.records import Device, Link
@@ -139,9 +140,17 @@ def first(study: LayerStudy, count: int) -> LayerStudy:
     return dataclasses.replace(study, in_place=tuple(placed if count > 1 else placed[:1]), _by_index={})
 
 
+def renamed(setting: Setting) -> Setting:
+    return dataclasses.replace(setting, delegate="none")
+
+
 def spread_study(half: float) -> LayerStudy:
     """Return a study whose runs differ so that each layer's mean is known to about this share."""
-    study = planted(precisions=("float32", "int8"))
+    return noisy(planted(precisions=("float32", "int8")), half)
+
+
+def noisy(study: LayerStudy, half: float) -> LayerStudy:
+    """Return a study with such runs."""
     placed = []
     for record in study.in_place:
         parts = []
@@ -166,6 +175,36 @@ def test_the_interval_is_wider_where_layers_are_less_certain() -> None:
     # Independent errors of 15 layers: about a quarter of what one has.
     assert 0.001 < widths[0] < 0.006
     assert widths[1] > 5 * widths[0]
+
+
+def test_a_plan_says_which_uniform_plans_are_within_the_noise() -> None:
+    close = planted(slower=1.004)
+    builtin = dataclasses.replace(
+        close, in_place=tuple(dataclasses.replace(one, setting=renamed(one.setting)) for one in close.in_place)
+    )
+    both = dataclasses.replace(planted(), in_place=(*planted().in_place, *builtin.in_place), _by_index={})
+    for half, verdict in ((0.001, "better"), (0.3, "within the noise")):
+        plan = make_plan([Source(Device("pi"), noisy(both, half))])
+        rival = next(one for one in plan.rivals if one.name == "pi: int8 none 1t everywhere")
+        assert rival.loses is not None
+        assert (0.025 < rival.loses < 0.975) == (verdict == "within the noise")
+        assert ("within the noise" in rival.objection) == (verdict == "within the noise")
+        float32 = next(one for one in plan.rivals if one.name == "pi: float32 xnnpack 1t everywhere")
+        assert float32.loses is not None and float32.loses > 0.975
+
+
+def test_rivals_of_a_plan_are_those_that_other_times_would_have_made() -> None:
+    sources = [Source(Device(name), spread_study(0.2)) for name in ("pi", "server")]
+    wifi = [Link("wifi", ("pi", "server"), 1e3)]
+    plan = make_plan(sources, wifi, objective="throughput")
+    found = how_sure(plan, sources, wifi, solved=4, draws=100)
+    assert found.draws == 100 and found.comparisons
+    assert all("otherwise" in one.rival and one.verdict != "worse" for one in found.comparisons)
+    alone = Source(Device("pi"), planted())  # of exact times there is one best plan
+    told = how_sure(make_plan([alone]), [alone], solved=2, draws=10)
+    assert told.describe() == ["Whatever of the measured times is drawn, the plan is the best."]
+    with pytest.raises(OptionError, match="not made of these devices"):
+        how_sure(plan, [alone])
 
 
 def test_stages_have_intervals_that_make_up_that_of_the_whole() -> None:
@@ -198,6 +237,9 @@ def test_resampled_problems_spread_as_the_interval_says() -> None:
     latencies = np.array([other.totals(assignment)[0] for other in drawn])
     low, high = known.interval(assignment)
     assert np.mean((latencies > low) & (latencies < high)) == pytest.approx(0.95, abs=0.04)
+    table = known.draws([assignment, assignment], 300)
+    assert np.mean((table[:, 0, 0] > low) & (table[:, 0, 0] < high)) == pytest.approx(0.95, abs=0.04)
+    assert (table[:, 0] == table[:, 1]).all()
     busy = problem.index(BUSY + "pi")
     assert all(other.totals(assignment)[busy] == pytest.approx(other.totals(assignment)[0]) for other in drawn[:5])
     assert sum(layer_us("float32").values()) == pytest.approx(problem.totals(assignment)[0], rel=0.2)

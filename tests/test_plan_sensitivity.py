@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,13 @@ from plans_by_hand import brute_force, chain_problem
 
 GOAL = Goal({LATENCY: 1.0})
 ALL_INT8, ALL_FLOAT = [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]
+
+
+def compared(problems: Iterable[Problem], goal: Goal, plan: Any, rivals: Mapping[str, Any]) -> Sensitivity:
+    """Compare assignments in each of some problems."""
+    problem = chain_problem(layers=3)
+    totals = [[one.totals(chosen) for chosen in (plan, *rivals.values())] for one in problems]
+    return compare(problem, goal, np.array(totals), list(rivals))
 
 
 def draws(spread: float, count: int = 400, seed: int = 0) -> Iterator[Problem]:
@@ -25,12 +33,12 @@ def draws(spread: float, count: int = 400, seed: int = 0) -> Iterator[Problem]:
 
 
 def test_a_large_gain_is_better_and_its_interval_says_so() -> None:
-    found = compare(draws(0.02), GOAL, ALL_INT8, {"float32": ALL_FLOAT}).comparisons[0]
+    found = compared(draws(0.02), GOAL, ALL_INT8, {"float32": ALL_FLOAT}).comparisons[0]
     assert found.verdict == "better"
     assert found.wins == 1.0
     assert found.gain_low < 1.5 < found.gain_high  # float32 takes 2.5 times as long
     assert found.gain == pytest.approx(1.5, abs=0.05)
-    back = compare(draws(0.02), GOAL, ALL_FLOAT, {"int8": ALL_INT8})
+    back = compared(draws(0.02), GOAL, ALL_FLOAT, {"int8": ALL_INT8})
     assert back.comparisons[0].verdict == "worse"
     assert back.regrets[0].name == "int8"
     assert "takes int8" in back.describe()[-1]
@@ -47,7 +55,7 @@ def test_a_gain_smaller_than_the_noise_is_not_called_better() -> None:
             cost[..., 0] *= rng.normal(1.0, 0.03, cost.shape[:2])
             yield dataclasses.replace(problem, cost=cost)
 
-    found = compare(noisy(), GOAL, ALL_INT8, {"float32": ALL_FLOAT})
+    found = compared(noisy(), GOAL, ALL_INT8, {"float32": ALL_FLOAT})
     assert found.comparisons[0].verdict == "within the noise"
     assert found.comparisons[0].gain_low < 0 < found.comparisons[0].gain_high
     assert "within the noise" in found.describe()[0]
@@ -63,13 +71,13 @@ def test_what_two_plans_share_takes_no_part_in_their_difference() -> None:
             cost[1, :, 0] *= rng.uniform(0.5, 2.0)  # the layer that both have alike
             yield dataclasses.replace(problem, cost=cost)
 
-    found = compare(shaken(), GOAL, [0, 0, 1, 1, 0], {"one in float32": [0, 0, 1, 0, 0]}).comparisons[0]
+    found = compared(shaken(), GOAL, [0, 0, 1, 1, 0], {"one in float32": [0, 0, 1, 0, 0]}).comparisons[0]
     assert found.wins == 1.0
     assert found.verdict == "better"
 
 
 def test_the_same_plan_under_another_name_is_a_tie() -> None:
-    found = compare(draws(0.1), GOAL, ALL_INT8, {"twin": ALL_INT8})
+    found = compared(draws(0.1), GOAL, ALL_INT8, {"twin": ALL_INT8})
     assert found.comparisons[0].wins == 0.5
     assert [regret.worst for regret in found.regrets] == [0.0, 0.0]
 
@@ -78,7 +86,7 @@ def test_budgets_are_looked_at_in_each_draw() -> None:
     problem = chain_problem(layers=3)
     value = float(problem.totals(ALL_INT8)[0])
     goal = Goal({LATENCY: 1.0}, budgets={LATENCY: value})
-    found = compare(draws(0.1), goal, ALL_INT8, {"float32": ALL_FLOAT})
+    found = compared(draws(0.1), goal, ALL_INT8, {"float32": ALL_FLOAT})
     assert found.keeps_budgets == pytest.approx(0.5, abs=0.1)
     assert found.comparisons[0].keeps_budgets == 0.0
     assert "exceeds a budget" in found.describe()[-1]
@@ -91,11 +99,11 @@ def test_rivals_are_what_other_draws_would_have_taken() -> None:
     assert 1 <= len(found) <= 5
     assert tuple(plan) not in found.values()
     assert likely_rivals(draws(0.001, count=10), GOAL, brute_force, plan) == {}
-    told = compare(draws(0.3, seed=6), GOAL, plan, found)
+    told = compared(draws(0.3, seed=6), GOAL, plan, found)
     assert all(comparison.verdict != "worse" for comparison in told.comparisons)
     assert Sensitivity.from_json(told.to_json()) == told
 
 
 def test_no_draws_are_no_comparison() -> None:
     with pytest.raises(ValueError, match="needs draws"):
-        compare([], GOAL, ALL_INT8, {})
+        compared([], GOAL, ALL_INT8, {})

@@ -19,6 +19,7 @@ from litedelegates.plan import (
     Link,
     Plan,
     Source,
+    how_sure,
     make_plan,
     pareto_front,
     parse_devices,
@@ -81,7 +82,12 @@ def add_command(commands: Any) -> None:
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default=DEFAULT_PLAN, metavar="FILE", help=f"default: {DEFAULT_PLAN}")
     out.add_argument(
-        "--report", metavar="FILE", help="write an HTML page: decisions, front, what another link would change"
+        "--report",
+        metavar="FILE",
+        help="write an HTML page: decisions, front, what another link would change, how sure it is",
+    )
+    out.add_argument(
+        "--sensitivity", action="store_true", help="say how sure it is against plans for other draws of the times"
     )
     out.add_argument("--layers", action="store_true", help="print the decision for each layer and its reason")
     out.add_argument("--json", action="store_true", help="print the plan as JSON")
@@ -116,6 +122,7 @@ def call(options: argparse.Namespace) -> int:
 
         with foreign_words_aside():
             outlook = _outlook(plan, sources, links, precisions)
+            outlook["sensitivity"] = how_sure(plan, sources, links, precisions=precisions)
         write_plan_page(plan, options.report, **outlook)
         written.append(options.report)
     if options.json:
@@ -123,6 +130,10 @@ def call(options: argparse.Namespace) -> int:
         return 0
     for line in plan_lines(plan, with_layers=options.layers):
         print(line)
+    if options.sensitivity:
+        with foreign_words_aside():
+            sureness = how_sure(plan, sources, links, precisions=precisions)
+        print("", *sureness.describe(), sep="\n")
     print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
     return 0
 
@@ -133,7 +144,7 @@ def _outlook(
     """Return what the page shows beside the plan, as far as the studies have it."""
     found: dict[str, Any] = {}
     with contextlib.suppress(OptionError):  # nothing but latency is known
-        found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions)
+        found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions, budgets=plan.budgets)
     between = [link for link in links if HERE not in link.ends]
     if between:
         found["what_if"] = what_if_bandwidth(plan, sources, links, between[0].name, precisions=precisions)

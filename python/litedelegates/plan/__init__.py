@@ -4,7 +4,7 @@ from litedelegates.errors import PlanError
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.device_texts import parse_devices
 from litedelegates.plan.links import parse_link, read_link
-from litedelegates.plan.outlook import pareto_front, what_if_bandwidth
+from litedelegates.plan.outlook import how_sure, pareto_front, what_if_bandwidth
 from litedelegates.plan.planning import OBJECTIVES, make_plan
 from litedelegates.plan.reading import load_plan
 from litedelegates.plan.records import (
@@ -36,6 +36,7 @@ __all__ = [
     "Source",
     "StagePlan",
     "build_problem",
+    "how_sure",
     "load_plan",
     "make_plan",
     "pareto_front",

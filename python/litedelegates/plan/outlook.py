@@ -1,22 +1,28 @@
-"""What else there is beside a plan: the front of latency against error, and the best plans over other bandwidths."""
+"""What else there is beside a plan: the front, the best plans over other bandwidths and under other measured times."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from litedelegates.errors import OptionError, nearest
-from litedelegates.plan.answers import Answers, costs_of
+from litedelegates.plan.answers import Answers, costs_of, squared_bound
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.front import FrontPoint, front, front_points
 from litedelegates.plan.planning import goal_of, prepared
-from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Problem
+from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Array, Problem
 from litedelegates.plan.records import Link, Plan
+from litedelegates.plan.segments import segments, where
+from litedelegates.plan.sensitivity import Sensitivity, compare, likely_rivals
 from litedelegates.plan.solve import solve
 from litedelegates.plan.sources import Source
+from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.plan.what_if import WhatIf, what_if
+from litedelegates.plan.words import counted
 
 _SECONDS = 2.0  # for each of the many plans
 
@@ -27,6 +33,7 @@ def pareto_front(
     *,
     model: str | os.PathLike[str] | None = None,
     precisions: Collection[str] | None = None,
+    budgets: Mapping[str, float] | None = None,
     count: int = 12,
 ) -> tuple[FrontPoint, ...]:
     """Return plans none of which is beaten in latency, error and bytes over links, by latency.
@@ -36,6 +43,7 @@ def pareto_front(
         links: Between the devices.
         model: Path of the float32 model.
         precisions: Use these only.
+        budgets: `Plan.budgets` that all of them keep; those of what the front is about are passed over.
         count: About how many.
 
     Raises:
@@ -46,7 +54,9 @@ def pareto_front(
     quantities = [LATENCY, *([ERROR] if ERROR in problem.quantities else []), *([NBYTES] if links else [])]
     if len(quantities) < 2:
         raise OptionError("there is only latency to compare: no study has errors, and there are no links")
-    found = front(problem, quantities, functools.partial(solve, time_limit_s=_SECONDS), count=count)
+    bounds = {name: bound for name, bound in (budgets or {}).items() if name in problem.quantities}
+    bounds = {name: bound for name, bound in bounds.items() if name not in quantities}
+    found = front(problem, quantities, functools.partial(solve, time_limit_s=_SECONDS), count=count, budgets=bounds)
     return front_points(problem, found, functools.partial(costs_of, answers=Answers.of(sources)))
 
 
@@ -60,7 +70,9 @@ def what_if_bandwidth(
     span: float = 100.0,
     count: int = 13,
 ) -> WhatIf:
-    """Return the best plan for each bandwidth of a link, with the objective and the bound of the error of a plan.
+    """Return the best plan for each bandwidth of a link, with the objective and the bounds of a plan.
+
+    That of the latency is passed over: no plan keeps it over a link that is slow enough.
 
     Args:
         plan: Whose.
@@ -86,8 +98,66 @@ def what_if_bandwidth(
         return build_problem(graph, sources, changed, precisions=precisions)
 
     problem = problem_at(link.bandwidth_mbps)
-    bound = plan.budgets.get("error")
-    goal = goal_of(problem, plan.objective, {} if bound is None else {ERROR: bound**2})
+    bounds = {name: bound for name, bound in _budgets(plan, sources).items() if name != LATENCY}
+    goal = goal_of(problem, plan.objective, bounds)
     low, high = link.bandwidth_mbps / span, link.bandwidth_mbps * span
     solver = functools.partial(solve, time_limit_s=_SECONDS)
     return what_if(problem_at, goal, solver, low_mbps=low, high_mbps=high, count=count)
+
+
+def how_sure(
+    plan: Plan,
+    sources: Sequence[Source],
+    links: Sequence[Link] = (),
+    *,
+    precisions: Collection[str] | None = None,
+    solved: int = 8,
+    draws: int = 400,
+    seed: int = 0,
+) -> Sensitivity:
+    """Return how a plan compares with those that would have been made, had the layers' times been measured otherwise.
+
+    Args:
+        plan: Made of the rest.
+        sources: As for `make_plan`, like the others.
+        links: Between the devices.
+        precisions: Use these only.
+        solved: Draws of the measured times for which the best plan is found: those are the rivals.
+        draws: Other draws, in which the plan and its rivals are compared.
+        seed: Of the draws.
+
+    Raises:
+        OptionError: The plan was made of something else.
+    """
+    _, graph, sources = prepared(sources, plan.model)
+    problem = build_problem(graph, sources, links, precisions=precisions)
+    goal = goal_of(problem, plan.objective, _budgets(plan, sources))
+    own, known = _assignment(plan, problem), uncertainty(problem, sources)
+    rng = np.random.default_rng(seed)
+    solver = functools.partial(solve, time_limit_s=_SECONDS)
+    taken = likely_rivals((known.resampled(rng) for _ in range(solved)), goal, solver, own)
+    rivals = {}
+    for name, other in taken.items():
+        changed = int(np.sum(own != np.array(other)))
+        rivals[f"{name}, {where(segments(problem, other))}, {counted(changed, 'layer')} otherwise"] = other
+    sampled = known.draws([own, *rivals.values()], draws, seed + 1)
+    return compare(problem, goal, sampled, list(rivals))
+
+
+def _budgets(plan: Plan, sources: Sequence[Source]) -> dict[str, float]:
+    """Return the bounds of a plan as the solver takes them."""
+    found = {name: bound for name, bound in plan.budgets.items() if name not in ("error", "accuracy_drop")}
+    bounds = plan.budgets.get("error"), plan.budgets.get("accuracy_drop")
+    squared = squared_bound(*bounds, Answers.of(sources))
+    return found if squared is None else {**found, ERROR: squared}
+
+
+def _assignment(plan: Plan, problem: Problem) -> Array:
+    """Return a plan as the solver has it."""
+    places = {choice: place for place, choice in enumerate(problem.choices)}
+    chosen = {layer.layer: places.get(layer.choice) for layer in plan.layers}
+    ends = {node: int(np.argmax(problem.allowed[node])) for node, layer in enumerate(problem.layers) if layer < 0}
+    found = [ends[node] if layer < 0 else chosen.get(layer) for node, layer in enumerate(problem.layers)]
+    if None in found:
+        raise OptionError("the plan was not made of these devices and precisions")
+    return np.array(found)

@@ -213,11 +213,14 @@ class Rival(Record):
         name: Such as "int8 xnnpack everywhere on pi".
         costs: What it is predicted to cost.
         objection: Why it was not taken: "slower", "error 0.031 above 0.01".
+        loses: Share of draws of the measured times in which the plan's objective is better; None where this one does
+            not keep the bounds. From 0.025 to 0.975 the difference is within the noise.
     """
 
     name: str
     costs: Costs
     objection: str = ""
+    loses: float | None = None
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:

@@ -79,9 +79,11 @@ class Sensitivity(Record):
 
     def describe(self, plan: str = "the plan") -> list[str]:
         """Return it in words, a sentence or two each."""
+        if not self.comparisons:
+            return [f"Whatever of the measured times is drawn, {plan} is the best."]
         words = [comparison.describe() for comparison in self.comparisons]
         least = self.regrets[0]
-        if least.name == plan or not self.comparisons:
+        if least.name == plan:
             words.append(
                 f"Of those compared, {plan} has the least to regret: at most {least.worst:.1%} in 95 % of draws."
             )
@@ -102,33 +104,24 @@ class Sensitivity(Record):
 
 
 def compare(
-    draws: Iterable[Problem],
-    goal: Goal,
-    plan: Array | Sequence[int],
-    rivals: Mapping[str, Array | Sequence[int]],
-    *,
-    name: str = "the plan",
+    problem: Problem, goal: Goal, draws: Array, rivals: Sequence[str], *, name: str = "the plan"
 ) -> Sensitivity:
     """Compare a plan with others under what may be true.
 
     Each draw prices all of them with the same times, so that what they share takes part in no difference.
 
     Args:
-        draws: Problems of the same nodes and choices, each with times drawn from the intervals that were measured.
+        problem: Whose quantities they are.
         goal: The objective and the budgets.
-        plan: Assignment of the plan.
-        rivals: Those of the others, by name.
-        name: What the plan is called.
+        draws: What the plan and its rivals cost, as `Uncertainty.draws` gives it.
+        rivals: What the others are called, in the order of the second axis.
+        name: What the plan is called, which is the first there.
     """
-    names, chosen = [name, *rivals], [plan, *rivals.values()]
-    values, within = [], []
-    for problem in draws:
-        totals = [problem.totals(assignment) for assignment in chosen]
-        values.append([goal.value(problem, one) for one in totals])
-        within.append([goal.is_within(problem, one) for one in totals])
-    if not values:
+    if not len(draws):
         raise ValueError("a comparison needs draws of the measured times, and there were none")
-    table, kept = np.array(values), np.array(within).mean(axis=0)
+    names = [name, *rivals]
+    table = np.array([[goal.value(problem, totals) for totals in draw] for draw in draws])
+    kept = np.array([[goal.is_within(problem, totals) for totals in draw] for draw in draws]).mean(axis=0)
     comparisons = [
         _comparison(rival, table[:, 0], table[:, place], float(kept[place])) for place, rival in enumerate(rivals, 1)
     ]

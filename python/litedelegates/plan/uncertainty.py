@@ -53,15 +53,37 @@ class Uncertainty:
 
     def resampled(self, rng: np.random.Generator) -> Problem:
         """Return the problem with layer times as they might have been measured; what is handed on stays as it is."""
+        factor = self._factors(rng)
+        cost = self.problem.cost.copy()
+        cost[:, :, self._timed] *= factor[:, :, None]
+        return replace(self.problem, cost=cost)
+
+    def draws(self, assignments: Sequence[Sequence[int] | Array], count: int, seed: int = 0) -> Array:
+        """Return what assignments cost with layer times as they might have been measured, the same for all of them.
+
+        Returns:
+            Float array of shape (count, assignments, quantities).
+        """
+        rng, problem, timed = np.random.default_rng(seed), self.problem, self._timed
+        nodes = np.arange(len(problem.layers))
+        chosen = [np.asarray(assignment) for assignment in assignments]
+        totals = np.array([problem.totals(own) for own in chosen])
+        found = np.repeat(totals[None], count, axis=0)
+        costs = [problem.cost[nodes, own][:, timed] for own in chosen]
+        for draw in found:
+            change = self._factors(rng) - 1.0
+            for place, own in enumerate(chosen):
+                draw[place, timed] += change[nodes, own] @ costs[place]
+        return found
+
+    @property
+    def _timed(self) -> Array:
+        names = self.problem.quantities
+        return np.flatnonzero([name in (LATENCY, ENERGY) or name.startswith(BUSY) for name in names])
+
+    def _factors(self, rng: np.random.Generator) -> Array:
         shared = rng.standard_normal(int(self.systems.max()) + 1)[self.systems] * self.choices
-        own = rng.standard_normal(self.layers.shape) * self.layers
-        factor = np.exp(own + shared)
-        problem = self.problem
-        cost = problem.cost.copy()
-        for place, name in enumerate(problem.quantities):
-            if name in (LATENCY, ENERGY) or name.startswith(BUSY):
-                cost[:, :, place] *= factor
-        return replace(problem, cost=cost)
+        return np.exp(rng.standard_normal(self.layers.shape) * self.layers + shared)
 
 
 def uncertainty(problem: Problem, sources: Sequence[Source]) -> Uncertainty:

@@ -10,6 +10,7 @@ from typing import Any
 from litedelegates.errors import MissingExtraError
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.records import HERE, Costs, Device, Link, Plan
+from litedelegates.plan.sensitivity import Sensitivity
 from litedelegates.plan.simulated import Simulation, Span
 from litedelegates.plan.simulation import timeline
 from litedelegates.plan.story import best_uniform, busy_us, keeps, tell, value_of
@@ -34,15 +35,19 @@ def build_plan_document(
     front: Sequence[FrontPoint] | None = None,
     what_if: WhatIf | None = None,
     simulation: Simulation | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> dict[str, Any]:
     """Return everything that the page shows of a plan."""
     best = best_uniform(plan)
+    chapters = [{"title": one.title, "sentences": list(one.sentences)} for one in tell(plan)]
+    if sensitivity is not None:
+        chapters.append({"title": "How sure it is", "sentences": sensitivity.describe()})
     return {
         "title": PurePath(plan.model).stem,
         "lede": _lede(plan),
         "objective": plan.objective,
         "budgets": dict(plan.budgets),
-        "chapters": [{"title": one.title, "sentences": list(one.sentences)} for one in tell(plan)],
+        "chapters": chapters,
         "costs": _costs(plan.costs),
         "low_us": plan.costs.latency_low_us,
         "high_us": plan.costs.latency_high_us,

@@ -11,6 +11,7 @@ from typing import Any
 from litedelegates.files import write_whole
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.records import Plan
+from litedelegates.plan.sensitivity import Sensitivity
 from litedelegates.plan.simulation import Simulation
 from litedelegates.plan.story import tell
 from litedelegates.plan.what_if import WhatIf
@@ -36,6 +37,7 @@ def write_plan_page(
     front: Sequence[FrontPoint] | None = None,
     what_if: WhatIf | None = None,
     simulation: Simulation | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> Path:
     """Write a plan as one HTML file that needs no network.
 
@@ -45,11 +47,14 @@ def write_plan_page(
         front: Other plans that nothing beats in all respects.
         what_if: The best plans over a range of bandwidths.
         simulation: What happens to many clients over time.
+        sensitivity: How sure it is that the plan is the one to take.
 
     Raises:
         OSError: It cannot be written.
     """
-    document = plain(build_plan_document(plan, front=front, what_if=what_if, simulation=simulation))
+    document = plain(
+        build_plan_document(plan, front=front, what_if=what_if, simulation=simulation, sensitivity=sensitivity)
+    )
     write_whole(path, [render_plan_page(document).encode()])
     return Path(path)
 
