@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter
 from litedelegates.cli.outcome import foreign_words_aside
+from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
-from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
-from litedelegates.plan import (
-    HERE,
-    OBJECTIVES,
-    Link,
-    Plan,
-    Source,
-    how_sure,
-    make_plan,
-    pareto_front,
-    parse_devices,
-    parse_link,
-    what_if_bandwidth,
-)
+from litedelegates.plan import OBJECTIVES, make_plan, parse_devices, parse_link
 
 DEFAULT_PLAN = "plan.json"
 
@@ -87,6 +74,9 @@ def add_command(commands: Any) -> None:
         help="write an HTML page: decisions, front, what another link would change, how sure it is",
     )
     out.add_argument(
+        "--plots", metavar="FOLDER", help="write the front, other links, the timeline and outlook.json (extra plots)"
+    )
+    out.add_argument(
         "--sensitivity", action="store_true", help="say how sure it is against plans for other draws of the times"
     )
     out.add_argument("--layers", action="store_true", help="print the decision for each layer and its reason")
@@ -117,35 +107,21 @@ def call(options: argparse.Namespace) -> int:
         )
     write_whole(options.output, [json.dumps(plan.to_json(), indent=1).encode()])
     written = [options.output]
-    if options.report is not None:
+    is_asked = options.report is not None or options.plots is not None or options.sensitivity
+    outlook = look_out(plan, sources, links, precisions) if is_asked else None
+    if outlook is not None and options.report is not None:
         from litedelegates.report import write_plan_page
 
-        with foreign_words_aside():
-            outlook = _outlook(plan, sources, links, precisions)
-            outlook["sensitivity"] = how_sure(plan, sources, links, precisions=precisions)
-        write_plan_page(plan, options.report, **outlook)
+        write_plan_page(plan, options.report, **vars(outlook))
         written.append(options.report)
+    if outlook is not None and options.plots is not None:
+        written += write_outlook(plan, outlook, Path(options.plots))
     if options.json:
         print(json.dumps(plan.to_json()))
         return 0
     for line in plan_lines(plan, with_layers=options.layers):
         print(line)
-    if options.sensitivity:
-        with foreign_words_aside():
-            sureness = how_sure(plan, sources, links, precisions=precisions)
-        print("", *sureness.describe(), sep="\n")
+    if outlook is not None and options.sensitivity:
+        print("", *outlook.sensitivity.describe(), sep="\n")
     print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
     return 0
-
-
-def _outlook(
-    plan: Plan, sources: Sequence[Source], links: Sequence[Link], precisions: Sequence[str] | None
-) -> dict[str, Any]:
-    """Return what the page shows beside the plan, as far as the studies have it."""
-    found: dict[str, Any] = {}
-    with contextlib.suppress(OptionError):  # nothing but latency is known
-        found["front"] = pareto_front(sources, links, model=plan.model, precisions=precisions, budgets=plan.budgets)
-    between = [link for link in links if HERE not in link.ends]
-    if between:
-        found["what_if"] = what_if_bandwidth(plan, sources, links, between[0].name, precisions=precisions)
-    return found

@@ -14,7 +14,7 @@ from litedelegates.plan.answers import Answers, costs_of, squared_bound
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.front import FrontPoint, front, front_points
 from litedelegates.plan.planning import goal_of, prepared
-from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Array, Problem
+from litedelegates.plan.problem import ENERGY, ERROR, LATENCY, NBYTES, Array, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.segments import segments, where
 from litedelegates.plan.sensitivity import Sensitivity, compare, likely_rivals
@@ -36,7 +36,7 @@ def pareto_front(
     budgets: Mapping[str, float] | None = None,
     count: int = 12,
 ) -> tuple[FrontPoint, ...]:
-    """Return plans none of which is beaten in latency, error and bytes over links, by latency.
+    """Return plans none of which is beaten in latency, error, energy and bytes over links, by latency.
 
     Args:
         sources: As for `make_plan`, like the others.
@@ -47,13 +47,16 @@ def pareto_front(
         count: About how many.
 
     Raises:
-        OptionError: No study has errors, and there are no links: there is nothing but latency.
+        OptionError: No study has errors, no device has watts, and there are no links: there is nothing but latency.
     """
     _, graph, sources = prepared(sources, model)
     problem = build_problem(graph, sources, links, precisions=precisions)
-    quantities = [LATENCY, *([ERROR] if ERROR in problem.quantities else []), *([NBYTES] if links else [])]
+    quantities = [LATENCY, *(name for name in (ERROR, ENERGY) if name in problem.quantities)]
+    quantities += [NBYTES] if links else []
     if len(quantities) < 2:
-        raise OptionError("there is only latency to compare: no study has errors, and there are no links")
+        raise OptionError(
+            "there is only latency to compare: no study has errors, no device has watts, no link is there"
+        )
     bounds = {name: bound for name, bound in (budgets or {}).items() if name in problem.quantities}
     bounds = {name: bound for name, bound in bounds.items() if name not in quantities}
     found = front(problem, quantities, functools.partial(solve, time_limit_s=_SECONDS), count=count, budgets=bounds)
