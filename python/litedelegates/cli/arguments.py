@@ -27,6 +27,21 @@ class HelpFormatter(argparse.HelpFormatter):
         return super()._fill_text(text, width, indent)
 
 
+def parse_exit(text: str, what: str) -> tuple[str, float]:
+    """Return the output and the number of ``OUTPUT=NUMBER``; ``what`` says what the number is.
+
+    Raises:
+        OptionError: It is not written so.
+    """
+    name, equals, value = text.rpartition("=")
+    try:
+        if equals:
+            return name, float(value)
+    except ValueError:
+        pass
+    raise OptionError(f"--exit {text}: write it as OUTPUT={what}, such as early_probabilities=0.9")
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
     """Add the model, the delegates, their options and the input; return the group of what excludes that input."""
     parser.add_argument("model", metavar="MODEL", help="a .tflite file")

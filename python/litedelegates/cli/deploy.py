@@ -6,10 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.arguments import HelpFormatter, parse_exit
 from litedelegates.cli.status_line import StatusLine
 from litedelegates.deploy import deploy
-from litedelegates.errors import OptionError
 from litedelegates.plan import load_plan
 
 EPILOG = """examples:
@@ -50,7 +49,7 @@ def add_command(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> int:
     """Write the folder and say what is in it."""
-    exits = dict(_exit(text) for text in options.exit)
+    exits = dict(parse_exit(text, "PROBABILITY") for text in options.exit)
     with StatusLine(quiet=options.quiet) as line:
         manifest = deploy(
             load_plan(options.plan),
@@ -69,13 +68,3 @@ def call(options: argparse.Namespace) -> int:
         print(f"{stage.file}: {len(stage.layers)} layers on {stage.device} ({stage.delegate}); {given} -> {made}")
     print(f"\nwritten: {options.output}; next: litedelegates verify {options.output}")
     return 0
-
-
-def _exit(text: str) -> tuple[str, float]:
-    name, equals, value = text.rpartition("=")
-    try:
-        if equals:
-            return name, float(value)
-    except ValueError:
-        pass
-    raise OptionError(f"--exit {text}: write it as OUTPUT=PROBABILITY, such as early_probabilities=0.9")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter
+from litedelegates.cli.arguments import HelpFormatter, parse_exit
 from litedelegates.cli.outcome import foreign_words_aside
 from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
@@ -64,6 +64,9 @@ def add_command(commands: Any) -> None:
     bounds.add_argument("--precisions", metavar="P,P", help="use these only")
     bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="stop improving then (default: 10)")
     parser.add_argument(
+        "--exit", action="append", default=[], metavar="OUTPUT=S", help="this share of the inputs leaves at an output"
+    )
+    parser.add_argument(
         "--fallback", action="store_true", help="also plan what the first device does when a link is down"
     )
     out = parser.add_argument_group("output")
@@ -86,6 +89,7 @@ def add_command(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> int:
     """Make the plan, write it, and say what it is."""
+    exits = dict(parse_exit(text, "SHARE") for text in options.exit)
     texts = options.devices.split(",") if options.devices else ["device"]
     sources = parse_devices([text.strip() for text in texts if text.strip()], options.store)
     links = [parse_link(text, [source.device.name for source in sources]) for text in options.link]
@@ -102,6 +106,7 @@ def call(options: argparse.Namespace) -> int:
             max_energy_mj=options.max_energy_mj,
             max_nbytes=options.max_bytes,
             precisions=precisions,
+            exits=exits,
             fallback=options.fallback,
             time_limit_s=options.time_limit,
         )

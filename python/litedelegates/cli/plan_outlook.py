@@ -40,7 +40,9 @@ def look_out(plan: Plan, sources: Sequence[Source], links: Sequence[Link], preci
     between = [link for link in links if HERE not in link.ends]
     with foreign_words_aside():
         with contextlib.suppress(OptionError):  # nothing but latency is known
-            front = pareto_front(sources, links, model=plan.model, precisions=precisions, budgets=plan.budgets)
+            front = pareto_front(
+                sources, links, model=plan.model, precisions=precisions, budgets=plan.budgets, exits=plan.exits
+            )
         if between:
             what_if = what_if_bandwidth(plan, sources, links, between[0].name, precisions=precisions)
         return Outlook(front, what_if, how_sure(plan, sources, links, precisions=precisions))

@@ -14,6 +14,8 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
     how = "the best there is under this model of costs" if plan.is_exact else f"at most {plan.gap:.2%} from the best"
     yield f"{plan.model}: {len(plan.layers)} layers, {plan.objective} minimized: {how}"
     yield f"found by {plan.method} in {plan.seconds:.2f} s"
+    for output, share in plan.exits.items():
+        yield f"{share:.0%} of the inputs are taken to leave at {output}: costs are means over the inputs"
     yield ""
     rows: list[tuple[str, ...]] = [("", "latency", "period", "error", "sent", "weights", "")]
     rows.append(("this plan", *_cells(plan.costs), _interval(plan.costs)))

@@ -241,7 +241,8 @@ def _times(
     if len(alike) == 1 and wanted:
         layers = tuple(layer.layer for layer in plan.layers)
         pieces[-1] = Piece(_setting(wanted[0]), (*layers, -1), str(root / manifest.whole))
-        names[-1], predicted[-1] = wanted[0].device, plan.costs.latency_us
+        # The plan's latency is of those inputs too that leave early.
+        names[-1], predicted[-1] = wanted[0].device, None if plan.exits else plan.costs.latency_us
     say(f"timing {len(pieces)} models in turn")
     with Bench(seconds, _TIME_LIMIT, None, seed) as bench:
         found = bench.time(pieces.values())
@@ -263,7 +264,7 @@ def _times(
 def _surprises(plan: Plan, stages: Sequence[StageCheck]) -> Iterator[str]:
     """Yield a sentence for each time whose interval is all outside of the one that the plan predicts."""
     ends = {stage.number: (stage.low_us, stage.high_us) for stage in plan.stages}
-    ends[-1] = (plan.costs.latency_low_us, plan.costs.latency_high_us)
+    ends[-1] = (None, None) if plan.exits else (plan.costs.latency_low_us, plan.costs.latency_high_us)
     for stage in stages:
         low, high = ends[stage.stage]
         if low is None or high is None or stage.low_us is None or stage.high_us is None:

@@ -67,9 +67,9 @@ class Assembler:
 
     def _known(self, stage: StagePlan, sureness: Uncertainty, chosen: Array) -> StagePlan:
         """Return a stage with the interval of its time."""
-        nodes = np.array([self._problem.layers.index(layer) for layer in stage.layers])
-        low, high = sureness.interval_of(stage.predicted_us, chosen, nodes)
-        return dataclasses.replace(stage, low_us=low, high_us=high)
+        nodes, share = np.array([self._problem.layers.index(layer) for layer in stage.layers]), stage.share
+        low, high = sureness.interval_of(stage.predicted_us * share, chosen, nodes)
+        return dataclasses.replace(stage, low_us=low / share, high_us=high / share)
 
     def _layers(self, solution: Solution, stages: Stages) -> tuple[LayerPlan, ...]:
         problem, why = self._problem, reasons(self._problem, self._goal, solution)
@@ -87,7 +87,7 @@ class Assembler:
                     op.name or op.makes[0].name,
                     problem.choices[choice],
                     stages.number(node),
-                    float(cost[problem.index(LATENCY)]),
+                    float(cost[problem.index(LATENCY)]) / problem.share(node),
                     error,
                     why.get(node, ""),
                 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, Op, Tensor
 from litedelegates.plan.errors import error_model
+from litedelegates.plan.exits import Exits
 from litedelegates.plan.flows import Handed, handed, own_us
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Flow, Problem
@@ -27,6 +29,7 @@ def build_problem(
     *,
     precisions: Collection[str] | None = None,
     delegates: Mapping[str, Collection[str]] | None = None,
+    exits: Mapping[str, float] | None = None,
 ) -> Problem:
     """Return the numbers that a planner needs.
 
@@ -45,9 +48,11 @@ def build_problem(
             calling program, and the first device.
         precisions: Use these precisions only.
         delegates: By name of a device: use these delegates only.
+        exits: By name of an output of the model, the share of the inputs that leave early there.
 
     Raises:
-        OptionError: A study is of another model or has no times, a link ends at no device, or a layer has no choice.
+        OptionError: A study is of another model or has no times, a link ends at no device, a layer has no choice, or an
+            exit makes no sense.
     """
     ops = check_sources(graph, sources)
     sources = [source.fitted(graph) for source in sources]
@@ -81,15 +86,34 @@ def build_problem(
             raise OptionError(f"layer {op.index} ({op.type} {op.name!r}) has no time in any setting: measure it")
 
     nodes = {op.index: node for node, op in enumerate(ops, 1)}
-    flows = [_flow(entry, nodes, tolls) for entry in handed(graph)]
+    entries = handed(graph)
+    flows = [_flow(entry, nodes, tolls) for entry in entries]
     flows += _ties(sources[0], nodes, tolls)
-    return Problem(
+    problem = Problem(
         tuple(option.choice for option in options),
         (-1, *(op.index for op in ops), -1),
         quantities,
         cost,
         allowed,
         tuple(flows),
+    )
+    return problem if not exits else _with_exits(problem, Exits.of(graph, ops, exits), entries, tolls)
+
+
+def _with_exits(problem: Problem, exits: Exits, entries: Sequence[Handed], tolls: Tolls) -> Problem:
+    borders = [None if entry.maker is None else tolls.border(entry.tensor) for entry in entries]
+    borders += [None] * (len(problem.flows) - len(entries))
+    parted = [
+        part
+        for flow, border in zip(problem.flows, borders, strict=True)
+        for part in exits.parted(flow, problem.quantities, border)
+    ]
+    return replace(
+        problem,
+        cost=exits.scaled(problem.cost, problem.quantities),
+        flows=tuple(parted),
+        shares=exits.shares,
+        ranks=exits.ranks,
     )
 
 

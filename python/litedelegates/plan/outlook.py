@@ -34,6 +34,7 @@ def pareto_front(
     model: str | os.PathLike[str] | None = None,
     precisions: Collection[str] | None = None,
     budgets: Mapping[str, float] | None = None,
+    exits: Mapping[str, float] | None = None,
     count: int = 12,
 ) -> tuple[FrontPoint, ...]:
     """Return plans none of which is beaten in latency, error, energy and bytes over links, by latency.
@@ -44,13 +45,14 @@ def pareto_front(
         model: Path of the float32 model.
         precisions: Use these only.
         budgets: `Plan.budgets` that all of them keep; those of what the front is about are passed over.
+        exits: As for `make_plan`.
         count: About how many.
 
     Raises:
         OptionError: No study has errors, no device has watts, and there are no links: there is nothing but latency.
     """
     _, graph, sources = prepared(sources, model)
-    problem = build_problem(graph, sources, links, precisions=precisions)
+    problem = build_problem(graph, sources, links, precisions=precisions, exits=exits)
     quantities = [LATENCY, *(name for name in (ERROR, ENERGY) if name in problem.quantities)]
     quantities += [NBYTES] if links else []
     if len(quantities) < 2:
@@ -98,7 +100,7 @@ def what_if_bandwidth(
 
     def problem_at(mbps: float) -> Problem:
         changed = [replace(one, bandwidth_mbps=mbps) if one is link else one for one in links]
-        return build_problem(graph, sources, changed, precisions=precisions)
+        return build_problem(graph, sources, changed, precisions=precisions, exits=plan.exits)
 
     problem = problem_at(link.bandwidth_mbps)
     bounds = {name: bound for name, bound in _budgets(plan, sources).items() if name != LATENCY}
@@ -133,7 +135,7 @@ def how_sure(
         OptionError: The plan was made of something else.
     """
     _, graph, sources = prepared(sources, plan.model)
-    problem = build_problem(graph, sources, links, precisions=precisions)
+    problem = build_problem(graph, sources, links, precisions=precisions, exits=plan.exits)
     goal = goal_of(problem, plan.objective, _budgets(plan, sources))
     own, known = _assignment(plan, problem), uncertainty(problem, sources)
     rng = np.random.default_rng(seed)

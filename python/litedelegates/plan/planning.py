@@ -33,6 +33,7 @@ def make_plan(
     max_nbytes: float | None = None,
     precisions: Collection[str] | None = None,
     delegates: Mapping[str, Collection[str]] | None = None,
+    exits: Mapping[str, float] | None = None,
     fallback: bool = False,
     time_limit_s: float = 10.0,
 ) -> Plan:
@@ -53,6 +54,8 @@ def make_plan(
         max_nbytes: Bound of the bytes over links.
         precisions: Use these only.
         delegates: By name of a device: use these only.
+        exits: By name of an output of the model, the share of the inputs that leave early there: costs become means
+            over the inputs. `deploy` is told from which probability on an input leaves.
         fallback: Also plan what the first device does alone when a link is down.
         time_limit_s: Stop improving then; the plan says how far from the best it can be.
 
@@ -65,7 +68,7 @@ def make_plan(
     if objective not in OBJECTIVES:
         raise OptionError(f"objective={objective!r}: there is no such objective. {nearest(objective, OBJECTIVES)}")
     path, graph, sources = prepared(sources, model)
-    problem = build_problem(graph, sources, links, precisions=precisions, delegates=delegates)
+    problem = build_problem(graph, sources, links, precisions=precisions, delegates=delegates, exits=exits)
     answers = Answers.of(sources)
     bounds = {
         ERROR: squared_bound(max_error, max_accuracy_drop, answers),
@@ -92,7 +95,7 @@ def make_plan(
             delegates=delegates,
             time_limit_s=time_limit_s,
         )
-    return dataclasses.replace(made, budgets=budgets, fallback=alone)
+    return dataclasses.replace(made, budgets=budgets, fallback=alone, exits=dict(exits or {}))
 
 
 def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = None) -> tuple[str, Graph, list[Source]]:

@@ -70,6 +70,10 @@ class Problem:
         cost: float array of shape (nodes, K, quantities).
         allowed: bool array of shape (nodes, K): whether a node can have a choice. Each node has at least one.
         flows: The tensors.
+        shares: Float array of shape (nodes,): of the inputs for which each node runs; ``cost`` is the mean over all
+            inputs. None where none leaves early.
+        ranks: Int array of shape (nodes,): how many early exits are before a node; layers of different ranks are in
+            different stages. None where there are none.
     """
 
     choices: tuple[Choice, ...]
@@ -78,6 +82,16 @@ class Problem:
     cost: Array
     allowed: Array
     flows: tuple[Flow, ...]
+    shares: Array | None = None
+    ranks: Array | None = None
+
+    def share(self, node: int) -> float:
+        """Return the share of the inputs for which a node runs."""
+        return 1.0 if self.shares is None else float(self.shares[node])
+
+    def rank(self, node: int) -> int:
+        """Return how many early exits are before a node."""
+        return 0 if self.ranks is None else int(self.ranks[node])
 
     def index(self, quantity: str) -> int:
         """Return the place of a quantity on the last axis.

@@ -140,6 +140,7 @@ class StagePlan(Record):
         predicted_us: Of one run, conversions inside and at its borders included, transfers not.
         low_us: Lower end of the interval that the measured intervals of the layers give; None where they have none.
         high_us: Upper end.
+        share: Of the inputs that come to it; below 1 where some leave early.
     """
 
     number: int
@@ -150,6 +151,7 @@ class StagePlan(Record):
     predicted_us: float
     low_us: float | None = None
     high_us: float | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class Crossing(Record):
 
 @dataclass(frozen=True)
 class Costs(Record):
-    """What a plan is predicted to cost.
+    """What a plan is predicted to cost; where inputs may leave early, in the mean over the inputs.
 
     Attributes:
         latency_us: From input to output of one input with nothing else going on: all layers, conversions and transfers

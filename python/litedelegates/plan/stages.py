@@ -19,7 +19,8 @@ class Stages:
 
     A layer's level is the largest number of changes of the station (device, delegate and threads) on a way from the
     inputs to it. Layers of one station and one level are a stage: a way that leaves a stage leads to higher levels, so
-    stages never wait for each other in a circle, and running them by level is an order.
+    stages never wait for each other in a circle, and running them by level is an order. Where inputs may leave early,
+    all layers that the exit needs come before all others, and no stage has some of both.
     """
 
     def __init__(self, problem: Problem, assignment: Array) -> None:
@@ -79,16 +80,17 @@ class Stages:
 
     def _plan(self, number: int, nodes: Sequence[int]) -> StagePlan:
         choice = self._choice(nodes[0])
-        us = float(self._times()[nodes].sum()) + self._conversions_us(number, choice.device)
+        share = self._problem.share(nodes[0])
+        us = (float(self._times()[nodes].sum()) + self._conversions_us(number, choice.device)) / share
         layers = tuple(self._problem.layers[node] for node in nodes)
-        return StagePlan(number, choice.device, choice.delegate, choice.threads, layers, us)
+        return StagePlan(number, choice.device, choice.delegate, choice.threads, layers, us, share=share)
 
     def _times(self) -> Array:
         nodes = np.arange(len(self._chosen))
         return np.asarray(self._problem.cost[nodes, self._chosen, self._problem.index(LATENCY)])
 
     def _conversions_us(self, number: int, device: str) -> float:
-        """Return what a stage pays for handing on; a conversion on the way to a reader is paid by one of the two."""
+        """Return what a stage pays for handing on, in the mean over all inputs; of two it may be either who pays."""
         busy, total = self._problem.index(BUSY + device), 0.0
         for flow in self._problem.flows:
             source, readers = self._of[flow.source], {self._of[reader] for reader in flow.readers}
@@ -112,9 +114,10 @@ class Stages:
         for node in inner:
             before = [source for source in into.get(node, ()) if self._problem.layers[source] >= 0]
             level[node] = max((level[one] + (station[one] != station[node]) for one in before), default=0)
-        order = sorted({(level[node], station[node]) for node in inner}, key=lambda key: (key[0], str(key[1])))
+        keys = {node: (self._problem.rank(node), level[node], station[node]) for node in inner}
+        order = sorted(set(keys.values()), key=lambda key: (*key[:2], str(key[2])))
         number = {key: place for place, key in enumerate(order)}
-        return {**dict.fromkeys(self._nodes(), -1), **{node: number[level[node], station[node]] for node in inner}}
+        return {**dict.fromkeys(self._nodes(), -1), **{node: number[key] for node, key in keys.items()}}
 
     def _nodes(self) -> range:
         return range(len(self._chosen))

@@ -77,6 +77,8 @@ def _short(plan: Plan) -> Iterator[str]:
         own = [layer for layer in plan.layers if layer.choice.device == device.name]
         if own:
             yield f"{device.name} has {counted(len(own), 'layer')}: {_precisions(own)}."
+    for name, share in plan.exits.items():
+        yield f"{say_share(share)} of the inputs are taken to leave at {name}; all costs are means over the inputs."
     quality = [f"the relative error of the result is {costs.error:.3g}"] if costs.error else []
     if costs.agreement is not None:
         quality.append(f"{costs.agreement:.2%} of the inputs keep their largest output")

@@ -68,7 +68,7 @@ class Tolls:
         self._precisions = [option.choice.precision for option in options]
         self._fused = [option.source.times[option.setting].fused for option in options]
         self._links = {frozenset(link.ends): link for link in links}
-        stations = _numbers(option.station for option in options)
+        self._stations = stations = _numbers(option.station for option in options)
         cost = np.zeros((len(options), int(stations.max()) + 1, len(at)))
         cost[stations[:, None] != np.arange(cost.shape[1]), at[LATENCY]] = np.inf
         self.tie = Toll(stations, cost)
@@ -96,6 +96,15 @@ class Tolls:
             self._made[key] = tuple(toll for toll in paid if toll is not None)
         own = (self.tie,) if untransportable(tensor) is not None and maker is not None and readers else ()
         return (*self._made[key], *own, *self._fusion(maker, readers))
+
+    def border(self, tensor: Tensor) -> Toll:
+        """Return what handing a tensor from one model to another costs where both have the same station."""
+        fixed, slope = self._empty(self._stations)
+        for place, option in enumerate(self._options):
+            at = place, self._stations[place]
+            nbytes = bits(self._held.made(tensor, option.choice.precision)) / 8
+            self._charge((fixed[at], slope[at]), option, option.terms.handover, nbytes)
+        return Toll(self._stations, fixed + slope * (tensor.elements or 0))
 
     def _conversions(self, kind: _Kind) -> _Straight:
         """Return what converting costs, and the border between two models on one device."""
