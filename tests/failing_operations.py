@@ -79,7 +79,7 @@ def study(folder: Path) -> str | None:
                 said.append(f"{outcome.status}: {outcome.reason}")
         fallen = [store.outcome(cell).status for cell in store.cells()].count("ok") < len(store.cells()) - 1
     assert not fallen, said
-    return "; ".join(said)
+    return f"recorded {'; '.join(said)}" if said else None
 
 
 def layers_alone(folder: Path) -> str | None:
@@ -91,7 +91,7 @@ def layers_alone(folder: Path) -> str | None:
         found = LayerStudy.open(store).alone
     refusals = [record.refusal for record in found if record.refusal]
     assert len(found) == 4 and len(refusals) <= 1 and all(r.refusal or r.median_us for r in found), refusals
-    return "; ".join(refusals)
+    return f"recorded {'; '.join(refusals)}" if refusals else None
 
 
 def command(text: str) -> Operation:

@@ -148,7 +148,7 @@ class Trial:
         shutil.copytree(self._before, self._during)
         ended, left = once(self._operation, self._during, lambda: fault.arm(nth, self._during))
         wrong = wrong_files(self._during, self._before, self._after)
-        print(json.dumps({"fault": label, "nth": nth, "ended": ended, "wrong": wrong}), flush=True)
+        print(json.dumps({"fault": label, "nth": nth, "left": left, "ended": ended, "wrong": wrong}), flush=True)
         shutil.rmtree(self._during)
         return ended, left
 

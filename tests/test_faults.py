@@ -112,7 +112,11 @@ def test_calls_of_workers_that_fail_take_one_measurement_at_most(
     failing_calls: str, operation: str, tmp_path: Path
 ) -> None:
     faults = {name: {**fault, "in_workers": True} for name, fault in IN_WORKERS.items()}
-    check(go_through(failing_calls, operation, tmp_path, faults, None if os.environ.get(ALL) else SAMPLE), faults)
+    times = go_through(failing_calls, operation, tmp_path, faults, None if os.environ.get(ALL) else SAMPLE)
+    check(times, faults)
+    for time in times:
+        assert time["ended"].startswith(("recorded", "done", "none left")), time
+        assert "timeout" not in time["ended"], time
 
 
 @pytest.mark.parametrize("operation", ["look_closely", "cut"])

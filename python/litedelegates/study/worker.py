@@ -38,6 +38,13 @@ def serve(make_desk: Callable[[], Desk]) -> None:
     Args:
         make_desk: Makes what answers them; called at the first order, so that it can import what takes its time.
     """
+    try:
+        _serve(make_desk)
+    except Exception as error:
+        _fall(error)
+
+
+def _serve(make_desk: Callable[[], Desk]) -> None:
     # Whoever cannot be asked to end, in a kernel that never returns, is ended by the system.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -72,9 +79,19 @@ def serve(make_desk: Callable[[], Desk]) -> None:
 
 def _listen(orders: queue.SimpleQueue[bytes]) -> None:
     """Pass orders on, and end the process when there will be no more, even while it runs a model."""
-    for line in sys.stdin.buffer:
-        orders.put(line)
+    try:
+        for line in sys.stdin.buffer:
+            orders.put(line)
+    except Exception as error:
+        _fall(error)
     os._exit(0)
+
+
+def _fall(error: Exception) -> None:
+    """End the process with its last words, also where a thread waits for orders or for the model."""
+    with contextlib.suppress(Exception):
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    os._exit(1)
 
 
 def _write(file: int, content: bytes) -> None:
