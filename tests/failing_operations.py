@@ -23,7 +23,7 @@ Operation: TypeAlias = "Callable[[Path], str | None]"  # returns what became of 
 ROUNDS = 3
 QUICK_STUDY = {"seconds": 0.0, "rounds": 2, "block_seconds": 0.001, "warmup_seconds": 0.0, "time_limit": 20.0}
 BENCH = "--rounds 2 --seconds 0 --block-seconds 0.001 --warmup-seconds 0 --quiet --store new.sqlite"
-LAYERS = "--layers 0 --samples 1 --runs 1 --seconds 0.001 --quiet --store new.sqlite"
+LAYERS = "--samples 1 --runs 1 --seconds 0.001 --quiet --store new.sqlite"
 
 
 def load_and_run(folder: Path) -> None:
@@ -84,8 +84,8 @@ def study(folder: Path) -> str | None:
 
 def layers_alone(folder: Path) -> str | None:
     """Time two layers alone: a fault may take one of the four times."""
-    asked = {"parts": ("alone",), "layers": ("0", "1"), "seconds": 0.001, "samples": 1}
-    config = LayersConfig(str(folder / "digits.tflite"), ("float32",), ("none", "xnnpack"), **asked)
+    asked = {"parts": ("alone",), "seconds": 0.001, "samples": 1}
+    config = LayersConfig(str(folder / "chain.tflite"), ("float32",), ("none", "xnnpack"), **asked)
     study_layers(config, folder / "new.sqlite")
     with Store.open(folder / "new.sqlite") as store:
         found = LayerStudy.open(store).alone
@@ -122,5 +122,5 @@ OPERATIONS: dict[str, Operation] = {
     "graph_command": command("graph digits.tflite"),
     "compare_command": command("compare s.sqlite s.sqlite"),
     "bench_command": command(f"bench digits.tflite --delegates none {BENCH}"),
-    "layers_command": command(f"layers digits.tflite --precisions float16 --delegates none {LAYERS} --csv layers.csv"),
+    "layers_command": command(f"layers conv.tflite --precisions float16 --delegates none {LAYERS} --csv layers.csv"),
 }

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import small_models
 from digits_model import DIGITS, digits_data
 from failing_operations import OPERATIONS, ROUNDS, Operation
 from litedelegates import LiteDelegatesError
@@ -137,6 +138,8 @@ class Trial:
         self._before, self._after, self._during = root / "before", root / "after", root / "during"
         self._before.mkdir()
         shutil.copy(DIGITS, self._before / "digits.tflite")
+        (self._before / "conv.tflite").write_bytes(small_models.conv())
+        (self._before / "chain.tflite").write_bytes(small_models.add_chain(2))
         write_study(self._before / "s.sqlite", models={"digits": 300.0}, threads=(1,), rounds=8, runs=2)
         shutil.copytree(self._before, self._after)
         first, _ = once(self._operation, self._after, lambda: None)
@@ -174,6 +177,8 @@ def main() -> None:
     name, faults, root, *most = sys.argv[1:]
     warnings.simplefilter("ignore")
     digits_data()  # before anything fails
+    with contextlib.suppress(ImportError):  # nor is it to be read anew each time
+        import litert_quantizer  # noqa: F401
     trial = Trial(name, Path(root))
     for label, fault in json.loads(faults).items():
         trial.go_through(label, Fault(**fault), int(most[0]) if most else None)
