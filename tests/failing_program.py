@@ -18,6 +18,7 @@ import random
 import shutil
 import sqlite3
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ def once(operation: Operation, folder: Path, arm: Callable[[], object]) -> tuple
     child = os.fork()
     if child == 0:
         os.dup2(os.open(folder.with_suffix(".acknowledged"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 3)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder / "tmp")  # what is kept for a while fails too
+        os.mkdir(tempfile.tempdir)
         try:
             arm()
             said = operation(folder) or "done"

@@ -34,6 +34,7 @@ CAUSES: dict[str, dict[str, Any]] = {
     "rename": {"function": "rename", "error": errno.EACCES},
     "unlink": {"function": "unlink", "error": errno.EACCES},
     "mkdir": {"function": "mkdir", "error": errno.EACCES},
+    "rmdir": {"function": "rmdir", "error": errno.EIO},
     "flock": {"function": "flock", "error": errno.ENOLCK},
     "mmap": {"function": "mmap", "error": errno.ENOMEM},
     "ftruncate": {"function": "ftruncate", "error": errno.ENOSPC},
@@ -59,7 +60,7 @@ IN_WORKERS = {
 # Any size, where the extension or the C++ library under it asks.
 SMALL = {"small malloc": {"function": "malloc", "error": errno.ENOMEM, "where": "/_core.", "least_bytes": 1}}
 QUICK = ("load_and_run", "cut", "add_blocks", "run_command", "profile_command", "graph_command")
-LONG = ("quantize", "report", "study", "layers_alone", "compare_command", "bench_command", "layers_command")
+LONG = ("quantize", "report", "compare_command", "bench_command", "layers_command")
 WITH_WORKERS = ("study", "layers_alone")
 SAMPLE = 1  # of each fault of long work, in the short form
 
@@ -103,8 +104,23 @@ def test_each_call_that_fails_ends_in_a_typed_error(failing_calls: str, operatio
 @pytest.mark.parametrize("operation", LONG)
 def test_calls_of_long_work_that_fail_end_in_a_typed_error(failing_calls: str, operation: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
-    faults = {**CAUSES, **BETWEEN} if operation in WITH_WORKERS else CAUSES
-    check(go_through(failing_calls, operation, tmp_path, faults, None if os.environ.get(ALL) else SAMPLE), faults)
+    check(go_through(failing_calls, operation, tmp_path, CAUSES, None if os.environ.get(ALL) else SAMPLE), CAUSES)
+
+
+@pytest.mark.parametrize("operation", WITH_WORKERS)
+def test_workers_that_cannot_be_started_or_talked_to_end_in_a_typed_error(
+    failing_calls: str, operation: str, tmp_path: Path
+) -> None:
+    times = go_through(failing_calls, operation, tmp_path, BETWEEN, None if os.environ.get(ALL) else SAMPLE)
+    check(times, BETWEEN)
+    for time in times:  # where there is a worker, it is one measurement that fails
+        started = time["fault"] in ("read from a worker", "write to a worker")
+        assert not started or time["ended"].startswith(("recorded", "done", "none left")), time
+
+
+def test_a_folder_that_cannot_be_removed_costs_no_measurement(failing_calls: str, tmp_path: Path) -> None:
+    times = go_through(failing_calls, "layers_alone", tmp_path, {"rmdir": CAUSES["rmdir"]})
+    assert [time["ended"] for time in times] == ["done"] * (len(times) - 1) + ["none left"] and len(times) > 2
 
 
 @pytest.mark.parametrize("operation", WITH_WORKERS)

@@ -130,6 +130,7 @@ int close(int file) {
 }
 int rename(const char* from, const char* to) { return path_fails("rename", to) ? -1 : REAL(rename)(from, to); }
 int mkdir(const char* path, mode_t mode) { return path_fails("mkdir", path) ? -1 : REAL(mkdir)(path, mode); }
+int rmdir(const char* path) { return path_fails("rmdir", path) ? -1 : REAL(rmdir)(path); }
 int unlink(const char* path) { return path_fails("unlink", path) ? -1 : REAL(unlink)(path); }
 int flock(int file, int operation) { return file_fails("flock", file) ? -1 : REAL(flock)(file, operation); }
 int pipe2(int ends[2], int flags) { return fails("pipe") ? -1 : REAL(pipe2)(ends, flags); }

@@ -59,7 +59,7 @@ def prefix_differences(
             f"{len(positions)} models on it at once, more than {most}: use the times of the layers alone, or allow more"
         )
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="litedelegates."))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="litedelegates.", ignore_cleanup_errors=True))
         timers: dict[str, Timer] = {}
         for position in positions:
             path = Path(folder) / f"{position}.{variant.graph.format}"
