@@ -79,8 +79,8 @@ def once(operation: Operation, folder: Path, arm: Callable[[], object]) -> tuple
     child = os.fork()
     if child == 0:
         os.dup2(os.open(folder.with_suffix(".acknowledged"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 3)
+        (folder / "tmp").mkdir()
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder / "tmp")  # what is kept for a while fails too
-        os.mkdir(tempfile.tempdir)
         try:
             arm()
             said = operation(folder) or "done"
