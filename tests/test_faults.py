@@ -139,7 +139,7 @@ def test_calls_of_workers_that_fail_take_one_measurement_at_most(
 def test_small_pieces_of_memory_that_the_extension_does_not_get_end_in_an_error(
     failing_calls: str, operation: str, tmp_path: Path
 ) -> None:
-    most, share = (None, 0.01) if os.environ.get(ALL) else (100, 0.04)
+    most, share = (None, 0.01) if os.environ.get(ALL) else (50, 0.08)
     times = go_through(failing_calls, operation, tmp_path, SMALL, most)
     # Where pybind11 gets no memory to note a new object in, it frees the object twice or lets the exception out.
     aborted = [time for time in times if time["ended"] == f"UNTYPED signal {int(signal.SIGABRT)}"]
