@@ -92,7 +92,7 @@ void register_description(py::module_& module) {
       .def_property_readonly("type", [](const model::Operator& op) { return to_text(operator_type(op)); });
   py::class_<model::Subgraph>(module, "Subgraph")
       .def_property_readonly("name", [](const model::Subgraph& g) { return to_text(g.name); })
-      // Copies: what pybind11 refers to, it aborts over when memory runs out while it notes whom it keeps alive.
+      // Copies: pybind11 aborts when it gets no memory to note that a reference keeps its owner alive.
       .def_property_readonly("tensors", [](const model::Subgraph& g) { return g.tensors; })
       .def_readonly("inputs", &model::Subgraph::inputs)
       .def_readonly("outputs", &model::Subgraph::outputs)
