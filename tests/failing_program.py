@@ -1,9 +1,9 @@
 """An operation of the package, done again and again with one call of the C library failing each time: the first, then
 the second, until none is left to fail. Runs with ``failing_calls.c`` loaded before all other libraries.
 
-``python failing_program.py OPERATION CAUSES FOLDER`` prints a line of JSON for each time: which call failed, how it
-ended, and what was wrong with the files that were left. CAUSES is JSON: by the name of the function, the error number
-and the least size that it fails for.
+``python failing_program.py OPERATION FAULTS FOLDER [COUNT]`` prints a line of JSON for each time: which call failed,
+how it ended, and what was wrong with the files that were left. FAULTS is JSON: by any name, a `Fault`. With COUNT only
+so many calls of each fault fail, drawn from all that there are.
 
 Each time has a process of its own, a copy of this one, so that one which ends badly does not end the rest.
 """
@@ -12,121 +12,97 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
-import io
 import json
 import os
+import random
 import shutil
 import sqlite3
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-import numpy as np
+import small_models
 from digits_model import DIGITS, digits_data
-from litedelegates import Interpreter, LiteDelegatesError, graph
-from litedelegates.cli import main as command_line
-from litedelegates.layers import LayersConfig, study_layers
-from litedelegates.quantize import quantize_file
-from litedelegates.report import write_report
-from litedelegates.study import BlockRecord, Store, StudyConfig, run_study
+from failing_operations import OPERATIONS, ROUNDS, Operation
+from litedelegates import LiteDelegatesError
+from litedelegates.study import Store
 from synthetic_study import write_study
 
-MOST = 400
-ROUNDS = 3
+MOST = 20_000
 
 
-def load_and_run(folder: Path) -> None:
-    with Interpreter(folder / "digits.tflite", delegate="xnnpack") as interpreter:
-        interpreter.run(digits_data()["images"][:1])
+@dataclass(frozen=True)
+class Fault:
+    """What can go wrong with a call.
+
+    Attributes:
+        function: The call, as ``failing_calls.c`` names it.
+        error: The error number, or below 0 the signal that ends the process in its place.
+        where: The calls that count: with files of the operation's folder ("folder"), with pipes ("pipe:"), with memory
+            for the library whose path has this in it, or all ("").
+        least_bytes: The least size that counts, for memory.
+        in_workers: Whether it is a call of the processes that the operation starts, and not of its own.
+    """
+
+    function: str
+    error: int
+    where: str = "folder"
+    least_bytes: int = 0
+    in_workers: bool = False
+
+    def arm(self, nth: int, folder: Path) -> None:
+        """Let the ``nth`` call fail."""
+        if self.in_workers:
+            shared = folder.with_suffix(".fault")
+            shared.write_bytes(bytes(CALLS.tell_others(None)))
+            CALLS.tell_others(os.fsencode(shared))
+            os.environ["FAILING_CALLS"] = str(shared)
+        where = str(folder) if self.where == "folder" else self.where
+        size = ctypes.c_size_t(self.least_bytes)
+        CALLS.fail_call(self.function.encode(), where.encode(), self.error, ctypes.c_long(nth), size)
 
 
-def cut(folder: Path) -> None:
-    for name, part in zip(("head", "tail"), graph.cut(folder / "digits.tflite", at=[7]), strict=True):
-        part.save(folder / f"{name}.tflite")
+CALLS = ctypes.CDLL(None)
+CALLS.calls_left.restype = ctypes.c_long
+CALLS.tell_others.restype = ctypes.c_size_t
 
 
-def quantize(folder: Path) -> None:
-    quantize_file(folder / "digits.tflite", folder / "small.tflite", "float16")
-
-
-def add_blocks(folder: Path) -> None:
-    with Store.create(folder / "s.sqlite", {}) as store:
-        samples = np.ones((4, 3), np.int64)
-        for index in range(ROUNDS):
-            store.add_block(BlockRecord(store.cells()[0].key, "new", index, 0, samples, samples, 0.0, 0, 1))
-            os.write(3, b"+")  # it is in the file
-
-
-def report(folder: Path) -> None:
-    with Store.open(folder / "s.sqlite") as store:
-        write_report(store, folder / "report", ["html", "markdown", "csv", "json"])
-
-
-def study(folder: Path) -> None:
-    quick = {"seconds": 0.0, "rounds": 2, "block_seconds": 0.001, "warmup_seconds": 0.0}
-    run_study(StudyConfig((str(folder / "digits.tflite"),), delegates=("none",), **quick), folder / "new.sqlite")
-
-
-def layers(folder: Path) -> None:
-    asked = {"parts": ("in_place",), "runs": 2, "seconds": 0.001, "samples": 1}
-    config = LayersConfig(str(folder / "digits.tflite"), ("float32",), ("none",), **asked)
-    study_layers(config, folder / "new.sqlite")
-
-
-def command(*arguments: str) -> Callable[[Path], None]:
-    def call(folder: Path) -> None:
-        os.chdir(folder)
-        said, printed = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
-            code = command_line(arguments)
-        if code not in (0, 1, 2) or "unexpected" in said.getvalue() or (code > 0) != bool(said.getvalue()):
-            raise AssertionError(f"exit code {code}: {said.getvalue()}")
-        if code > 0:  # 2 is what `compare` says of a store that it cannot use
-            raise LiteDelegatesError(said.getvalue())
-
-    return call
-
-
-OPERATIONS: dict[str, Callable[[Path], None]] = {
-    "load_and_run": load_and_run,
-    "cut": cut,
-    "quantize": quantize,
-    "add_blocks": add_blocks,
-    "report": report,
-    "study": study,
-    "layers": layers,
-    "run_command": command("run", "digits.tflite", "--runs", "1", "--output", "out.npz"),
-    "profile_command": command("profile", "digits.tflite", "--runs", "1", "--csv", "ops.csv"),
-    "graph_command": command("graph", "digits.tflite"),
-    "compare_command": command("compare", "s.sqlite", "s.sqlite"),
-}
-
-
-def once(operation: Callable[[Path], None], folder: Path, arm: Callable[[], object], left: Callable[[], int]) -> str:
-    """Do the operation in a process of its own and return how it ended: "done", "none left", or an error."""
+def once(operation: Operation, folder: Path, arm: Callable[[], object]) -> tuple[str, int]:
+    """Do the operation in a process of its own; return how it ended ("done", "none left", what became of its parts, or
+    an error), and how many more calls there would have had to be for one to fail.
+    """
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(os.open(folder.with_suffix(".acknowledged"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 3)
-        said = "done"
+        (folder / "tmp").mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder / "tmp")  # what is kept for a while fails too
         try:
             arm()
-            operation(folder)
+            said = operation(folder) or "done"
         except (LiteDelegatesError, OSError, MemoryError) as error:
             said = f"{type(error).__name__}: {error}"
         except BaseException as error:
             said = f"UNTYPED {type(error).__name__}: {error}"
-        if left() > 0:
+        left = CALLS.calls_left()
+        CALLS.tell_others(None)
+        CALLS.fail_call(b"", b"", 0, ctypes.c_long(0), ctypes.c_size_t(0))  # what is said is to arrive
+        if left > 0:
             said = "none left" if said == "done" else f"UNTYPED without a fault: {said}"
-        os.write(send, said.encode()[:4000])
+        os.write(send, json.dumps([said[:4000], left]).encode())
         os._exit(0)
     os.close(send)
     with os.fdopen(receive, "rb") as file:
-        said = file.read().decode()
+        answer = file.read()
     _, status = os.waitpid(child, 0)
-    return said if os.WIFEXITED(status) else f"UNTYPED signal {os.WTERMSIG(status)}"
+    if not os.WIFEXITED(status):
+        return f"UNTYPED signal {os.WTERMSIG(status)}", 0
+    said, left = json.loads(answer)
+    return said, left
 
 
 def wrong_files(folder: Path, before: Path, after: Path) -> list[str]:
@@ -156,34 +132,59 @@ def wrong_files(folder: Path, before: Path, after: Path) -> list[str]:
     return found
 
 
+class Trial:
+    """An operation, and the folders that it is done in."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        """Do it once without a fault, in the folder that shows what it should leave."""
+        self._name, self._operation = name, OPERATIONS[name]
+        self._before, self._after, self._during = root / "before", root / "after", root / "during"
+        self._before.mkdir()
+        shutil.copy(DIGITS, self._before / "digits.tflite")
+        (self._before / "conv.tflite").write_bytes(small_models.conv())
+        (self._before / "chain.tflite").write_bytes(small_models.add_chain(2))
+        write_study(self._before / "s.sqlite", models={"digits": 300.0}, threads=(1,), rounds=8, runs=2)
+        shutil.copytree(self._before, self._after)
+        first, _ = once(self._operation, self._after, lambda: None)
+        if first != "done":
+            sys.exit(f"{name} does not work without a fault: {first}")
+
+    def fail(self, label: str, fault: Fault, nth: int) -> tuple[str, int]:
+        """Let one call fail, print what became of it, and return how it ended and how many calls were missing."""
+        shutil.copytree(self._before, self._during)
+        ended, left = once(self._operation, self._during, lambda: fault.arm(nth, self._during))
+        wrong = wrong_files(self._during, self._before, self._after)
+        print(json.dumps({"fault": label, "nth": nth, "left": left, "ended": ended, "wrong": wrong}), flush=True)
+        shutil.rmtree(self._during)
+        return ended, left
+
+    def places(self, label: str, fault: Fault, most: int | None) -> Iterable[int]:
+        """Return which calls are to fail, in order."""
+        if most is None:
+            return count(1)
+        _, left = self.fail(label, fault, MOST)
+        calls = MOST - left
+        draw = random.Random(f"{self._name} {label}")
+        return sorted(draw.sample(range(1, calls + 1), min(most, calls)))
+
+    def go_through(self, label: str, fault: Fault, most: int | None) -> None:
+        """Let one call after the other fail."""
+        for nth in self.places(label, fault, most):
+            if self.fail(label, fault, nth)[0] == "none left":
+                break
+            if nth > MOST:
+                sys.exit(f"{self._name} still failed after {MOST} calls: {label}")
+
+
 def main() -> None:
-    name, causes, given = sys.argv[1:]
-    operation, root = OPERATIONS[name], Path(given)
-    faults = ctypes.CDLL(None)
-    faults.calls_left.restype = ctypes.c_long
+    name, faults, root, *most = sys.argv[1:]
     warnings.simplefilter("ignore")
     digits_data()  # before anything fails
-    before, after, folder = root / "before", root / "after", root / "during"
-    before.mkdir()
-    shutil.copy(DIGITS, before / "digits.tflite")
-    write_study(before / "s.sqlite", models={"digits": 300.0}, threads=(1,), rounds=8, runs=2)
-    shutil.copytree(before, after)
-    first = once(operation, after, lambda: None, lambda: 0)
-    if first != "done":
-        sys.exit(f"{name} does not work without a fault: {first}")
-    for function, (error, least_bytes) in json.loads(causes).items():
-        where = "" if function == "malloc" else str(folder)
-        for nth in range(1, MOST):
-            shutil.copytree(before, folder)
-            call = (function.encode(), where.encode(), error, ctypes.c_long(nth), ctypes.c_size_t(least_bytes))
-            ended = once(operation, folder, functools.partial(faults.fail_call, *call), faults.calls_left)
-            wrong = wrong_files(folder, before, after)
-            print(json.dumps({"function": function, "nth": nth, "ended": ended, "wrong": wrong}), flush=True)
-            shutil.rmtree(folder)
-            if ended == "none left":
-                break
-        else:
-            sys.exit(f"{name} still failed after {MOST} calls of {function}")
+    with contextlib.suppress(ImportError):  # nor is it to be read anew each time
+        import litert_quantizer  # noqa: F401
+    trial = Trial(name, Path(root))
+    for label, fault in json.loads(faults).items():
+        trial.go_through(label, Fault(**fault), int(most[0]) if most else None)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,20 @@ def test_damaged_files_beside_a_store_are_made_anew(damage: str, tmp_path: Path)
             assert (beside / file.name).stat().st_size == file.stat().st_size
 
 
+def test_what_a_study_that_was_killed_left_half_written_is_removed(tmp_path: Path) -> None:
+    store = tmp_path / "s.sqlite"
+    layers = LayersConfig(str(DIGITS), ("float32",), ("none",), parts=("in_place",), runs=1, seconds=0.001)
+    for measure in (
+        lambda: run_study(StudyConfig((str(DIGITS),), delegates=("none",), **QUICK), store),
+        lambda: study_layers(layers, store),
+    ):
+        part = Path(f"{store}.models") / ".m.tflite.0123456789abcdef.part"
+        part.parent.mkdir(exist_ok=True)
+        part.write_bytes(b"half")
+        measure()
+        assert [file.name for file in part.parent.glob(".*")] == []
+
+
 CACHED = """
 import sys
 import numpy as np

@@ -62,8 +62,8 @@ void register_compiled_model(py::module_& module) {
           "is_delegate", [](const PlannedNode& node) { return node.builtin_code == kTfLiteBuiltinDelegate; });
   py::class_<SubgraphPlan>(module, "SubgraphPlan")
       .def_readonly("tensor_names", &SubgraphPlan::tensor_names)
-      .def_readonly("nodes", &SubgraphPlan::nodes)
-      .def_readonly("replaced", &SubgraphPlan::replaced);
+      .def_property_readonly("nodes", [](const SubgraphPlan& plan) { return plan.nodes; })
+      .def_property_readonly("replaced", [](const SubgraphPlan& plan) { return plan.replaced; });
   py::class_<ProfiledEvent>(module, "ProfiledEvent")
       .def_readonly("tag", &ProfiledEvent::tag)
       .def_readonly("type", &ProfiledEvent::type)

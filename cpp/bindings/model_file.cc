@@ -92,10 +92,11 @@ void register_description(py::module_& module) {
       .def_property_readonly("type", [](const model::Operator& op) { return to_text(operator_type(op)); });
   py::class_<model::Subgraph>(module, "Subgraph")
       .def_property_readonly("name", [](const model::Subgraph& g) { return to_text(g.name); })
-      .def_readonly("tensors", &model::Subgraph::tensors)
+      // Copies: pybind11 aborts when it gets no memory to note that a reference keeps its owner alive.
+      .def_property_readonly("tensors", [](const model::Subgraph& g) { return g.tensors; })
       .def_readonly("inputs", &model::Subgraph::inputs)
       .def_readonly("outputs", &model::Subgraph::outputs)
-      .def_readonly("operators", &model::Subgraph::operators);
+      .def_property_readonly("operators", [](const model::Subgraph& g) { return g.operators; });
   py::class_<model::Signature>(module, "Signature")
       .def_property_readonly("key", [](const model::Signature& s) { return to_text(s.key); })
       .def_readonly("subgraph_index", &model::Signature::subgraph_index)

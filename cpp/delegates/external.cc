@@ -1,6 +1,7 @@
 #include "delegates/external.h"
 
 #include <exception>
+#include <new>
 
 #include "delegates/shared_library.h"
 #include "runtime/error.h"
@@ -16,8 +17,11 @@ thread_local std::string* current_words = nullptr;
 
 void report(const char* message) {
   if (current_words == nullptr || message == nullptr) return;
-  if (!current_words->empty()) *current_words += "; ";
-  *current_words += message;
+  try {
+    if (!current_words->empty()) *current_words += "; ";
+    *current_words += message;
+  } catch (const std::bad_alloc&) {  // nothing may be thrown into a library in C
+  }
 }
 
 TfLiteDelegate* call(Create create, const ExternalDelegate::Options& options, std::string& words) {

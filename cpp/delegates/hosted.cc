@@ -136,11 +136,18 @@ HostedDelegate::HostedDelegate(LiteRtEnvironment environment, std::string name, 
     hosted().delegates[accelerator.get()] = this;
   }
   accelerator_ = accelerator.release();
-  check(api().LiteRtRegisterAccelerator(environment, accelerator_, nullptr, nullptr), ErrorKind::kDelegate,
-        "register the delegate " + name_);
+  try {
+    check(api().LiteRtRegisterAccelerator(environment, accelerator_, nullptr, nullptr), ErrorKind::kDelegate,
+          "register the delegate " + name_);
+  } catch (...) {
+    forget();  // no destructor will
+    throw;
+  }
 }
 
-HostedDelegate::~HostedDelegate() {
+HostedDelegate::~HostedDelegate() { forget(); }
+
+void HostedDelegate::forget() const {
   const std::lock_guard<std::mutex> lock(hosted().mutex);
   hosted().delegates.erase(accelerator_);
 }

@@ -29,6 +29,8 @@ class HostedDelegate {
   [[nodiscard]] TfLiteDelegate* delegate() const { return delegate_; }
 
  private:
+  void forget() const;
+
   std::string name_;
   TfLiteDelegate* delegate_;
   LiteRtAccelerator accelerator_ = nullptr;  // owned by the environment once registered

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
+#include <new>
 
 namespace litedelegates {
 namespace {
@@ -90,11 +92,14 @@ TfLiteStatus listen(TfLiteContext* context, TfLiteDelegate*) {
 
 }  // namespace
 
-void append_message(const std::string& line) {
+void append_message(std::string_view line) {
   if (current_messages == nullptr) return;
   std::string& text = current_messages->text_;
-  if (!text.empty()) text += '\n';
-  text += line;
+  try {
+    if (!text.empty()) text += '\n';
+    text += line;
+  } catch (const std::bad_alloc&) {  // the kernels that report would have to let it through
+  }
 }
 
 namespace {
@@ -105,11 +110,11 @@ void report(TfLiteContext* context, const char* format, ...) {
   va_start(arguments, format);
   std::vsnprintf(line, sizeof(line), format, arguments);
   va_end(arguments);
-  std::string text(line);
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  append_message(text);
-  if (const ReportFunction pass_on = original_report; pass_on != nullptr)
-    pass_on(context, "%s", text.c_str());
+  for (size_t end = std::strlen(line); end > 0 && (line[end - 1] == '\n' || line[end - 1] == ' '); --end) {
+    line[end - 1] = 0;
+  }
+  append_message(line);
+  if (const ReportFunction pass_on = original_report; pass_on != nullptr) pass_on(context, "%s", line);
 }
 
 }  // namespace
@@ -123,13 +128,18 @@ Spy::Spy() {
 
 TfLiteStatus Spy::prepare(TfLiteContext* context, TfLiteDelegate* self) {
   auto* spy = static_cast<Spy*>(self->data);
-  for (Visit& seen : spy->visits_) {
-    if (seen.context == context) {
-      seen = visit(context);
-      return TfLiteStatus::kOk;
+  try {
+    for (Visit& seen : spy->visits_) {
+      if (seen.context == context) {
+        seen = visit(context);
+        return TfLiteStatus::kOk;
+      }
     }
+    spy->visits_.push_back(visit(context));
+  } catch (const std::bad_alloc&) {  // nothing may be thrown into the runtime
+    append_message("memory ran out while the execution plan was read");
+    return TfLiteStatus::kError;
   }
-  spy->visits_.push_back(visit(context));
   return TfLiteStatus::kOk;
 }
 

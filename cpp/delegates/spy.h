@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "delegates/steady_plan.h"
@@ -60,7 +61,7 @@ class Messages {
   [[nodiscard]] std::string text() const { return text_; }
 
  private:
-  friend void append_message(const std::string& line);
+  friend void append_message(std::string_view line);
   std::string text_;
   Messages* outer_;
 };

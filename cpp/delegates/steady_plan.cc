@@ -37,9 +37,10 @@ bool SteadyPlan::capture(TfLiteContext* context, std::span<const Kernel> kernels
     if (kernel.invoke == nullptr) return false;
   }
   context_ = context;
-  kernels_.assign(kernels.begin(), kernels.end());
+  // The kernels last: with them it counts as captured, and memory may run out before.
   bound_.assign(inputs.begin(), inputs.end());
   bound_.insert(bound_.end(), outputs.begin(), outputs.end());
+  kernels_.assign(kernels.begin(), kernels.end());
   return is_captured();
 }
 

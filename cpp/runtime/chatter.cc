@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <string_view>
 
 namespace litedelegates {
@@ -89,7 +90,12 @@ bool Chatter::Stream::begin() {
 std::string Chatter::Stream::end() {
   if (caught < 0) return {};
   ::dup2(original, descriptor);
-  const std::string text = read_all(caught);
+  std::string text;
+  try {
+    text = read_all(caught);
+  } catch (const std::bad_alloc&) {
+    text.clear();  // lines of a log are no reason to fail
+  }
   ::close(caught);
   ::close(original);
   original = caught = -1;
@@ -114,8 +120,11 @@ void Chatter::end() {
   std::fflush(stderr);
   const std::string output = output_.end(), error = error_.end();
   catching().unlock();
-  sort_lines(output, STDOUT_FILENO, lines_);
-  sort_lines(error, STDERR_FILENO, lines_);
+  try {
+    sort_lines(output, STDOUT_FILENO, lines_);
+    sort_lines(error, STDERR_FILENO, lines_);
+  } catch (const std::bad_alloc&) {  // the destructor comes here too, and must not throw
+  }
 }
 
 Chatter::~Chatter() { end(); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "runtime/chatter.h"
 #include "runtime/error.h"
@@ -44,6 +45,7 @@ void free_payload(void* payload) { std::free(payload); }
 
 void add_payload(LiteRtOptions options, const std::string& identifier, const std::string& toml) {
   char* payload = strdup(toml.c_str());
+  if (payload == nullptr) throw std::bad_alloc();
   OpaqueOptionsHandle opaque;
   const LiteRtStatus created =
       api().LiteRtCreateOpaqueOptions(identifier.c_str(), payload, free_payload, opaque.out());

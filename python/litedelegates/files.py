@@ -84,6 +84,16 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
     return written
 
 
+def remove_unfinished(folder: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder that nobody writes to now.
+
+    Those are its hidden files, which `write_whole` begins with: it is for a folder in which others have no business.
+    """
+    for file in Path(folder).glob(".*"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 def _free(target: Path) -> str:
     # Asked after the part is gone, so it is what another attempt would find.
     try:

@@ -1,59 +1,93 @@
-// Loaded before all other libraries: makes the N-th call of some functions of the C library fail, and sets the clocks
-// back. What is to fail is told by `fail_call`, from the process itself; nothing fails before.
+// Loaded before all other libraries: makes the N-th call of some functions of the C library fail, or end the process,
+// and sets the clocks back. What is to fail is told by `fail_call`, from the process itself, or for the processes that
+// it starts by a file that they share, which FAILING_CALLS names; nothing fails before. Needs libstdc++ beside it.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
-static struct {
+struct fault {
   char function[32];
-  char folder[512];  // only of files in it, where a call has a path; empty for all
-  int error;
+  char where[512];   // only of files whose path begins so, or of memory for this library; empty for all
+  int error;         // below 0: the signal that ends the process instead
   atomic_long left;  // calls until the one that fails; 0 when none will
   size_t least_bytes;
-} fault;
+};
+static struct fault own;
+static struct fault* fault = &own;  // of this process
+static struct fault* told = &own;   // what this process has told last, for itself or for others
 
 static _Atomic long long set_back_ns;
 static atomic_long ticks_until_set_back;
 
-void fail_call(const char* function, const char* folder, int error, long nth, size_t least_bytes) {
-  snprintf(fault.function, sizeof fault.function, "%s", function);
-  snprintf(fault.folder, sizeof fault.folder, "%s", folder);
-  fault.error = error;
-  fault.least_bytes = least_bytes;
-  atomic_store(&fault.left, nth);
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static struct fault* shared_fault(const char* path) {
+  const int file = REAL(open64)(path, O_RDWR);
+  if (file < 0) return NULL;
+  void* found = REAL(mmap64)(NULL, sizeof(struct fault), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  REAL(close)(file);
+  return found == MAP_FAILED ? NULL : found;
+}
+
+// The calls of all processes that take part are counted as those of one.
+__attribute__((constructor)) static void take_part(void) {
+  const char* path = getenv("FAILING_CALLS");
+  struct fault* shared = path == NULL ? NULL : shared_fault(path);
+  if (shared != NULL) fault = shared;
+}
+
+// What is told from now on is for the processes that share this file; returns its size, which it must have before.
+size_t tell_others(const char* path) {
+  if (path != NULL) told = shared_fault(path);
+  return sizeof(struct fault);
+}
+
+void fail_call(const char* function, const char* where, int error, long nth, size_t least_bytes) {
+  snprintf(told->function, sizeof told->function, "%s", function);
+  snprintf(told->where, sizeof told->where, "%s", where);
+  told->error = error;
+  told->least_bytes = least_bytes;
+  atomic_store(&told->left, nth);
 }
 
 // How many calls are still to come before the one that would fail; 0 when it has failed.
-long calls_left(void) { return atomic_load(&fault.left); }
+long calls_left(void) { return atomic_load(&told->left); }
 
 void set_clocks_back(long long nanoseconds, long after_readings) {
   atomic_store(&set_back_ns, nanoseconds);
   atomic_store(&ticks_until_set_back, after_readings);
 }
 
+static int may_fail(const char* function) {
+  return atomic_load(&fault->left) > 0 && strcmp(function, fault->function) == 0;
+}
+
 static int fails(const char* function) {
-  if (atomic_load(&fault.left) <= 0 || strcmp(function, fault.function) != 0) return 0;
-  if (atomic_fetch_sub(&fault.left, 1) != 1) return 0;
-  errno = fault.error;
+  if (!may_fail(function) || atomic_fetch_sub(&fault->left, 1) != 1) return 0;
+  if (fault->error < 0) kill(getpid(), -fault->error);
+  errno = fault->error;
   return 1;
 }
 
 static int path_fails(const char* function, const char* path) {
-  return path != NULL && strncmp(path, fault.folder, strlen(fault.folder)) == 0 && fails(function);
+  return path != NULL && strncmp(path, fault->where, strlen(fault->where)) == 0 && fails(function);
 }
 
 static int file_fails(const char* function, int file) {
-  if (atomic_load(&fault.left) <= 0 || strcmp(function, fault.function) != 0) return 0;
+  if (!may_fail(function)) return 0;
   char link[64], path[1024];
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
   const ssize_t length = readlink(link, path, sizeof path - 1);
@@ -62,7 +96,6 @@ static int file_fails(const char* function, int file) {
   return path_fails(function, path);
 }
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define REPLACE_OPEN(name)                              \
   int name(const char* path, int flags, ...) {          \
     va_list more;                                       \
@@ -97,6 +130,15 @@ int close(int file) {
 }
 int rename(const char* from, const char* to) { return path_fails("rename", to) ? -1 : REAL(rename)(from, to); }
 int mkdir(const char* path, mode_t mode) { return path_fails("mkdir", path) ? -1 : REAL(mkdir)(path, mode); }
+int rmdir(const char* path) { return path_fails("rmdir", path) ? -1 : REAL(rmdir)(path); }
+int unlink(const char* path) { return path_fails("unlink", path) ? -1 : REAL(unlink)(path); }
+int flock(int file, int operation) { return file_fails("flock", file) ? -1 : REAL(flock)(file, operation); }
+int pipe2(int ends[2], int flags) { return fails("pipe") ? -1 : REAL(pipe2)(ends, flags); }
+pid_t fork(void) { return fails("fork") ? -1 : REAL(fork)(); }
+pid_t vfork(void) { return fork(); }  // which cannot be passed on: the child would return from here
+int pthread_create(pthread_t* to, const pthread_attr_t* as, void* (*begin)(void*), void* with) {
+  return fails("thread") ? errno : REAL(pthread_create)(to, as, begin, with);
+}
 void* mmap(void* at, size_t size, int protection, int flags, int file, off_t offset) {
   return file >= 0 && file_fails("mmap", file) ? MAP_FAILED : REAL(mmap)(at, size, protection, flags, file, offset);
 }
@@ -109,18 +151,45 @@ extern void* __libc_malloc(size_t);
 extern void* __libc_realloc(void*, size_t);
 extern void* __libc_calloc(size_t, size_t);
 extern void* __libc_memalign(size_t, size_t);
-static int memory_fails(size_t bytes) { return bytes >= fault.least_bytes && fault.least_bytes > 0 && fails("malloc"); }
-void* malloc(size_t bytes) { return memory_fails(bytes) ? NULL : __libc_malloc(bytes); }
-void* calloc(size_t count, size_t bytes) { return memory_fails(count * bytes) ? NULL : __libc_calloc(count, bytes); }
-void* realloc(void* old, size_t bytes) { return memory_fails(bytes) ? NULL : __libc_realloc(old, bytes); }
+// libstdc++ counts as part of a library that is named, as it holds the code of std::string.
+static int is_of(const void* caller) {
+  Dl_info found;
+  if (fault->where[0] == 0) return 1;
+  if (!dladdr(caller, &found) || found.dli_fname == NULL) return 0;
+  return strstr(found.dli_fname, fault->where) != NULL || strstr(found.dli_fname, "/libstdc++") != NULL;
+}
+static int memory_fails(size_t bytes, const void* caller) {
+  if (!may_fail("malloc") || bytes < fault->least_bytes) return 0;
+  return fault->least_bytes > 0 && is_of(caller) && fails("malloc");
+}
+#define FAILS(bytes) memory_fails(bytes, __builtin_return_address(0))
+void* malloc(size_t bytes) { return FAILS(bytes) ? NULL : __libc_malloc(bytes); }
+void* calloc(size_t count, size_t bytes) { return FAILS(count * bytes) ? NULL : __libc_calloc(count, bytes); }
+void* realloc(void* old, size_t bytes) { return FAILS(bytes) ? NULL : __libc_realloc(old, bytes); }
 int posix_memalign(void** to, size_t alignment, size_t bytes) {
-  if (memory_fails(bytes)) return ENOMEM;
+  if (FAILS(bytes)) return ENOMEM;
   *to = __libc_memalign(alignment, bytes);
   return *to == NULL ? ENOMEM : 0;
 }
-void* aligned_alloc(size_t alignment, size_t bytes) {
-  return memory_fails(bytes) ? NULL : __libc_memalign(alignment, bytes);
+void* aligned_alloc(size_t alignment, size_t bytes) { return FAILS(bytes) ? NULL : __libc_memalign(alignment, bytes); }
+char* strdup(const char* text) {
+  const size_t bytes = strlen(text) + 1;
+  char* copy = FAILS(bytes) ? NULL : __libc_malloc(bytes);
+  return copy == NULL ? NULL : memcpy(copy, text, bytes);
 }
+
+// What C++ calls `operator new`: by way of libstdc++'s, all memory would be that library's.
+extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((noreturn));
+static void* given_or_thrown(void* memory) {
+  if (memory == NULL) throw_bad_alloc();
+  return memory;
+}
+void* _Znwm(size_t bytes) { return given_or_thrown(FAILS(bytes) ? NULL : __libc_malloc(bytes)); }
+void* _Znam(size_t bytes) { return given_or_thrown(FAILS(bytes) ? NULL : __libc_malloc(bytes)); }
+void* _ZnwmSt11align_val_t(size_t bytes, size_t alignment) {
+  return given_or_thrown(FAILS(bytes) ? NULL : __libc_memalign(alignment, bytes));
+}
+void* _ZnwmRKSt9nothrow_t(size_t bytes, const void* tag) { return FAILS(bytes) ? NULL : __libc_malloc(bytes); }
 
 int clock_gettime(clockid_t clock, struct timespec* now) {
   static __typeof__(&clock_gettime) real;

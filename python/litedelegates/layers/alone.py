@@ -93,7 +93,8 @@ def _time(
         for layer in layers:
             wanted = [setting for setting in settings if (layer, setting) not in skip]
             if wanted:
-                with tempfile.TemporaryDirectory(prefix="litedelegates-") as folder:
+                # Times that are there are not lost to a folder that cannot be removed.
+                with tempfile.TemporaryDirectory(prefix="litedelegates-", ignore_cleanup_errors=True) as folder:
                     records = _time_layer(_Cutter(variants, Path(folder)), layer, wanted, bench)
                 yield from records
 

@@ -60,7 +60,10 @@ def prefix_differences(
             f"{setting.delegate} cannot be profiled per op, and the differences between prefixes would need "
             f"{len(positions)} models on it at once, more than {most}: use the times of the layers alone, or allow more"
         )
-    with tempfile.TemporaryDirectory(prefix="litedelegates.") as folder, Apart(time_limit, memory_limit) as apart:
+    with (
+        tempfile.TemporaryDirectory(prefix="litedelegates.", ignore_cleanup_errors=True) as folder,
+        Apart(time_limit, memory_limit) as apart,
+    ):
         timers: dict[str, Timer] = {}
         for position in positions:
             path = Path(folder) / f"{position}.{variant.graph.format}"

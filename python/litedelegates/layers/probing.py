@@ -77,7 +77,7 @@ def probe(graph: Graph, tensors: Iterable[Tensor], feed: Mapping[str, Array]) ->
         MissingExtraError: The engine is not installed.
     """
     found: dict[Tensor, Probe] = {}
-    with tempfile.TemporaryDirectory(prefix="litedelegates-") as folder:
+    with tempfile.TemporaryDirectory(prefix="litedelegates-", ignore_cleanup_errors=True) as folder:
         path = os.fspath(Path(folder) / f"probe.{graph.format}")
         for window in _windows(tensors):
             exposed = expose(graph, window)

@@ -142,6 +142,18 @@ class Bench:
         with self._loaded(piece):
             yield lambda runs: unpack(self._ask(piece, "run", runs=runs)["samples"])
 
+    def _start(self, tries: int = 2) -> Worker:
+        """Start the process. One that falls before it has a model does so by nobody's fault: another one may not."""
+        worker = Worker(self._memory_limit, _MODULE)
+        try:
+            worker.ask("greet", _START_SECONDS)  # its imports are not to count as time of the model
+        except CellFailed:
+            worker.close()
+            if tries == 1:
+                raise
+            return self._start(tries - 1)
+        return worker
+
     def _greet(self) -> None:
         """Make sure that the process is there: it may have fallen while nothing was loaded, by nobody's fault."""
         try:
@@ -160,8 +172,7 @@ class Bench:
 
     def _ask(self, piece: Piece, order: str, **arguments: Any) -> dict[str, Any]:
         if self._worker is None:
-            self._worker = Worker(self._memory_limit, _MODULE)
-            self._worker.ask("greet", _START_SECONDS)  # its imports are not to count as time of the model
+            self._worker = self._start()
         try:
             return self._worker.ask(order, self._time_limit, name=piece.name, **arguments)
         except CellFailed as failure:

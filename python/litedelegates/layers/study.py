@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError, OptionError
+from litedelegates.files import remove_unfinished
 from litedelegates.graph import Graph, load
 from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
@@ -77,6 +78,7 @@ def study_layers(
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
+            remove_unfinished(folder)  # of an earlier call that was killed
             _Work(config, graph, model, chosen, samples, store, session, retry, progress).do()
             how = "finished"
         finally:

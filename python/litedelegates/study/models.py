@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
+from litedelegates.files import remove_unfinished
 from litedelegates.study.config import FLOAT32, StudyConfig
 from litedelegates.study.delegates import hash_file
 from litedelegates.study.process import CellFailed, Worker
@@ -85,6 +86,7 @@ class ModelFiles:
             )
         finally:
             worker.close()
+            remove_unfinished(self.folder)
 
     def _recipe(self, calibration: str | None) -> str:
         """Return what the result depends on besides the model, as a short digest."""

@@ -111,6 +111,8 @@ class Worker:
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._fallen(step) from None
+        except OSError as error:
+            raise self._lost(step, error) from error
         return step
 
     def _hear(self, step: str, limit: float) -> dict[str, Any]:
@@ -124,9 +126,12 @@ class Worker:
         file = self._process.stdout.fileno()
         deadline = time.monotonic() + limit
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([file], [], [], WATCH_SECONDS)
-            if ready:
-                chunk = os.read(file, 1 << 20)
+            try:
+                ready, _, _ = select.select([file], [], [], WATCH_SECONDS)
+                chunk = os.read(file, 1 << 20) if ready else None
+            except OSError as error:
+                raise self._lost(step, error) from error
+            if chunk is not None:
                 if not chunk:
                     raise self._fallen(step)
                 self._buffer += chunk
@@ -165,6 +170,11 @@ class Worker:
         if code < 0:
             return CellFailed("crashed", f"{step}: the process was ended by {_signal_name(-code)}{words}")
         return CellFailed("crashed", f"{step}: the process ended with exit code {code}{words}")
+
+    def _lost(self, step: str, error: OSError) -> CellFailed:
+        """End the process, which might still do what it was told and which nobody would hear of."""
+        self.end()
+        return CellFailed("failed", f"{step}: the process could not be talked to and was ended: {error}")
 
     def _last_words(self) -> str:
         """Return the last line that the process wrote to its error output, as the end of a sentence."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.arrays import ArraysError
+from litedelegates.files import remove_unfinished
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_file
 from litedelegates.study.inputs import Arrays, error_of, load_arrays
@@ -47,7 +48,7 @@ class References:
             done = self._ask(worker, target)
             error = error_of(load_arrays(target), reference)
         finally:
-            target.unlink(missing_ok=True)
+            remove_unfinished(self.folder)
         inputs = "random" if self._config.inputs is None else "given"
         return {**error, "reference": NAME, "inputs": inputs, "samples": done["samples"]}
 
@@ -82,6 +83,7 @@ class References:
             self._ask(worker, target)
         finally:
             worker.close()
+            remove_unfinished(self.folder)
 
     def _ask(self, worker: Worker, target: Path) -> dict[str, Any]:
         inputs, seed = self._config.inputs, self._config.seed

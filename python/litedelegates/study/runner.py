@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from litedelegates.files import remove_unfinished
 from litedelegates.free_memory import free_memory
 from litedelegates.measure import read_machine
 from litedelegates.study.config import StudyConfig
@@ -116,6 +117,7 @@ def _run(
     given = config.memory_limit_mb
     memory_limit = given * 1_000_000 if given is not None else memory_share()
     files = ModelFiles(Path(store.path), config, memory_limit)
+    remove_unfinished(files.folder)  # of an earlier call that was killed
     references = References(files.folder, config, memory_limit)
     for name, cells in group_cells(pairs, config.max_loaded):
         pending = {cell.key for cell in cells} & to_do

@@ -265,9 +265,11 @@ def _lock(path: Path) -> int:
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(lock)
-        raise StoreError(f"{path}: another study is writing to it; wait for it or name another --store") from None
+        if isinstance(error, BlockingIOError):
+            raise StoreError(f"{path}: another study is writing to it; wait for it or name another --store") from None
+        raise StoreError(f"{path} cannot be locked, so that no two studies write to it: {error.strerror}") from error
     return lock
 
 

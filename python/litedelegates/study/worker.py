@@ -49,6 +49,13 @@ def serve_telling(make_desk: Callable[[Tell], Desk]) -> None:
     Args:
         make_desk: Is given what tells of an order before it is answered (see `process.Worker.follow`).
     """
+    try:
+        _serve(make_desk)
+    except Exception as error:
+        _fall(error)
+
+
+def _serve(make_desk: Callable[[Tell], Desk]) -> None:
     # Whoever cannot be asked to end, in a kernel that never returns, is ended by the system.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -94,9 +101,19 @@ class _NobodyListensError(BaseException):
 
 def _listen(orders: queue.SimpleQueue[bytes]) -> None:
     """Pass orders on, and end the process when there will be no more, even while it runs a model."""
-    for line in sys.stdin.buffer:
-        orders.put(line)
+    try:
+        for line in sys.stdin.buffer:
+            orders.put(line)
+    except Exception as error:
+        _fall(error)
     os._exit(0)
+
+
+def _fall(error: Exception) -> None:
+    """End the process with its last words, also where a thread waits for orders or for the model."""
+    with contextlib.suppress(Exception):
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    os._exit(1)
 
 
 def _write(file: int, content: bytes) -> None:
