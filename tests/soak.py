@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import small_models
 from litedelegates import Interpreter
@@ -36,6 +36,7 @@ ALLOWED_BYTES_A_CYCLE = 64  # a leaked interpreter, tensor or option is larger: 
 ALLOWED_BYTES_A_SECOND = 1024
 PREPARED_RUNS = 16
 ARENAS = "MALLOC_ARENA_MAX"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def one_arena() -> Iterator[None]:
         del os.environ[ARENAS]
 
 
-def in_own_process(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
+def in_own_process(function: Callable[..., T], *arguments: Any) -> T:
     """Call it in a new process: a loaded Flex delegate, for example, serves all models that follow.
 
     Raises:

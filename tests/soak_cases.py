@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,16 @@ def cycle_of(name: str, folder: Path) -> Callable[[], bool]:
             return run(interpreter, inputs) == wanted
 
     return step
+
+
+def garbage_of_a_cycle(name: str, folder: Path) -> int:
+    """Load, run and close ``CASES[name]`` and return how many objects of that only the garbage collector frees."""
+    step = cycle_of(name, folder)
+    step()
+    gc.collect()
+    gc.disable()
+    step()
+    return gc.collect()
 
 
 def _cycle_of_official_gpu(model: bytes) -> Callable[[], bool]:
