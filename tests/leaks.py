@@ -15,10 +15,11 @@ import small_models
 import soak
 from litedelegates import External
 from native_libraries import compile_library
+from soak_cases import Case
 
 CYCLES = 20
 # Tens of megabytes of libraries that know nothing of sanitizers; Flex stays in the process for good.
-LEFT_OUT = ("gpu", "openvino", "flex")
+LEFT_OUT = ("gpu", soak.OFFICIAL_GPU, "openvino", "flex")
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         cases = [case for case in soak.CASES if case not in LEFT_OUT]
         if "--leak" in sys.argv:
             library = compile_library("arithmetic_delegate.c", folder / "libarithmetic_leaks.so", "-DLEAKS")
-            soak.CASES["leak"] = soak.Case(small_models.add, lambda folder: External(library))
+            soak.CASES["leak"] = Case(small_models.add, lambda folder: External(library))
             cases = ["leak"]
         for case in cases:
             soak.cycle(case, CYCLES, folder)

@@ -3,70 +3,52 @@
     python tests/soak.py                      10,000 cycles of every delegate, then an hour in two threads
     python tests/soak.py --cycles 200 --only none --seconds 0
 
-Prints one row for each part, writes ``results/soak.json``, and ends with 1 where memory grew or an output changed.
+Prints one row for each part and writes ``results/soak.json``. Ends with 1 where memory grew, an output changed or a
+part could not be run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import math
 import multiprocessing
 import os
-import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import small_models
-from litedelegates import EdgeTpu, External, Flex, Interpreter, Stable
-from native_libraries import compile_cpp_library, compile_library
+from litedelegates import Interpreter
+from soak_cases import CASES, DIGITS, OFFICIAL_GPU, cycle_of, inputs_for, run
+from soak_memory import Samples, Slope
 
 ROOT = Path(__file__).parent.parent
-DIGITS = ROOT / "models/digits.tflite"
 SAMPLES = 200
 LEAST_WARM_UP = 600  # cycles; memory grows by a step of a megabyte somewhere in the first hundreds
 ALLOWED_BYTES_A_CYCLE = 64  # a leaked interpreter, tensor or option is larger: the smallest model's copy has 700 bytes
 ALLOWED_BYTES_A_SECOND = 1024
 PREPARED_RUNS = 16
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model on a delegate.
-
-    Attributes:
-        model: Builds or reads the model.
-        delegate: Makes what `Interpreter` is given, from the folder of the compiled libraries.
-        share: Part of the cycles asked for that are made; below 1 where one cycle takes tens of milliseconds.
-        options: More arguments of `Interpreter`.
-    """
-
-    model: Callable[[], bytes]
-    delegate: Callable[[Path], Any]
-    share: float = 1.0
-    options: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Slope:
-    """Growth of the resident memory in bytes for each cycle or second: a least-squares line and its 95 % interval."""
-
-    slope: float
-    lower: float
-    upper: float
+ARENAS = "MALLOC_ARENA_MAX"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one part: ``per`` says of what the slope is ("cycle" or "second")."""
+    """What became of one part.
+
+    Attributes:
+        growth: Of the resident memory.
+        in_use: Growth of what `malloc` has handed out; None where the C library does not tell.
+        per: Of what the growths are, "cycle" or "second".
+        allowed: What both growths have to be below; None where they are measured for comparison only.
+    """
 
     name: str
     cycles: int
@@ -74,101 +56,30 @@ class Outcome:
     start_bytes: int
     end_bytes: int
     growth: Slope
+    in_use: Slope | None
     per: str
     changed_outputs: int
-    allowed: float
+    allowed: float | None
 
     @property
     def passed(self) -> bool:
-        """Whether memory was flat (the slope is below what is allowed with 97.5 % confidence) and outputs the same."""
-        return self.changed_outputs == 0 and self.growth.upper < self.allowed
+        """Whether the outputs stayed the same and memory was flat, by the upper end of each interval."""
+        slopes = [slope for slope in (self.growth, self.in_use) if slope is not None]
+        is_flat = self.allowed is None or all(slope.upper < self.allowed for slope in slopes)
+        return is_flat and self.changed_outputs == 0
 
 
-def arithmetic(folder: Path) -> str:
-    return compile_library("arithmetic_delegate.c", folder / "libarithmetic.so")
-
-
-def stable(folder: Path, *flags: str) -> str:
-    return compile_library("stable_delegate.c", folder / f"libstable{len(flags)}.so", *flags)
-
-
-def fake_edgetpu(folder: Path) -> EdgeTpu:
-    os.environ["FAKE_EDGETPU_DEVICES"] = "pci=/dev/apex_0"
-    return EdgeTpu(library=compile_library("fake_edgetpu.c", folder / "libedgetpu.so.1"))
-
-
-CASES = {
-    "none": Case(DIGITS.read_bytes, lambda folder: None),
-    "none, classic route": Case(
-        DIGITS.read_bytes, lambda folder: None, options=(("experimental_preserve_all_tensors", True),)
-    ),
-    "xnnpack": Case(DIGITS.read_bytes, lambda folder: "xnnpack"),
-    "xnnpack, 2 threads": Case(DIGITS.read_bytes, lambda folder: "xnnpack", options=(("num_threads", 2),)),
-    "external": Case(small_models.add, lambda folder: External(arithmetic(folder), options={"number": 3})),
-    "stable, host's accessors": Case(small_models.add, lambda folder: Stable(stable(folder))),
-    "stable, own accessors": Case(small_models.add, lambda folder: Stable(stable(folder, "-DCARRIES_ACCESSORS"))),
-    "flex": Case(
-        small_models.flex_op,
-        lambda folder: Flex(compile_cpp_library("flex_delegate.cc", folder / "libtensorflowlite_flex.so")),
-    ),
-    "edgetpu, no device": Case(small_models.compiled_for_edge_tpu, fake_edgetpu),
-    "external + stable + xnnpack": Case(
-        small_models.partly_delegated,
-        lambda folder: [External(arithmetic(folder)), Stable(stable(folder)), "xnnpack"],
-    ),
-    "gpu": Case(small_models.add, lambda folder: "gpu", share=0.1),
-    "openvino": Case(small_models.add, lambda folder: "openvino", share=0.1),
-}
-
-
-def fit(x: Sequence[float], y: Sequence[float]) -> Slope:
-    """Fit a line by least squares.
-
-    The residuals count as independent. Those of memory lean on their neighbours, so that the interval is narrower than
-    it should be; that errs towards refusing.
-    """
-    n = len(x)
-    line = statistics.linear_regression(x, y)
-    residual = math.fsum((b - line.intercept - line.slope * a) ** 2 for a, b in zip(x, y, strict=True))
-    spread = math.fsum((a - statistics.fmean(x)) ** 2 for a in x)
-    half = 1.96 * math.sqrt(residual / (n - 2) / spread)
-    return Slope(line.slope, line.slope - half, line.slope + half)
-
-
-def resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def inputs_for(interpreter: Interpreter, seed: int = 0) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    return [(rng.random(info.shape) * 100).astype(info.dtype) for info in interpreter.inputs]
-
-
-def run(interpreter: Interpreter, inputs: Sequence[Any]) -> bytes:
-    """Run once and return the outputs' bytes."""
-    outputs = interpreter.run(*inputs)
-    return b"".join(output.tobytes() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
-
-
-def _cycle_of(name: str, folder: Path) -> Callable[[], bool]:
-    """Return what loads, runs and closes ``CASES[name]`` once and says whether the outputs are the first ones."""
-    case = CASES[name]
-    model, delegate, options = case.model(), case.delegate(folder), dict(case.options)
-    with Interpreter(model, delegate=delegate, **options) as interpreter:
-        inputs = inputs_for(interpreter)
-        wanted = run(interpreter, inputs)
-
-    def step() -> bool:
-        with Interpreter(model, delegate=delegate, **options) as interpreter:
-            return run(interpreter, inputs) == wanted
-
-    return step
+def outcome_of(
+    name: str, cycles: int, seconds: float, samples: Samples, per: str, changed_outputs: int, allowed: float | None
+) -> Outcome:
+    start, end = samples.resident[0], samples.resident[-1]
+    growths = samples.growth(), samples.growth_in_use()
+    return Outcome(name, cycles, seconds, start, end, *growths, per, changed_outputs, allowed)
 
 
 def cycle(name: str, cycles: int, folder: Path) -> None:
     """Load, run and close ``CASES[name]`` and measure nothing."""
-    step = _cycle_of(name, folder)
+    step = cycle_of(name, folder)
     for _ in range(cycles):
         step()
 
@@ -183,22 +94,22 @@ def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
         leak: Bytes to lose in each cycle on purpose, which shows that the measurement finds them.
     """
     cycles = max(SAMPLES, round(cycles * CASES[name].share))
-    step = _cycle_of(name, folder)
+    step = cycle_of(name, folder)
     changed = 0
     lost: list[bytes] = []
 
     for _ in range(max(cycles // 4, round(LEAST_WARM_UP * CASES[name].share))):
         changed += not step()
-    start, x, y = time.monotonic(), [], []
+    start, samples = time.monotonic(), Samples()
     for count in range(1, cycles + 1):
         changed += not step()
         if leak:
             lost.append(b"x" * (leak + count % 2))  # of one value, Python would keep one copy
         if count % (cycles // SAMPLES) == 0:
-            x.append(float(count))
-            y.append(float(resident_bytes()))
+            samples.take(count)
     seconds = time.monotonic() - start
-    return Outcome(name, cycles, seconds, int(y[0]), int(y[-1]), fit(x, y), "cycle", changed, ALLOWED_BYTES_A_CYCLE)
+    allowed = None if name == OFFICIAL_GPU else ALLOWED_BYTES_A_CYCLE
+    return outcome_of(name, cycles, seconds, samples, "cycle", changed, allowed)
 
 
 def run_in_two_threads(seconds: float) -> Outcome:
@@ -224,46 +135,58 @@ def run_in_two_threads(seconds: float) -> Outcome:
     for thread in threads:
         thread.start()
     stop.wait(seconds / 10)
-    start, x, y = time.monotonic(), [], []
+    start, samples = time.monotonic(), Samples()
     while not stop.wait(seconds / SAMPLES) and time.monotonic() - start < seconds:
-        x.append(time.monotonic() - start)
-        y.append(float(resident_bytes()))
+        samples.take(time.monotonic() - start)
     stop.set()
     for thread in threads:
         thread.join()
     if errors:
         raise errors[0]
-    return Outcome(
-        f"two threads ({runs[0]:,} and {runs[1]:,} runs)",
-        sum(runs),
-        time.monotonic() - start,
-        int(y[0]),
-        int(y[-1]),
-        fit(x, y),
-        "second",
-        sum(changed),
-        ALLOWED_BYTES_A_SECOND,
-    )
+    name = f"two threads ({runs[0]:,} and {runs[1]:,} runs)"
+    seconds = time.monotonic() - start
+    return outcome_of(name, sum(runs), seconds, samples, "second", sum(changed), ALLOWED_BYTES_A_SECOND)
 
 
-def in_own_process(function: Callable[..., Outcome], *arguments: Any) -> Outcome:
+@contextlib.contextmanager
+def one_arena() -> Iterator[None]:
+    """Let processes that are started here have one arena of `malloc`, unless the environment says how many.
+
+    With an arena a thread, each holds the most that was ever in use in it. Where a driver makes threads for each model,
+    and they meet other arenas each time, that maximum creeps up for thousands of cycles and looks like a slow leak.
+    """
+    if ARENAS in os.environ:
+        yield
+        return
+    os.environ[ARENAS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[ARENAS]
+
+
+def in_own_process(function: Callable[..., T], *arguments: Any) -> T:
     """Call it in a new process: a loaded Flex delegate, for example, serves all models that follow.
 
     Raises:
         BrokenProcessPool: The process died.
     """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with one_arena(), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def describe(outcome: Outcome) -> str:
-    growth = outcome.growth
+    verdict = "FAILED" if not outcome.passed else "ok" if outcome.allowed is not None else "for comparison"
     return (
         f"{outcome.name:45} {outcome.cycles:>11,} {outcome.seconds:>7.0f} s "
         f"{outcome.start_bytes / 1e6:>6.1f} -> {outcome.end_bytes / 1e6:>6.1f} MB "
-        f"{growth.slope:>8.2f} [{growth.lower:>8.2f}, {growth.upper:>8.2f}] B/{outcome.per:6} "
-        f"{outcome.changed_outputs} changed  {'ok' if outcome.passed else 'FAILED'}"
+        f"{describe_slope(outcome.growth)} resident, {describe_slope(outcome.in_use)} in use, B/{outcome.per:6} "
+        f"{outcome.changed_outputs} changed  {verdict}"
     )
+
+
+def describe_slope(slope: Slope | None) -> str:
+    return "unknown" if slope is None else f"{slope.slope:>8.2f} [{slope.lower:>8.2f}, {slope.upper:>8.2f}]"
 
 
 def main() -> int:
@@ -271,25 +194,30 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=10_000, help="of each delegate (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=3600, help="of runs in two threads (default: %(default)s)")
     parser.add_argument("--only", action="append", choices=CASES, help="a case; may be repeated")
+    parser.add_argument("--leak", type=int, default=0, help="bytes to lose in each cycle: it has to fail")
     parser.add_argument("--output", type=Path, default=ROOT / "results/soak.json")
     arguments = parser.parse_args()
     outcomes, failures = [], 0
-    parts: list[tuple[Any, ...]] = []
+    parts: dict[str, tuple[Any, ...]] = {}
     with tempfile.TemporaryDirectory() as folder:
         if arguments.cycles:
-            parts = [(cycle_case, name, arguments.cycles, Path(folder)) for name in arguments.only or CASES]
+            for name in arguments.only or CASES:
+                parts[name] = (cycle_case, name, arguments.cycles, Path(folder), arguments.leak)
         if arguments.seconds:
-            parts.append((run_in_two_threads, arguments.seconds))
-        for part in parts:
+            parts["two threads"] = (run_in_two_threads, arguments.seconds)
+        if not parts:
+            parser.error("--cycles 0 and --seconds 0 leave nothing to do")
+        for name, part in parts.items():
             try:
                 outcomes.append(in_own_process(*part))
+                print(describe(outcomes[-1]), flush=True)
             except Exception as error:
                 failures += 1
-                print(f"{part[1]}: {type(error).__name__}: {error}", flush=True)
-                continue
-            print(describe(outcomes[-1]), flush=True)
+                print(f"{name}: {type(error).__name__}: {error}  FAILED", flush=True)
+            # After a failure too: the file of an earlier run would be taken for this one's.
+            records = [{**asdict(outcome), "passed": outcome.passed} for outcome in outcomes]
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1) + "\n")
+            arguments.output.write_text(json.dumps(records, indent=1) + "\n")
     return 1 if failures or not all(outcome.passed for outcome in outcomes) else 0
 
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from litedelegates import _core
+from litedelegates.delegates.opened import open_once
 from litedelegates.errors import DelegateError, DelegateUnavailableError
 
 LIBRARY_NAME = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}.get(sys.platform, "libedgetpu.so.1")
@@ -62,7 +63,7 @@ class EdgeTpuLibrary:
             _core.open_delegate_library(self.path)
         except DelegateError as error:
             raise DelegateUnavailableError(f"{error}. {INSTALL_HINT}") from None
-        self._native = ctypes.CDLL(self.path)
+        self._native = open_once(self.path)
         missing = [name for name in _SYMBOLS if not hasattr(self._native, name)]
         if missing:
             raise DelegateError(f"{self.path} is no libedgetpu: it lacks {', '.join(missing)}")

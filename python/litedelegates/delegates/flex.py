@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from litedelegates.delegates.base import Delegate
+from litedelegates.delegates.opened import open_once
 from litedelegates.delegates.options import delegate_options
 from litedelegates.errors import CompileError, DelegateError, OptionError
 
@@ -48,9 +49,9 @@ class Flex(Delegate):
             return
         library = self.library or _LIBRARY_NAME
         try:
-            if not hasattr(ctypes.CDLL(library, mode=ctypes.RTLD_LOCAL), _SYMBOL):
+            if not hasattr(open_once(library, ctypes.RTLD_LOCAL), _SYMBOL):
                 raise DelegateError(f"cannot load the Flex delegate {library}: it does not export {_SYMBOL}")
-            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            open_once(library, ctypes.RTLD_GLOBAL)
         except OSError as error:
             raise DelegateError(f"cannot load the Flex delegate {library}: {error}") from error
 
@@ -65,7 +66,7 @@ class Flex(Delegate):
 
 def is_loaded() -> bool:
     """Return whether the runtime can find a Flex delegate in this process."""
-    return hasattr(ctypes.CDLL(None), _SYMBOL)
+    return hasattr(open_once(None), _SYMBOL)
 
 
 def require_flex(ops: Sequence[str], chain: Sequence[Delegate]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import enum
 import os
 import platform
@@ -11,6 +10,7 @@ import sys
 from litedelegates import _core
 from litedelegates.delegates import base
 from litedelegates.delegates.base import Payloads
+from litedelegates.delegates.opened import open_once
 from litedelegates.delegates.options import delegate_options, set_options
 from litedelegates.errors import DelegateUnavailableError, OptionError, nearest
 from litedelegates.runtime import open_runtime
@@ -238,7 +238,7 @@ def _cpu_has(feature: str) -> bool:
 
 def _can_open(library: str) -> bool:
     try:
-        ctypes.CDLL(library)
+        open_once(library)
     except OSError:
         return False
     return True

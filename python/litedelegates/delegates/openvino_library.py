@@ -223,7 +223,13 @@ class Library:
 
 def _strings(texts: object) -> ctypes.Array[ctypes.c_char_p]:
     encoded = [text.encode() for text in texts]  # type: ignore[attr-defined]
-    return (ctypes.c_char_p * len(encoded))(*encoded)
+    return _strings_type(len(encoded))(*encoded)
+
+
+@functools.cache
+def _strings_type(count: int) -> type[ctypes.Array[ctypes.c_char_p]]:
+    # ctypes forgets a type that is not in use and makes another one, which only the garbage collector frees.
+    return ctypes.c_char_p * count
 
 
 @functools.cache
