@@ -21,7 +21,7 @@ from litedelegates.measure import Plan, RatioInterval, Timer, interleave_loads
 from tables import format_table, say_number
 
 DESCRIPTION = """\
-Compare a model of 33 equal layers (fully connected, 128 x 128, 0.9 ms on a desktop's core)
+Compare a model of 33 equal layers (fully connected, 128 x 128, 0.9 ms on a desktop's core; with --quick much less)
 
   A/A  with itself: every "faster" or "slower" is false;
   A/B  with the same model of 34 layers, which takes 1/33 = 3 % longer: every other answer than "slower" is a miss.
@@ -39,6 +39,7 @@ examples:
 """
 EPILOG = "exit code: 0 when at most 2 % of the A/A verdicts are false and 95 % of the A/B ones right, else 3"
 LAYERS, WIDTH, ROWS = 33, 128, 192
+QUICK_ROWS = 8  # in emulation a run of 192 rows takes seconds
 LOADS, ROUNDS, QUICK_ROUNDS = 4, (144, 576), (24, 24)  # at least and at most
 PRECISION = 0.007  # a difference of 3 % then clears the 1 % that count as none, also where the estimate is 1 % off
 MOST_FALSE, LEAST_FOUND = 0.02, 0.95
@@ -76,8 +77,8 @@ class Trial:
     conditions: tuple[str, ...] = ()
 
 
-def chain(length: int) -> bytes:
-    """Return a model of ``length`` equal fully connected layers that share their weights."""
+def chain(length: int, rows: int = ROWS) -> bytes:
+    """Return a model of ``length`` equal fully connected layers that share their weights, for so many rows."""
     from ai_edge_litert import schema_py_generated as schema
 
     graph = schema.SubGraphT()
@@ -89,11 +90,11 @@ def chain(length: int) -> bytes:
         graph.tensors.append(tensor)
         return len(graph.tensors) - 1
 
-    weights, last = add("weights", [WIDTH, WIDTH], 1), add("input", [ROWS, WIDTH])
+    weights, last = add("weights", [WIDTH, WIDTH], 1), add("input", [rows, WIDTH])
     graph.inputs = [last]
     for index in range(length):
         op = schema.OperatorT()
-        op.inputs, op.outputs = [last, weights, -1], [add(f"layer_{index}", [ROWS, WIDTH])]
+        op.inputs, op.outputs = [last, weights, -1], [add(f"layer_{index}", [rows, WIDTH])]
         op.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
         op.builtinOptions = schema.FullyConnectedOptionsT()
         graph.operators.append(op)
@@ -112,7 +113,8 @@ def chain(length: int) -> bytes:
 @contextlib.contextmanager
 def load(model: Path) -> Iterator[Timer]:
     with Interpreter(model, "xnnpack", num_threads=1) as interpreter:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.full((ROWS, WIDTH), 0.5, np.float32))
+        given = interpreter.get_input_details()[0]
+        interpreter.set_tensor(given["index"], np.full(given["shape"], 0.5, np.float32))
         yield lambda runs: interpreter.time_runs(min_runs=runs, max_runs=runs)
 
 
@@ -162,7 +164,7 @@ def why_no_official() -> str | None:
     """Return why LiteRT's benchmark does not run here, or None: on a Raspberry Pi 4 it dies of the GPU's library."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.tflite"
-        model.write_bytes(chain(1))
+        model.write_bytes(chain(1, QUICK_ROWS))
         try:
             run_official(model)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -170,15 +172,15 @@ def why_no_official() -> str | None:
     return None
 
 
-def run_trials(counts: Counts, seed: int, rounds: tuple[int, int], status: Status) -> list[Trial]:
+def run_trials(counts: Counts, seed: int, rounds: tuple[int, int], rows: int, status: Status) -> list[Trial]:
     """Return all trials, made in a shuffled order so that each kind meets every state of the machine."""
     todo = [key for key, count in counts.items() for _ in range(count)]
     order = np.random.default_rng(seed).permutation(len(todo))
     trials = []
     with tempfile.TemporaryDirectory() as folder:
         a, b = Path(folder) / "a.tflite", Path(folder) / "b.tflite"
-        a.write_bytes(chain(LAYERS))
-        b.write_bytes(chain(LAYERS + 1))
+        a.write_bytes(chain(LAYERS, rows))
+        b.write_bytes(chain(LAYERS + 1, rows))
         for number, index in enumerate(order):
             method, kind = todo[index]
             status.update(f"method: {number + 1} of {len(todo)}")
@@ -223,7 +225,8 @@ def main() -> int:
     if no_official:
         counts = {key: count for key, count in counts.items() if key[0] == "ours"}
     status.stage("method: A/A and A/B, ours and the official way, in a shuffled order")
-    trials = run_trials(counts, options.seed, QUICK_ROUNDS if options.quick else ROUNDS, status)
+    rounds, rows = (QUICK_ROUNDS, QUICK_ROWS) if options.quick else (ROUNDS, ROWS)
+    trials = run_trials(counts, options.seed, rounds, rows, status)
     status.clear()
     shares = {
         kind: np.mean([trial.verdict == verdict for trial in trials if (trial.method, trial.kind) == ("ours", kind)])
