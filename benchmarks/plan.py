@@ -37,7 +37,7 @@ gap: how much better an assignment could be at most, relative to the value. wors
 exit code: 0 when every latency has its gap and all took no more than a second, else {NOT_REACHED}"""
 WANTED = {"seconds": 1.0, "gap": 1e-3}
 LATENCIES = ("latency", "latency, error")
-LIMIT = 0.85  # of the seconds wanted: the limit of a solution is when it stops improving, and writing it takes some more
+LIMIT = 0.85  # of the seconds wanted: a solution stops improving then, and is written
 
 
 @dataclass(frozen=True)

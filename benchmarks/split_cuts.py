@@ -112,11 +112,10 @@ class Search:
 
 def chosen(cuts: Sequence[Cut], others: int) -> Iterator[tuple[str, Cut]]:
     """Yield the cuts to run: the best ones, and some others evenly spread over the float32 ones."""
-    best = {
-        "best latency": min(cuts, key=lambda cut: cut.latency_us),
-        "best period": min(cuts, key=lambda cut: cut.period_us),
-    }
-    yield from best.items()
-    plain = [cut for cut in cuts if cut.precisions == ("float32", "float32") and cut not in best.values()]
+    fast, steady = min(cuts, key=lambda cut: cut.latency_us), min(cuts, key=lambda cut: cut.period_us)
+    yield "best latency" if fast is not steady else "best both", fast
+    if fast is not steady:
+        yield "best period", steady
+    plain = [cut for cut in cuts if cut.precisions == ("float32", "float32") and cut not in (fast, steady)]
     for place in np.linspace(0, len(plain) - 1, others + 2)[1:-1]:
         yield "another", plain[round(place)]
