@@ -278,7 +278,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--delay-ms", type=float, default=2.0, help="milliseconds that the link takes one way")
     parser.add_argument("--others", type=int, default=2, help="cuts to run besides the best ones")
     parser.add_argument(
-        "--runs", type=int, default=10, help="inputs one at a time, at least; twice as many in a stream"
+        "--runs", type=int, default=10, help="at least, one at a time; twice as many in a stream"
     )
     parser.add_argument("--store", type=Path, help="store of the layer study, to go on with or to keep")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
