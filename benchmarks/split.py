@@ -277,9 +277,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--mbps", type=float, nargs="+", default=[5.0, 20.0, 100.0], help="bandwidths of the link")
     parser.add_argument("--delay-ms", type=float, default=2.0, help="milliseconds that the link takes one way")
     parser.add_argument("--others", type=int, default=2, help="cuts to run besides the best ones")
-    parser.add_argument(
-        "--runs", type=int, default=10, help="at least, one at a time; twice as many in a stream"
-    )
+    parser.add_argument("--runs", type=int, default=10, help="at least, one at a time; twice as many in a stream")
     parser.add_argument("--store", type=Path, help="store of the layer study, to go on with or to keep")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     return parser.parse_args()
