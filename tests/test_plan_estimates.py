@@ -194,6 +194,7 @@ def test_a_plan_says_which_uniform_plans_are_within_the_noise() -> None:
 
 
 def test_rivals_of_a_plan_are_those_that_other_times_would_have_made() -> None:
+    pytest.importorskip("scipy")
     sources = [Source(Device(name), spread_study(0.2)) for name in ("pi", "server")]
     wifi = [Link("wifi", ("pi", "server"), 1e3)]
     plan = make_plan(sources, wifi, objective="throughput")
@@ -208,6 +209,7 @@ def test_rivals_of_a_plan_are_those_that_other_times_would_have_made() -> None:
 
 
 def test_stages_have_intervals_that_make_up_that_of_the_whole() -> None:
+    pytest.importorskip("scipy")
     sources = [Source(Device(name), spread_study(0.1)) for name in ("pi", "server")]
     wifi = Link("wifi", ("pi", "server"), 1e4)
     plan = make_plan(sources, [wifi], objective="throughput")
