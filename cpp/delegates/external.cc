@@ -20,7 +20,8 @@ void report(const char* message) {
   try {
     if (!current_words->empty()) *current_words += "; ";
     *current_words += message;
-  } catch (const std::bad_alloc&) {  // nothing may be thrown into a library in C
+  } catch (const std::bad_alloc&) {
+    return;  // nothing may be thrown into a library in C
   }
 }
 

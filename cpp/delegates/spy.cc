@@ -98,7 +98,8 @@ void append_message(std::string_view line) {
   try {
     if (!text.empty()) text += '\n';
     text += line;
-  } catch (const std::bad_alloc&) {  // the kernels that report would have to let it through
+  } catch (const std::bad_alloc&) {
+    return;  // the kernels that report would have to let it through
   }
 }
 

@@ -123,7 +123,8 @@ void Chatter::end() {
   try {
     sort_lines(output, STDOUT_FILENO, lines_);
     sort_lines(error, STDERR_FILENO, lines_);
-  } catch (const std::bad_alloc&) {  // the destructor comes here too, and must not throw
+  } catch (const std::bad_alloc&) {
+    return;  // the destructor comes here too, and must not throw
   }
 }
 
