@@ -12,7 +12,7 @@ from litedelegates.cli.outcome import foreign_words_aside
 from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
 from litedelegates.files import write_whole
-from litedelegates.plan import OBJECTIVES, make_plan, parse_devices, parse_link
+from litedelegates.plan import OBJECTIVES, how_sure, make_plan, parse_devices, parse_link
 
 DEFAULT_PLAN = "plan.json"
 
@@ -112,7 +112,7 @@ def call(options: argparse.Namespace) -> int:
         )
     write_whole(options.output, [json.dumps(plan.to_json(), indent=1).encode()])
     written = [options.output]
-    is_asked = options.report is not None or options.plots is not None or options.sensitivity
+    is_asked = options.report is not None or options.plots is not None
     outlook = look_out(plan, sources, links, precisions) if is_asked else None
     if outlook is not None and options.report is not None:
         from litedelegates.report import write_plan_page
@@ -126,7 +126,12 @@ def call(options: argparse.Namespace) -> int:
         return 0
     for line in plan_lines(plan, with_layers=options.layers):
         print(line)
-    if outlook is not None and options.sensitivity:
-        print("", *outlook.sensitivity.describe(), sep="\n")
+    if options.sensitivity:
+        if outlook is None:
+            with foreign_words_aside():
+                sureness = how_sure(plan, sources, links, precisions=precisions)
+        else:
+            sureness = outlook.sensitivity
+        print("", *sureness.describe(), sep="\n")
     print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
     return 0

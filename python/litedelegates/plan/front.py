@@ -49,7 +49,7 @@ def front_points(
     Args:
         problem: That they solve.
         solutions: Those of `front`.
-        costs_of: Makes the record of totals, such as `plan.planning.costs_of`.
+        costs_of: Makes the record of totals, such as `plan.answers.costs_of`.
     """
     return tuple(
         FrontPoint(costs_of(problem, solution.totals), segments(problem, solution.assignment)) for solution in solutions
