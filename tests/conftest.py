@@ -15,6 +15,8 @@ import small_models
 from browser import why_no_browser
 from litedelegates import DelegateUnavailableError
 from litedelegates.delegates import openvino_library
+from marked_workers import MARK
+from native_libraries import compile_library
 
 REQUIRE_GPU = "LITEDELEGATES_REQUIRE_GPU"
 REQUIRE_OPENVINO = "LITEDELEGATES_REQUIRE_OPENVINO"
@@ -78,6 +80,18 @@ def why_no_openvino() -> str | None:
     except DelegateUnavailableError as error:
         return str(error)
     return None
+
+
+@pytest.fixture(scope="session")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a delegate that crashes, hangs or eats memory when it is told to."""
+    return compile_library("troubled_delegate.c", tmp_path_factory.mktemp("native") / "libtroubled.so")
+
+
+@pytest.fixture
+def marked_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell the workers of a test from those of others on the machine; see `marked_workers.py`."""
+    monkeypatch.setenv(MARK, str(tmp_path))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import marked_workers
 import pytest
 from digits_model import DIGITS, digits_data
 from litedelegates import OptionError
@@ -21,7 +21,6 @@ from litedelegates.layers.owners import Owner, identity
 from litedelegates.layers.records import Alone, Setting
 from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.quantize import quantize_file
-from native_libraries import compile_library
 
 
 def float32_of(path: Path) -> Variant:
@@ -32,11 +31,6 @@ def float32_of(path: Path) -> Variant:
 QUICK = 0.01  # seconds of each model
 DIGITS_FLOAT32 = float32_of(DIGITS)
 ADDS = {"crash": "SIGSEGV", "hang": "no answer within 1 s", "eat": "400 MB"}
-
-
-@pytest.fixture(scope="session")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compile_library("troubled_delegate.c", tmp_path_factory.mktemp("native") / "libtroubled.so")
 
 
 @pytest.fixture(scope="session")
@@ -57,28 +51,16 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Varia
     return make
 
 
-@pytest.fixture(autouse=True)
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell the workers of this test from those of others on the machine."""
-    monkeypatch.setenv("LAYERS_TEST_MARK", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("marked_workers")
 
 
-def worker_pids() -> list[int]:
+def worker_pids() -> set[int]:
     """Return the process ids of the workers of this test."""
-    found, mark = [], f"LAYERS_TEST_MARK={os.environ['LAYERS_TEST_MARK']}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            is_worker = b"litedelegates.layers.worker" in (folder / "cmdline").read_bytes().split(b"\0")
-            if is_worker and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
+    return marked_workers.worker_pids("litedelegates.layers.worker")
 
 
 def wait_until_gone() -> None:
-    deadline = time.monotonic() + 5
-    while worker_pids() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not worker_pids()
+    assert marked_workers.wait_for_workers("litedelegates.layers.worker", present=False, seconds=5)
 
 
 def by_setting(records: list[Alone]) -> dict[tuple[int, str], Alone]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import marked_workers
 import numpy as np
 import pytest
 from digits_model import DIGITS
@@ -26,7 +27,6 @@ from litedelegates.layers.in_place import in_place
 from litedelegates.layers.prefixes import prefix_differences
 from litedelegates.layers.variants import Variant, make_variant
 from litedelegates.measure import Plan, interleave
-from native_libraries import compile_library
 
 QUICK: dict[str, Any] = {"seconds": 0.02, "runs": 3, "samples": 2}
 TROUBLES = {"crash": "signal 11 (SIGSEGV)", "hang": "no answer within 2 s", "eat": "memory"}
@@ -34,37 +34,21 @@ ADDS = ("4", "7")  # layers that the troubled delegate takes
 EASY = ("1", "2")
 
 
-@pytest.fixture(scope="session")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compile_library("troubled_delegate.c", tmp_path_factory.mktemp("native") / "libtroubled.so")
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "study.sqlite"
 
 
-@pytest.fixture(autouse=True)
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell the workers of this test from those of others on the machine."""
-    monkeypatch.setenv("LAYERS_TEST_MARK", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("marked_workers")
 
 
-def worker_pids() -> list[int]:
-    found, own = [], f"LAYERS_TEST_MARK={os.environ['LAYERS_TEST_MARK']}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            is_worker = b"litedelegates.layers" in (folder / "cmdline").read_bytes()
-            if is_worker and own in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
+def worker_pids() -> set[int]:
+    """Return the process ids of the workers of this test."""
+    return marked_workers.worker_pids("litedelegates.layers.")
 
 
 def wait_until_gone() -> None:
-    deadline = time.monotonic() + 5
-    while worker_pids() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not worker_pids()
+    assert marked_workers.wait_for_workers("litedelegates.layers.", present=False, seconds=5)
 
 
 def rows(store: Path) -> dict[tuple[str, str], tuple[int, str]]:

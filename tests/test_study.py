@@ -12,21 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import marked_workers
 import numpy as np
 import pytest
 from digits_model import DIGITS, digits_data
 from litedelegates import OptionError
 from litedelegates.measure import series_interval
 from litedelegates.study import Outcome, Progress, Store, StoreError, StudyConfig, read_config, run_study
-from native_libraries import compile_library
 
 PARENT = Path(__file__).with_name("study_parent.py")
 QUICK = {"seconds": 0.05, "rounds": 6, "block_seconds": 0.005, "warmup_seconds": 0.01}
-
-
-@pytest.fixture(scope="session")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compile_library("troubled_delegate.c", tmp_path_factory.mktemp("native") / "libtroubled.so")
 
 
 @pytest.fixture
@@ -45,29 +40,17 @@ def outcomes(path: Path) -> dict[str, Outcome]:
         return found
 
 
-@pytest.fixture(autouse=True)
-def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell the workers of this test from those of others on the machine."""
-    monkeypatch.setenv("STUDY_TEST_MARK", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("marked_workers")
 
 
 def worker_pids() -> set[int]:
     """Return the process ids of the workers of this test."""
-    found, mark = set(), f"STUDY_TEST_MARK={os.environ['STUDY_TEST_MARK']}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            is_worker = b"litedelegates.study.worker" in (folder / "cmdline").read_bytes().split(b"\0")
-            if is_worker and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.add(int(folder.name))
-    return found
+    return marked_workers.worker_pids("litedelegates.study.worker")
 
 
 def wait_for_workers(present: bool, seconds: float) -> bool:
     """Wait until there are workers, or none any more, and return whether that came to be."""
-    deadline = time.monotonic() + seconds
-    while bool(worker_pids()) != present and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return bool(worker_pids()) == present
+    return marked_workers.wait_for_workers("litedelegates.study.worker", present=present, seconds=seconds)
 
 
 def test_cells_are_measured_interleaved_and_compared_with_their_base(store: Path) -> None:
