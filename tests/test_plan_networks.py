@@ -49,10 +49,10 @@ def test_a_bound_of_a_larger_problem_holds_and_is_close(shape: str) -> None:
     plain = solve(problem, Goal(weights={LATENCY: 1.0}))
     least = solve(problem, Goal(weights={ERROR: 1.0}))
     middle = (plain.totals[problem.index(ERROR)] + least.totals[problem.index(ERROR)]) / 2
-    solution = solve(problem, Goal(weights={LATENCY: 1.0}, budgets={ERROR: middle}), time_limit_s=5)
+    solution = solve(problem, Goal(weights={LATENCY: 1.0}, budgets={ERROR: middle}), time_limit_s=20)
     assert plain.value <= solution.bound * (1 + 1e-9)
     assert solution.bound <= solution.value <= least.totals[problem.index(LATENCY)]
-    assert solution.gap < 0.05  # a machine busy with other work gets less far in that time
+    assert solution.gap < 0.02
 
 
 def test_a_budget_that_cannot_be_kept_is_named_with_what_can_be_reached() -> None:
