@@ -66,8 +66,9 @@ def test_a_leak_so_small_that_resident_memory_is_flat_is_seen(tmp_path: Path) ->
 
 def test_a_leak_of_a_few_kilobytes_is_seen(tmp_path: Path) -> None:
     outcome = soak.in_own_process(soak.cycle_case, "none", 400, tmp_path, 8192)
-    assert 7000 < outcome.growth.slope < 10_000 and not outcome.passed
-    assert outcome.growth.upper * outcome.cycles > ALLOWED_BYTES
+    assert outcome.in_use is not None and 8192 <= outcome.in_use.slope < 8500 and not outcome.passed
+    # Resident memory grows later than what is in use: the first leaked blocks fill holes of the heap.
+    assert outcome.growth.upper * outcome.cycles > ALLOWED_BYTES and outcome.growth.slope < 10_000
 
 
 def test_runs_in_two_threads_give_the_same_bytes() -> None:
