@@ -110,6 +110,7 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
     graph = load(options.model)
     rows: list[Row] = []
     links: list[Link] = []
+    answers: list[Link] = []
     planned: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="litedelegates-split-") as name:
         folder = Path(name)
@@ -123,10 +124,13 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                 status.stage(f"{mbps:g} Mbit/s: measuring the link")
                 with shaped(found, mbps):
                     link = measure_link(client, (EDGE, SERVER), rounds=rounds)
+                    answer = measure_link(client, (HERE, SERVER), name="answer", rounds=rounds)
                 links.append(link)
-                problem = build_problem(graph, sources, [call, link], precisions=PRECISIONS, delegates=_only_xnnpack())
-                found_cuts = Search(graph, problem, sources, [call, link])
-                planned.append({"mbps": mbps, **_free(sources, [call, link]), **_simulated(found_cuts, status)})
+                answers.append(answer)
+                ways = [call, link, answer]
+                problem = build_problem(graph, sources, ways, precisions=PRECISIONS, delegates=_only_xnnpack())
+                found_cuts = Search(graph, problem, sources, ways)
+                planned.append({"mbps": mbps, **_free(sources, ways), **_simulated(found_cuts, status)})
                 for role, cut in chosen(found_cuts.cuts, options.others):
                     status.stage(f"{mbps:g} Mbit/s: {role}, after layer {cut.after}")
                     out = folder / "out"
@@ -134,17 +138,16 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
                         rows.append(_run(pipeline, options, mbps, role, cut))
-                    save_json(
-                        path,
-                        {**identity, "call": call, "links": links, "planned": planned, "rows": list(map(_plain, rows))},
-                    )
+                    carriers = {"call": call, "links": links, "answers": answers}
+                    save_json(path, {**identity, **carriers, "planned": planned, "rows": list(map(_plain, rows))})
     status.clear()
     print(describe_machine(identity))
     print(f"a call of the first device: {call.transfer_us(0) / 1e3:.2f} ms there and as long back")
-    for mbps, link in zip(options.mbps, links, strict=True):
+    for mbps, link, answer in zip(options.mbps, links, answers, strict=True):
         print(
             f"{mbps:g} Mbit/s measured as {link.bandwidth_mbps:.2f} Mbit/s, latency {link.latency_us / 1e3:.2f} ms, "
-            f"overhead {link.overhead_us / 1e3:.2f} ms"
+            f"overhead {link.overhead_us / 1e3:.2f} ms; a message between the second device and here "
+            f"{answer.transfer_us(0) / 1e3:.2f} ms whatever its size"
         )
     print(_table(rows))
     for one in planned:

@@ -15,6 +15,7 @@ from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.joining import parse_resources
 from litedelegates.deploy.link_measurement import MeasurementError, fit_link, measure_link
 from litedelegates.errors import OptionError
+from litedelegates.plan import HERE
 
 pytest.importorskip("distributed")
 from cluster import Cluster, cluster
@@ -87,6 +88,11 @@ def test_a_link_is_measured_between_two_workers_and_between_here_and_one(three_b
         assert 10 < link.bandwidth_mbps < 1e6
         assert 0 < link.latency_us < 1e6 and link.overhead_us >= 0 and link.jitter_us > 0
         assert link.measured.startswith("70 messages of 1000 to 16000000 bytes")
+        assert link.overhead_back_us is None
+        call = measure_link(client, (HERE, "a"), rounds=5)
+        assert call.ends == (HERE, "a") and call.measured.startswith("70 messages of")
+        # One way a worker is asked to work and answers, the other way what it made is fetched.
+        assert call.overhead_back_us is not None and call.overhead_back_us >= 0
         with pytest.raises(OptionError, match=r"there is no worker 'd'.*here"):
             measure_link(client, ("a", "d"))
         with pytest.raises(OptionError, match="and itself"):
@@ -102,6 +108,12 @@ def test_a_link_is_fitted_to_messages_that_were_delayed_at_random() -> None:
     assert link.latency_us == 1200
     assert link.overhead_us == pytest.approx(3000 + 840 - 1200, rel=0.1)
     assert link.jitter_us == pytest.approx(500 * 2**0.5, rel=0.15)
+    back = {size: [us - 1500 for us in samples] for size, samples in found.items()}
+    both = fit_link("call", ("here", "b"), found, 1200.0, back=back)
+    assert both.overhead_back_us is not None
+    assert both.bandwidth_mbps == pytest.approx(20, rel=0.02)
+    assert both.overhead_us - both.overhead_back_us == pytest.approx(1500)
+    assert both.jitter_us == pytest.approx(link.jitter_us, rel=1e-3)
     with pytest.raises(MeasurementError, match="give larger sizes"):
         fit_link("wifi", ("a", "b"), {1000: [5000.0] * 3, 2000: [4000.0] * 3}, 1200.0)
 

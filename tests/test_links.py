@@ -28,6 +28,8 @@ def test_bandwidths_are_read_in_the_usual_units(text: str, mbps: float) -> None:
 
 
 def test_a_link_may_end_at_the_calling_program() -> None:
+    back = parse_link("call=here-pi:1gbps,overhead=5ms,overhead_back=2ms", DEVICES)
+    assert [round(back.transfer_us(0, end)) for end in back.ends] == [5000, 2000]
     assert parse_link("call=here-pi-zero:1gbps,overhead=5ms", DEVICES).ends == (HERE, "pi-zero")
 
 

@@ -118,6 +118,25 @@ def test_the_calling_program_hands_inputs_to_the_first_device_and_gets_what_it_m
     assert total(paid, split, LATENCY) - total(free, split, LATENCY) == pytest.approx(there)
 
 
+def test_a_link_of_the_calling_program_to_another_device_takes_what_it_gives_and_gets_there() -> None:
+    straight = Link("straight", (HERE, "server"), 16.0, overhead_us=100.0, overhead_back_us=30.0)
+    devices = [source("pi"), source("server")]
+    around, direct = (build_problem(GRAPH, devices, links) for links in ([WIFI], [WIFI, straight]))
+    server = {layer.index: "server: float32 xnnpack 1t" for layer in LAYERS if layer.index > 7}
+    split = assign(direct, server, "pi: float32 xnnpack 1t")
+    back = 30.0 + 40 * 8 / 16.0
+    saved = WIFI.transfer_us(40) - back
+    assert total(around, split, LATENCY) - total(direct, split, LATENCY) == pytest.approx(saved)
+    assert total(direct, split, BUSY + "straight") == pytest.approx(back)
+    assert total(direct, split, NBYTES) == total(around, split, NBYTES)  # they go over a network all the same
+    alone = assign(direct, {}, "server: float32 xnnpack 1t")
+    assert total(direct, alone, BUSY + "wifi") == 0
+    assert total(direct, alone, BUSY + "straight") == pytest.approx(100.0 + 256 * 8 / 16.0 + back)
+    assert total(direct, alone, NBYTES) == 256 + 40
+    only = build_problem(GRAPH, devices, [straight])
+    assert total(only, alone, LATENCY) == total(direct, alone, LATENCY)
+
+
 def test_devices_without_a_link_hand_nothing_on() -> None:
     problem = build_problem(GRAPH, [source("pi"), source("server")])
     split = assign(problem, {8: "server: int8 xnnpack 1t"}, "pi: int8 xnnpack 1t")
@@ -215,8 +234,6 @@ def test_what_does_not_fit_is_refused_with_the_reason() -> None:
         build_problem(GRAPH, [source("pi"), source("server")], [WIFI, dataclasses.replace(WIFI, name="lan")])
     with pytest.raises(OptionError, match="no times of layers in float8"):
         build_problem(GRAPH, [source("pi")], precisions=["float8"])
-    with pytest.raises(OptionError, match=r"'here' is the calling program.*'pi'"):
-        build_problem(GRAPH, [source("pi"), source("server")], [Link("call", (HERE, "server"), 8.0)])
     with pytest.raises(OptionError, match="cannot be called 'here'"):
         build_problem(GRAPH, [source(HERE)])
     other = dataclasses.replace(planted(), layers=planted().layers[:3], _by_index={})

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates.cli.arguments import HelpFormatter, count
 from litedelegates.cli.records import print_json
 from litedelegates.cli.status_line import StatusLine
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
+
+if TYPE_CHECKING:
+    from litedelegates.plan.records import Link
 
 EXAMPLES = """examples:
   litedelegates link tcp://server:8786                         # from here to each worker
@@ -83,7 +86,11 @@ def call(options: argparse.Namespace) -> int:
     for link in found:
         print(
             f"{' - '.join(link.ends)}  {link.bandwidth_mbps:.4g} Mbit/s, latency {link.latency_us / 1e3:.3g} ms, "
-            f"overhead {link.overhead_us / 1e3:.3g} ms a message, jitter {link.jitter_us / 1e3:.3g} ms "
-            f"({link.measured})"
+            f"overhead {_overhead(link)} a message, jitter {link.jitter_us / 1e3:.3g} ms ({link.measured})"
         )
     return 0
+
+
+def _overhead(link: Link) -> str:
+    there = f"{link.overhead_us / 1e3:.3g} ms"
+    return there if link.overhead_back_us is None else f"{there} there and {link.overhead_back_us / 1e3:.3g} ms back"

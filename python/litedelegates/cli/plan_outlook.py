@@ -12,10 +12,11 @@ from pathlib import Path
 from litedelegates.cli.outcome import foreign_words_aside
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
-from litedelegates.plan import HERE, Link, Plan, Source, how_sure, pareto_front, what_if_bandwidth
+from litedelegates.plan import Link, Plan, Source, how_sure, pareto_front, what_if_bandwidth
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.sensitivity import Sensitivity
 from litedelegates.plan.simulation import timeline
+from litedelegates.plan.ways import networks
 from litedelegates.plan.what_if import WhatIf
 
 
@@ -37,7 +38,7 @@ class Outlook:
 def look_out(plan: Plan, sources: Sequence[Source], links: Sequence[Link], precisions: Sequence[str] | None) -> Outlook:
     """Return what there is beside a plan, as far as the studies have it."""
     front, what_if = None, None
-    between = [link for link in links if HERE not in link.ends]
+    between = networks(links, sources[0].device.name)
     with foreign_words_aside():
         with contextlib.suppress(OptionError):  # nothing but latency is known
             front = pareto_front(

@@ -91,10 +91,10 @@ class Calls:
             PipelineError: As for `ask`.
         """
         deadline = time.monotonic() + limit
-        self.wait_done(future, offer, limit, about=about)
-        return self.gather(future, max(deadline - time.monotonic(), 1.0), about)
+        self._wait_done(future, offer, limit, about=about)
+        return self._gather(future, max(deadline - time.monotonic(), 1.0), about)
 
-    def wait_done(self, future: Future, offer: Offer, limit: float, *, about: int | None = None) -> None:
+    def _wait_done(self, future: Future, offer: Offer, limit: float, *, about: int | None = None) -> None:
         """Wait until a task of a worker is done.
 
         Raises:
@@ -118,7 +118,7 @@ class Calls:
         if not future.done():
             self._check_there(offer, about, {})
 
-    def gather(self, future: Future, limit: float, about: int | None) -> Any:
+    def _gather(self, future: Future, limit: float, about: int | None) -> Any:
         """Return the result of a task that is done.
 
         Raises:

@@ -87,6 +87,15 @@ def make_bytes(nbytes: int) -> Array:
     return np.random.default_rng(0).integers(0, 256, nbytes, np.uint8)
 
 
+def hand_on(topic: str, number: str, nbytes: int) -> Array:
+    """Tell under ``topic`` that bytes are made, and return them, as `run` does with what a stage makes."""
+    from distributed import get_worker
+
+    made = make_bytes(nbytes)
+    get_worker().log_event(topic, {"number": number})
+    return made
+
+
 def receive(topic: str, number: str, data: Array, source_key: str) -> int:
     """Tell under ``topic`` how long data took to come here, and return how much it was."""
     from distributed import get_worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,13 +39,15 @@ def measure_link(
     limit: float = 60.0,
     progress: Callable[[str], None] | None = None,
 ) -> Link:
-    """Return the link between two workers, both directions together.
+    """Return the link between two workers, or between here and one.
 
     Messages of several sizes are sent in both directions. One to a worker counts until the worker has told that it has
-    it, as a pipeline waits for a stage. What else runs can only delay a message, so the bandwidth is the slope of a
-    line through the shortest time of each size, by least squares relative to the time. What the median message takes
-    above that line through zero is latency and overhead: half of the shortest transfer of a small message, a round
-    trip, counts as the latency; the rest are the scheduler, serializing and connections.
+    it, as a pipeline waits for a stage; one to here until it is here, as a pipeline fetches an output. Both begin when
+    it is told that the bytes are made. What else runs can only delay a message, so the bandwidth is the slope of a line
+    through the shortest time of each size, by least squares relative to the time. What the median message takes above
+    that line through zero is latency and overhead: half of the shortest transfer of a small message, a round trip,
+    counts as the latency; the rest are the scheduler, serializing and connections. Between here and a worker the
+    overhead is told for each direction.
 
     Args:
         client: Of their scheduler.
@@ -67,29 +70,39 @@ def measure_link(
     if first == second:
         raise OptionError(f"a link is between two ends, not {ends[0]!r} and itself")
     calls = Calls(client)
+    found: tuple[dict[int, list[float]], ...] = ({}, {})
     try:
         senders = [_sender(client, calls, first, second, limit), _sender(client, calls, second, first, limit)]
-        found: dict[int, list[float]] = {}
         shortest = float("inf")
         for nbytes in sizes:
             if progress is not None:
                 progress(f"messages of {nbytes / 1e3:g} kB")
-            samples: list[float] = []
             for turn in range(_WARMUP + rounds):
-                for send in senders:
+                for send, samples in zip(senders, found, strict=True):
                     total_us, transfer_us = send(nbytes)
                     if turn >= _WARMUP:
-                        samples.append(total_us)
+                        samples.setdefault(nbytes, []).append(total_us)
                         shortest = min(shortest, transfer_us) if nbytes == sizes[0] else shortest
-            found[nbytes] = samples
-            if statistics.median(samples) > _LONG_SECONDS * 1e6 and len(found) > 1:
+            longest = max(statistics.median(samples[nbytes]) for samples in found)
+            if longest > _LONG_SECONDS * 1e6 and nbytes != sizes[0]:
                 break
     finally:
         calls.close()
-    return fit_link(name or "-".join(ends), ends, found, shortest / 2)
+    name = name or "-".join(ends)
+    if HERE not in ends:
+        both = {nbytes: samples + found[1][nbytes] for nbytes, samples in found[0].items()}
+        return fit_link(name, ends, both, shortest / 2)
+    return fit_link(name, ends, found[0], shortest / 2, back=found[1])
 
 
-def fit_link(name: str, ends: tuple[str, str], found: Mapping[int, Sequence[float]], latency_us: float) -> Link:
+def fit_link(
+    name: str,
+    ends: tuple[str, str],
+    found: Mapping[int, Sequence[float]],
+    latency_us: float,
+    *,
+    back: Mapping[int, Sequence[float]] | None = None,
+) -> Link:
     """Return the link that messages tell of.
 
     Args:
@@ -97,32 +110,45 @@ def fit_link(name: str, ends: tuple[str, str], found: Mapping[int, Sequence[floa
         ends: Of the link.
         found: Microseconds of each message, by its bytes.
         latency_us: What counts as the latency at most.
+        back: The same of messages from the second end to the first, where ``found`` has only the others.
 
     Raises:
         MeasurementError: Larger messages were not slower.
     """
-    sizes = np.array(list(found), np.float64)
-    shortest = np.array([min(samples) for samples in found.values()])
-    slope, _ = np.polyfit(sizes, shortest, 1, w=1 / shortest)
+    ways = [found] if back is None else [found, back]
+    slope = _us_per_byte(ways)
     if slope <= 0:
-        raise MeasurementError(
-            f"messages of {sizes[-1] / 1e3:g} kB took no longer than those of {sizes[0] / 1e3:g} kB: give larger sizes"
-        )
-    medians = np.array([statistics.median(samples) for samples in found.values()])
-    base = max(0.0, float(np.median(medians - slope * sizes)))
-    latency_us = min(latency_us, base)
-    residuals = np.concatenate([np.asarray(samples) - np.mean(samples) for samples in found.values()])
-    count = sum(map(len, found.values()))
+        least, most = min(found) / 1e3, max(found) / 1e3
+        raise MeasurementError(f"messages of {most:g} kB took no longer than those of {least:g} kB: give larger sizes")
+    above = [[statistics.median(samples) - slope * nbytes for nbytes, samples in way.items()] for way in ways]
+    bases = [max(0.0, statistics.median(own)) for own in above]
+    latency_us = min(latency_us, *bases)
+    groups = [np.asarray(samples) for way in ways for samples in way.values()]
+    count = sum(map(len, groups))
+    squares = sum(float(np.sum((samples - samples.mean()) ** 2)) for samples in groups)
     when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Link(
         name=name,
         ends=ends,
-        bandwidth_mbps=float(8 / slope),
+        bandwidth_mbps=8 / slope,
         latency_us=latency_us,
-        overhead_us=base - latency_us,
-        jitter_us=float(np.sqrt(np.sum(residuals**2) / max(1, count - len(found)))),
-        measured=f"{count} messages of {int(sizes[0])} to {int(sizes[-1])} bytes through Dask, {when}",
+        overhead_us=bases[0] - latency_us,
+        overhead_back_us=None if back is None else bases[1] - latency_us,
+        jitter_us=math.sqrt(squares / max(1, count - len(groups))),
+        measured=f"{count} messages of {min(found)} to {max(found)} bytes through Dask, {when}",
     )
+
+
+def _us_per_byte(ways: Sequence[Mapping[int, Sequence[float]]]) -> float:
+    """Return the slope of lines through the shortest time of each size, one for each way, all equally steep."""
+    rows, shortest = [], []
+    for number, way in enumerate(ways):
+        for nbytes, samples in way.items():
+            rows.append([nbytes, *(float(number == other) for other in range(len(ways)))])
+            shortest.append(min(samples))
+    weights = 1 / np.array(shortest)
+    solution = np.linalg.lstsq(np.array(rows, np.float64) * weights[:, None], np.ones(len(weights)), rcond=None)[0]
+    return float(solution[0])
 
 
 def _find(end: str, offers: Mapping[str, Offer]) -> Offer | None:
@@ -141,9 +167,7 @@ def _sender(
     """Return what sends bytes and returns the microseconds of the message and those of the transfer in it."""
 
     def make(nbytes: int, offer: Offer) -> Future:
-        future = client.submit(dask_tasks.make_bytes, nbytes, workers=[offer.address], pure=False)
-        calls.wait_done(future, offer, limit)
-        return future
+        return calls.ask(dask_tasks.hand_on, offer, limit, about=None, sources={}, nbytes=nbytes)[0]
 
     def from_here(nbytes: int) -> tuple[float, float]:
         assert target is not None
@@ -158,7 +182,7 @@ def _sender(
         assert source is not None
         future = make(nbytes, source)
         begin = time.perf_counter()
-        calls.gather(future, limit, None)
+        calls.result(future, source, limit, about=None)
         passed = (time.perf_counter() - begin) * 1e6
         return passed, passed
 

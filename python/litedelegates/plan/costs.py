@@ -44,8 +44,8 @@ def build_problem(
     Args:
         graph: The float32 model.
         sources: Devices with their studies; the first has the inputs and wants the outputs.
-        links: Between devices; two devices without a link hand nothing to each other. One may be between `HERE`, the
-            calling program, and the first device.
+        links: Between devices; two devices without a link hand nothing to each other. Some may be between `HERE`, the
+            calling program, and a device; see `ways.way_of`.
         precisions: Use these precisions only.
         delegates: By name of a device: use these delegates only.
         exits: By name of an output of the model, the share of the inputs that leave early there.
@@ -169,10 +169,6 @@ def _check_links(links: Sequence[Link], devices: Sequence[Device]) -> None:
     if HERE in known:
         raise OptionError(f"a device cannot be called {HERE!r}: that stands for the calling program")
     for link in links:
-        if HERE in link.ends and not {HERE, known[0]}.issuperset(link.ends):
-            raise OptionError(
-                f"link {link.name!r}: {HERE!r} is the calling program, which hands inputs to {known[0]!r} alone"
-            )
         for end in link.ends:
             if end not in (*known, HERE):
                 raise OptionError(f"link {link.name!r} ends at {end!r}, which is no device. {nearest(end, known)}")

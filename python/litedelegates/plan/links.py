@@ -27,6 +27,7 @@ _SHARE: Mapping[str, float] = {"": 1.0, "%": 0.01}
 _OPTIONS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "latency": ("latency_us", _MICROSECONDS),
     "overhead": ("overhead_us", _MICROSECONDS),
+    "overhead_back": ("overhead_back_us", _MICROSECONDS),
     "jitter": ("jitter_us", _MICROSECONDS),
     "loss": ("loss", _SHARE),
     "energy": ("nanojoules_per_byte", {"nj": 1.0}),
@@ -37,9 +38,10 @@ def parse_link(text: str, devices: Iterable[str]) -> Link:
     """Return the link that ``text`` describes.
 
     ``wifi=pi-server:20mbps,latency=2ms,jitter=1ms,loss=1%`` gives everything; ``overhead=300us`` is what each message
-    costs besides, ``energy=80nJ`` what a byte costs both ends together. ``wifi=link.json`` takes what
-    `litedelegates link` measured, ``wifi=pi-server:link.json`` the same with other names for its ends. The end
-    "here" is the program that hands inputs to the first device: ``call=here-pi:call.json``.
+    costs besides, ``overhead_back=100us`` what one from the second end to the first does where that differs,
+    ``energy=80nJ`` what a byte costs both ends together. ``wifi=link.json`` takes what `litedelegates link` measured,
+    ``wifi=pi-server:link.json`` the same with other names for its ends, in the same order. The end "here" is the
+    program that hands in the inputs and gets the outputs: ``call=here-pi:call.json``.
 
     Args:
         text: Of the link.

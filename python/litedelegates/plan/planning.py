@@ -41,8 +41,8 @@ def make_plan(
 
     Args:
         sources: Devices with their layer studies; the first has the inputs and wants the outputs.
-        links: Between the devices, and between the calling program and the first device (`HERE`); without that one, the
-            first device has the inputs and wants the outputs where it computes.
+        links: Between the devices, and between the calling program (`HERE`) and devices; without the latter, the first
+            device has the inputs and wants the outputs where it computes.
         model: Path of the float32 model; by default that of the first study.
         objective: One of `OBJECTIVES`: "latency" of one input, "throughput" when inputs keep coming (the period of the
             busiest device or link), "energy" of one input, or "bytes" over links.

@@ -13,7 +13,7 @@ from litedelegates.layers.records import Record
 
 Objective: TypeAlias = Literal["latency", "throughput", "energy", "bytes"]
 PLAN_SCHEMA = 1
-# The end of a link that is no device: the program that hands inputs to the first device and gets the outputs.
+# The end of a link that is no device: the program that hands in the inputs and gets the outputs.
 HERE = "here"
 
 
@@ -66,9 +66,9 @@ class Device(Record):
 
 @dataclass(frozen=True)
 class Link(Record):
-    """What carries tensors between two devices, or between the calling program and the first device, both ways.
+    """What carries tensors between two devices, or between the calling program and a device, both ways.
 
-    A message of B bytes takes ``overhead_us + latency_us + 8 B / bandwidth_mbps`` microseconds.
+    A message of B bytes takes ``overhead_us + latency_us + 8 B / bandwidth_mbps`` microseconds, over one less the loss.
 
     Attributes:
         name: Such as "wifi".
@@ -81,6 +81,8 @@ class Link(Record):
         loss: Share of messages that are lost and sent again.
         nanojoules_per_byte: Energy that the two ends spend on a byte; None where not known.
         measured: How it was measured, and when; empty where it was given.
+        overhead_back_us: ``overhead_us`` of messages from the second end to the first; None where they do not differ. A
+            device is asked to work on an input and answers, an output is fetched.
     """
 
     name: str
@@ -92,10 +94,14 @@ class Link(Record):
     loss: float = 0.0
     nanojoules_per_byte: float | None = None
     measured: str = ""
+    overhead_back_us: float | None = None
 
-    def transfer_us(self, nbytes: float) -> float:
-        """Return the expected microseconds of a message of some bytes."""
-        return (self.overhead_us + self.latency_us + 8 * nbytes / self.bandwidth_mbps) / (1 - self.loss)
+    def transfer_us(self, nbytes: float, sender: str = "") -> float:
+        """Return the expected microseconds of a message of some bytes; ``sender`` is the end that sends it."""
+        overhead_us = self.overhead_back_us if sender == self.ends[1] else None
+        if overhead_us is None:
+            overhead_us = self.overhead_us
+        return (overhead_us + self.latency_us + 8 * nbytes / self.bandwidth_mbps) / (1 - self.loss)
 
 
 @dataclass(frozen=True)

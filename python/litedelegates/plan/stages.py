@@ -11,7 +11,8 @@ from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.layers import LayerStudy
 from litedelegates.plan.held import Held, nbytes_in
 from litedelegates.plan.problem import BUSY, LATENCY, Array, Flow, Problem
-from litedelegates.plan.records import HERE, Choice, Crossing, Link, StagePlan
+from litedelegates.plan.records import Choice, Crossing, Link, StagePlan
+from litedelegates.plan.ways import way_of
 
 
 class Stages:
@@ -63,15 +64,15 @@ class Stages:
     ) -> Crossing:
         tensor, maker, taker = graph.tensor(flow.tensor), self._choice(flow.source), self._choice(reader)
         op = None if self._of[reader] < 0 else graph.ops[self._problem.layers[reader]]
-        ends = {maker.device, taker.device}
-        if self._of[flow.source] < 0 or op is None:
+        is_input, is_output = self._of[flow.source] < 0, op is None
+        if is_input or op is None:
             dtype = tensor.element_type
-            ends |= {HERE} if len(ends) == 1 else set()
         else:
             types = held.made(tensor, maker.precision), held.wanted(tensor, op, taker.precision)
             dtype = min(types, key=lambda name: ELEMENT_BITS.get(name, 0))
-        nbytes, link = nbytes_in(tensor, dtype) or 0, between.get(frozenset(ends))
-        us = link.transfer_us(nbytes) if link is not None else 0.0
+        way = way_of(maker.device, taker.device, between, is_input=is_input, is_output=is_output)
+        nbytes, link = nbytes_in(tensor, dtype) or 0, between.get(frozenset(way))
+        us = link.transfer_us(nbytes, way[0]) if link is not None else 0.0
         name = link.name if link is not None else ""
         return Crossing(tensor.name, self._of[flow.source], self._of[reader], dtype, nbytes, name, us)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from litedelegates.layers.records import Record
-from litedelegates.plan.records import HERE, Crossing, LayerPlan, Link, Plan, Rival, StagePlan
+from litedelegates.plan.records import Crossing, LayerPlan, Link, Plan, Rival, StagePlan
+from litedelegates.plan.ways import networks
 from litedelegates.plan.words import counted, listed, say_nbytes, say_share, say_us
 
 SLOWEST = 5
@@ -169,7 +170,7 @@ def _change(plan: Plan) -> Iterator[str]:
             f"When inputs keep coming, all wait for {first}: it works {say_us(most)} on each. "
             f"Next is {second} with {say_us(next_most)}: beyond that a quicker {first} gains nothing."
         )
-    links = {link.name: link for link in plan.links if HERE not in link.ends}
+    links = {link.name: link for link in networks(plan.links, plan.devices[0].name)}
     sent = [crossing for crossing in _sent(plan) if crossing.link in links]
     names = {crossing.link for crossing in sent}
     alone = [rival for rival in plan.rivals if not rival.costs.nbytes and keeps(plan, rival)]

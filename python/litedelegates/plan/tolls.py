@@ -12,9 +12,10 @@ from litedelegates.graph.cuts import untransportable
 from litedelegates.plan.flows import bits, shrinks
 from litedelegates.plan.held import Held
 from litedelegates.plan.problem import BUSY, ENERGY, LATENCY, NBYTES, Array, Toll
-from litedelegates.plan.records import HERE, Link
+from litedelegates.plan.records import Link
 from litedelegates.plan.sources import Option
 from litedelegates.plan.terms import Line
+from litedelegates.plan.ways import networks, way_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +58,9 @@ class Tolls:
 
     A conversion between precisions runs on the side where it makes what travels smaller, as in `graph.border`: a tensor
     that is quantized for its reader is quantized before it travels, one that is widened for its reader afterwards.
-    Inputs and outputs of the model travel as they are; where a link to the calling program is given, they take it to
-    and from the first device. A message is paid once for each device; where readers on a device want a tensor of floats
-    in different types, it is charged in each of them, which is more than has to be sent.
+    Inputs and outputs of the model travel as they are, on the way that `way_of` says. A message is paid once for each
+    device; where readers on a device want a tensor of floats in different types, it is charged in each of them, which
+    is more than has to be sent.
     """
 
     def __init__(self, held: Held, options: Sequence[Option], links: Sequence[Link], at: Mapping[str, int]) -> None:
@@ -68,6 +69,7 @@ class Tolls:
         self._precisions = [option.choice.precision for option in options]
         self._fused = [option.source.times[option.setting].fused for option in options]
         self._links = {frozenset(link.ends): link for link in links}
+        self._networks = networks(links, options[0].choice.device)
         self._stations = stations = _numbers(option.station for option in options)
         cost = np.zeros((len(options), int(stations.max()) + 1, len(at)))
         cost[stations[:, None] != np.arange(cost.shape[1]), at[LATENCY]] = np.inf
@@ -144,28 +146,27 @@ class Tolls:
                 for number in range(fixed.shape[1]):
                     first = int(np.argmax(form == number))
                     sent = kind.whole if is_border else min(kind.made[place], kind.wanted[first], key=bits)
-                    ends = frozenset((devices[place], devices[first]))
-                    if is_border and len(ends) == 1:
-                        ends |= {HERE}
-                        if ends not in self._links:
-                            continue
-                    if len(ends) > 1:
-                        self._send((fixed[place, number], slope[place, number]), ends, bits(sent) / 8, kind.is_open)
+                    way = self._way(devices[place], devices[first], kind)
+                    if way[0] != way[1]:
+                        self._send((fixed[place, number], slope[place, number]), way, bits(sent) / 8, kind.is_open)
             found.append(_Straight(form, fixed, slope))
         return found
 
-    def _send(self, costs: tuple[Array, Array], ends: frozenset[str], nbytes: float, is_open: bool) -> None:
-        (fixed, slope), link = costs, self._links.get(ends)
+    def _way(self, maker: str, reader: str, kind: _Kind) -> tuple[str, str]:
+        return way_of(maker, reader, self._links, is_input=kind.is_input, is_output=kind.is_output)
+
+    def _send(self, costs: tuple[Array, Array], way: tuple[str, str], nbytes: float, is_open: bool) -> None:
+        (fixed, slope), link = costs, self._links.get(frozenset(way))
         if link is None or is_open:
             fixed[self._at[LATENCY]] = np.inf
             return
-        start = link.transfer_us(0)
-        per_element = link.transfer_us(nbytes) - start
+        start = link.transfer_us(0, way[0])
+        per_element = link.transfer_us(nbytes, way[0]) - start
         busy = self._at[BUSY + link.name]
         fixed[self._at[LATENCY]] += start
         fixed[busy] += start - link.latency_us / (1 - link.loss)
         slope[[self._at[LATENCY], busy]] += per_element
-        if HERE not in link.ends:
+        if link in self._networks:
             slope[self._at[NBYTES]] += nbytes
         if link.nanojoules_per_byte is not None:
             slope[self._at[ENERGY]] += nbytes * link.nanojoules_per_byte / 1e6

@@ -9,11 +9,12 @@ from typing import Any
 
 from litedelegates.errors import MissingExtraError
 from litedelegates.plan.front import FrontPoint
-from litedelegates.plan.records import HERE, Costs, Device, Link, Plan
+from litedelegates.plan.records import Costs, Device, Link, Plan
 from litedelegates.plan.sensitivity import Sensitivity
 from litedelegates.plan.simulated import Simulation, Span
 from litedelegates.plan.simulation import timeline
 from litedelegates.plan.story import best_uniform, busy_us, keeps, tell, value_of
+from litedelegates.plan.ways import networks
 from litedelegates.plan.what_if import WhatIf
 
 PIPELINED = 4  # inputs that a timeline of a full pipeline shows
@@ -170,7 +171,7 @@ def _span(span: Span) -> list[Any]:
 
 
 def _what_if(plan: Plan, found: WhatIf) -> dict[str, Any]:
-    between = [link for link in plan.links if HERE not in link.ends]
+    between = networks(plan.links, plan.devices[0].name)
     over = [link for link in between if link.name in {crossing.link for crossing in plan.crossings}] or between
     return {
         "points": [[one.bandwidth_mbps, one.latency_us, dict(one.alone_us)] for one in found.points],
@@ -228,6 +229,8 @@ def _device(device: Device) -> list[list[str]]:
 def _link(link: Link) -> list[list[str]]:
     facts = [["Between", " and ".join(link.ends)], ["Bandwidth", f"{link.bandwidth_mbps:g} Mbit/s"]]
     facts += [["Latency", f"{link.latency_us:g} µs"], ["Overhead of a message", f"{link.overhead_us:g} µs"]]
+    if link.overhead_back_us is not None:
+        facts.append([f"The same from {link.ends[1]} to {link.ends[0]}", f"{link.overhead_back_us:g} µs"])
     if link.jitter_us:
         facts.append(["Jitter", f"{link.jitter_us:g} µs"])
     if link.loss:
