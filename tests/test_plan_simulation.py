@@ -137,6 +137,33 @@ def test_without_a_fallback_what_needs_a_broken_link_is_lost() -> None:
     assert closed.lost == pytest.approx(30, abs=2)  # one every 100 ms
 
 
+def test_inputs_that_leave_early_need_no_more_of_the_plan() -> None:
+    early = crossing(0, -1, 40, None, "early")
+    plan = chain()
+    stages = (plan.stages[0], dataclasses.replace(plan.stages[1], share=0.25))
+    plan = dataclasses.replace(plan, stages=stages, crossings=(*plan.crossings, early), exits={"early": 0.75})
+    found = simulate(plan, seconds=40, seed=1)
+    assert found.left_early / found.finished == pytest.approx(0.75, abs=0.03)
+    whole_us = plan.costs.latency_us
+    assert {round(us) for us in found.quantiles_us[:60] + found.quantiles_us[90:]} == {10_000, round(whole_us)}
+    assert found.mean_us == pytest.approx(0.75 * 10_000 + 0.25 * whole_us, rel=0.03)
+    assert {span.label for span in timeline(plan)} >= {"stage 0", "stage 1"}  # shown to the end
+    # Who has left before never learns that the server is out of order.
+    broken = simulate(plan, seconds=40, failures=[Failure("server", at_s=0.0, for_s=60.0)], seed=1)
+    assert broken.lost > 0 and broken.finished == broken.left_early > 0
+
+
+def test_three_exits_are_ways_of_their_own() -> None:
+    shares = (1.0, 0.5, 0.2)
+    stages = [dataclasses.replace(stage(n, "pi", 1000.0, n), share=share) for n, share in enumerate(shares)]
+    crossings = [crossing(n, n + 1, 10, None) for n in range(2)] + [
+        crossing(n, -1, 10, None, f"e{n}") for n in range(3)
+    ]
+    found = simulate(plan_of(stages, crossings, Costs(1700, 1700), ()), seconds=20)
+    assert found.mean_us == pytest.approx(1000 * sum(shares), rel=0.02)
+    assert found.left_early / found.finished == pytest.approx(0.8, abs=0.02)
+
+
 def test_too_many_inputs_are_turned_away() -> None:
     found = simulate(one_stage(10_000.0), Load(1000.0, depth=3), seconds=5)
     assert found.throughput_per_s == pytest.approx(100.0, rel=0.01)

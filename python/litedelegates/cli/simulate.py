@@ -132,6 +132,7 @@ def simulation_lines(found: Simulation) -> Iterator[str]:
             f"{share} % within {say_us(us or 0)}" for share, us in shares
         )
     for count_, words in (
+        (found.left_early, "left at an early exit"),
         (found.fell_back, "done by the fallback"),
         (found.lost, "lost, because something was out of order and there is no fallback"),
         (found.turned_away, "turned away, because too many were under way or waiting"),

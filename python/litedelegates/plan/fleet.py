@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from litedelegates.plan.route import Message, Route, Step
+from litedelegates.plan.route import Message, Route, Routes, Step
 from litedelegates.plan.simulated import Load, Span
 from litedelegates.plan.stations import Copy, Level, Station, are_up
 
@@ -38,7 +38,7 @@ class Fleet:
     def __init__(
         self,
         env: Any,
-        routes: tuple[Route, Route | None],
+        routes: tuple[Routes, Routes | None],
         stations: Mapping[str, Station],
         load: Load,
         *,
@@ -50,10 +50,7 @@ class Fleet:
     ) -> None:
         """Take in what there is; nothing happens before `start` and a run of the environment."""
         self.env, self.stations, self.load, self.rng = env, stations, load, rng
-        self._route, self._fallback = routes
-        self._needs, self._fallback_needs = (
-            [stations[name] for name in sorted(route.stations)] if route is not None else [] for route in routes
-        )
+        self._routes, self._fallbacks = routes
         self._notice_us, self._warmup_us, self._traced = notice_us, warmup_us, traced
         self._service = _gammas(rng, variation**-2) if variation else None
         self._numbers: dict[int, Iterator[int]] = {}
@@ -61,7 +58,7 @@ class Fleet:
         self._delays: dict[Message, Callable[[], float]] = {}
         self.latencies_us: list[float] = []
         self.under_way = Level(warmup_us)
-        self.offered = self.fell_back = self.lost = self.turned_away = 0
+        self.offered = self.fell_back = self.left_early = self.lost = self.turned_away = 0
         self.spans: list[Span] = []
 
     def start(self, clients: int) -> None:
@@ -112,14 +109,20 @@ class Fleet:
         return bool(self.env.now >= self._warmup_us)
 
     def _begin(self, client: int) -> None:
-        job = Job(client, next(self._numbers[client]), self.env.now, self._route, [])
+        job = Job(client, next(self._numbers[client]), self.env.now, self._pick(self._routes), [])
         self.offered += self._counts
         self._under_way_of[client] += 1
         self.under_way.change(1, self.env.now)
-        if are_up(self._needs, client):
-            self._enter(job, self._route)
+        if self._are_up(job.route, client):
+            self._enter(job, job.route)
         else:
             self._give_up(job)
+
+    def _pick(self, routes: Routes) -> Route:
+        return routes.pick(self.rng.random()) if len(routes.routes) > 1 else routes.whole
+
+    def _are_up(self, route: Route, client: int) -> bool:
+        return are_up([self.stations[name] for name in route.stations], client)
 
     def _enter(self, job: Job, route: Route) -> None:
         job.route, job.waits = route, [step.waits_for for step in route.steps]
@@ -211,13 +214,15 @@ class Fleet:
         if self._counts:
             self.latencies_us.append(self.env.now - job.came_us)
             self.fell_back += job.is_fallback
+            routes = self._fallbacks if job.is_fallback else self._routes
+            self.left_early += routes is not None and job.route is not routes.whole
         self._leave(job)
 
     def _give_up(self, job: Job, *, was_turned_away: bool = False) -> None:
         for process in [one for one in job.processes if one is not self.env.active_process and one.is_alive]:
             process.interrupt()
         job.processes.clear()
-        if self._fallback is not None and not job.is_fallback:
+        if self._fallbacks is not None and not job.is_fallback:
             job.is_fallback = True
             self.env.process(self._restart(job))
         else:
@@ -225,8 +230,9 @@ class Fleet:
 
     def _restart(self, job: Job) -> Process:
         yield self.env.timeout(self._notice_us)
-        if self._fallback is not None and are_up(self._fallback_needs, job.client):
-            self._enter(job, self._fallback)
+        route = None if self._fallbacks is None else self._pick(self._fallbacks)
+        if route is not None and self._are_up(route, job.client):
+            self._enter(job, route)
         else:
             self._drop(job, was_turned_away=False)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from litedelegates.plan.records import Crossing, Link, Plan
 
@@ -61,15 +62,54 @@ class Route:
     starts: tuple[Message, ...]
     steps: tuple[Step, ...]
 
-    @property
+    @cached_property
     def stations(self) -> set[str]:
         """Names of the devices and links that it needs."""
         messages = (*self.starts, *(message for step in self.steps for message in step.sends))
         return {step.device for step in self.steps} | {message.link for message in messages if message.link}
 
 
+@dataclass(frozen=True)
+class Routes:
+    """The ways of inputs through a plan: the whole one, and for each early exit a shorter one.
+
+    Attributes:
+        routes: From the shortest to the whole one.
+        until: Shares of the inputs that take the routes up to each; the last is 1.
+    """
+
+    routes: tuple[Route, ...]
+    until: tuple[float, ...]
+
+    @property
+    def stations(self) -> set[str]:
+        """Names of the devices and links that they need."""
+        return set().union(*(route.stations for route in self.routes))
+
+    def pick(self, draw: float) -> Route:
+        """Return the route of an input, for a number from 0 to 1 that is drawn for it."""
+        return next((route for route, until in zip(self.routes, self.until, strict=True) if draw < until), self.whole)
+
+    @property
+    def whole(self) -> Route:
+        """The one through all stages."""
+        return self.routes[-1]
+
+
+def routes_of(plan: Plan) -> Routes:
+    """Return the ways through a plan: an input that leaves early runs the stages with a larger share than its own."""
+    shares = sorted({stage.share for stage in plan.stages})
+    routes = []
+    for share in reversed(shares):
+        stages = tuple(stage for stage in plan.stages if stage.share >= share)
+        there = {-1, *(stage.number for stage in stages)}
+        crossings = tuple(crossing for crossing in plan.crossings if {crossing.source, crossing.reader} <= there)
+        routes.append(route_of(replace(plan, stages=stages, crossings=crossings)))
+    return Routes(tuple(routes), (*(1 - share for share in reversed(shares[:-1])), 1.0))
+
+
 def route_of(plan: Plan) -> Route:
-    """Return the way of an input through a plan.
+    """Return the way of an input through all stages of a plan.
 
     A tensor that several stages of a device read travels once. A stage that no other stage feeds gets the input without
     a message, and one that feeds no other ends the plan, where the plan says nothing of what it reads or makes.

@@ -120,6 +120,7 @@ class Simulation(Record):
         spans: The first inputs of the first client, for a timeline; as many as were asked for.
         events: Of the simulation, the warm-up included.
         events_per_s: In a second of real time.
+        left_early: Of those that were done, the ones that left at an early exit.
     """
 
     clients: int
@@ -147,6 +148,7 @@ class Simulation(Record):
     spans: tuple[Span, ...] = ()
     events: int = 0
     events_per_s: float = 0.0
+    left_early: int = 0
 
     def station(self, name: str) -> StationUse:
         """Return the use of a device or link.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from litedelegates.errors import MissingExtraError, OptionError, nearest
 from litedelegates.plan.fleet import Fleet, Process, Random
-from litedelegates.plan.records import Plan
-from litedelegates.plan.route import Route, route_of
+from litedelegates.plan.records import Link, Plan
+from litedelegates.plan.route import Routes, routes_of
 from litedelegates.plan.simulated import Failure, Kind, Load, Simulation, Span
 from litedelegates.plan.stations import Copy, Level, Station
 
@@ -44,7 +45,8 @@ def simulate(
     begins when all that it reads is there, so that stages which do not need each other run at the same time where they
     are on different devices. A message waits for its link, keeps it busy while its bytes go through, and arrives after
     the link's latency, in which the link carries others; a lost one is sent again. Whatever needs a device or a link
-    that is out of order is started anew with the plan's fallback, or is lost where there is none.
+    that is out of order is started anew with the plan's fallback, or is lost where there is none. Where the plan has
+    early exits, its shares of the inputs leave there, drawn for each.
 
     Args:
         plan: Its stages' predicted times and its messages are taken as they are.
@@ -74,7 +76,7 @@ def simulate(
     end_us = warmup_us + 1e6 * seconds
     env = simpy.Environment()
     rng = np.random.default_rng(seed)
-    routes = (route_of(plan), None if plan.fallback is None else route_of(plan.fallback))
+    routes = (routes_of(plan), None if plan.fallback is None else routes_of(plan.fallback))
     names = _stations(plan, routes)
     common = {device.name for device in plan.devices[1:]} if shared is None else set(shared)
     stations = {
@@ -110,6 +112,7 @@ def simulate(
         offered=fleet.offered,
         finished=len(fleet.latencies_us),
         fell_back=fleet.fell_back,
+        left_early=fleet.left_early,
         lost=fleet.lost,
         turned_away=fleet.turned_away,
         throughput_per_s=len(fleet.latencies_us) / seconds,
@@ -125,19 +128,20 @@ def simulate(
 
 
 def timeline(plan: Plan, inputs: int = 1) -> tuple[Span, ...]:
-    """Return who works when on the first inputs of a plan that are all there at the beginning.
+    """Return who works when on the first inputs of a plan that are all there at the beginning, and leave at its end.
 
     Raises:
         MissingExtraError: SimPy is not installed.
     """
     seconds = 2e-6 * inputs * (plan.costs.latency_us + 1.0)
     steady = Load(depth=inputs)
-    calm = Plan(**{**vars(plan), "links": tuple(_calm(link) for link in plan.links), "fallback": None})
+    links, stages = tuple(map(_calm, plan.links)), tuple(replace(stage, share=1.0) for stage in plan.stages)
+    calm = replace(plan, links=links, stages=stages, fallback=None)
     return simulate(calm, steady, seconds=seconds, warmup_s=0.0, traced=inputs).spans
 
 
-def _calm(link: Any) -> Any:
-    return type(link)(**{**vars(link), "jitter_us": 0.0, "loss": 0.0})
+def _calm(link: Link) -> Link:
+    return replace(link, jitter_us=0.0, loss=0.0)
 
 
 def _simpy() -> Any:
@@ -184,7 +188,7 @@ def _check(
         )
 
 
-def _stations(plan: Plan, routes: tuple[Route, Route | None]) -> dict[str, Kind]:
+def _stations(plan: Plan, routes: tuple[Routes, Routes | None]) -> dict[str, Kind]:
     used = set().union(*(route.stations for route in routes if route is not None))
     kinds: dict[str, Kind] = {device.name: "device" for device in plan.devices}
     kinds.update({link.name: "link" for link in plan.links})

@@ -3,7 +3,7 @@
 function simulation() {
   const found = plan.simulation;
   if (!found) return null;
-  const facts = [["Done", `${digits(found.throughput_per_s)} /s`], ["Half within", time(found.p50_us)], ["95 % within", time(found.p95_us)], ["99 % within", time(found.p99_us)], ["Fell back", String(found.fell_back)], ["Lost", String(found.lost)], ["Turned away", String(found.turned_away)]];
+  const facts = [["Done", `${digits(found.throughput_per_s)} /s`], ["Half within", time(found.p50_us)], ["95 % within", time(found.p95_us)], ["99 % within", time(found.p99_us)], ["Left early", String(found.left_early)], ["Fell back", String(found.fell_back)], ["Lost", String(found.lost)], ["Turned away", String(found.turned_away)]];
   const stations = found.stations.map((one) => [one.name, one.copies > 1 ? `${one.copies.toLocaleString("en")}` : "1", String(one.slots), percent(one.utilisation), digits(one.waiting), String(one.most_waiting), percent(one.down)]);
   return section("simulation", "Many clients over time", `Simulated: ${found.load}, for ${digits(found.seconds)} s, drawn by seed ${found.seed}.`,
     el("div", { class: "figures-row" }, facts.filter(([name, text]) => !["Fell back", "Lost", "Turned away"].includes(name) || text !== "0").map(([name, text]) => el("div", { class: "figure-card" }, el("span", { class: "what" }, name), el("strong", {}, text)))),
