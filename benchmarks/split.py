@@ -12,7 +12,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,12 @@ from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.link_measurement import measure_link
 from litedelegates.graph import load
 from litedelegates.layers import LayersConfig, study_layers
-from litedelegates.plan import HERE, Device, Link, Plan, Source, build_problem, make_plan
+from litedelegates.plan import HERE, Device, Link, Source, build_problem, make_plan
 from litedelegates.plan.words import counted
 from litedelegates.quantize import CalibrationWarning
 from split_cuts import PRECISIONS, Cut, Search, chosen
-from split_drift import Drift
 from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
-from tables import format_table, say_number
+from split_rows import Row, plain, table
 
 DESCRIPTION = """\
 Two devices, each a process bound to one core in a network namespace of its own, with a link between them whose
@@ -52,50 +50,13 @@ examples:
   python benchmarks/split.py --model models/digits.tflite --quick     # to see that it works, in about a minute
 """
 EPILOG = """\
-The whole model runs on both cores after the study and again between the inputs: "drift" is how much longer it takes
-then, on the first and the second device. A plan is made for devices as they were studied, so predictions are compared
-with and without that.
+"interval" is that of the predicted latency from those of the times in the study: how steady the device was then.
 
-exit code: 0 when every predicted latency is within 10 % of the measured one without the drift; else 1 (always 0 with
---quick)"""
+exit code: 0 when every predicted latency is within 10 % of the measured one; else 1 (always 0 with --quick)"""
 DELEGATE = "xnnpack"
 WANTED = 0.10
+SIZES = (1_000, 64_000, 256_000, 1_000_000, 4_000_000)  # bytes of messages by which links are measured
 _SECONDS, _MOST_RUNS = 4.0, 60  # of inputs one at a time
-
-
-@dataclass(frozen=True)
-class Row:
-    """A cut that was run.
-
-    Attributes:
-        mbps: Of the link, as it was shaped.
-        role: Why this cut: "best latency", "best period", "best both" or "another".
-        cut: What was predicted.
-        latency_us: Measured: median over inputs that came one at a time.
-        period_us: Measured over inputs in a stream.
-        stages: Medians of each stage, as `StageTiming.to_json` has them.
-        drift: By device, what the whole model took between the inputs over what it took after the study.
-        still_us: Predicted latency with the times of the stages multiplied by that.
-    """
-
-    mbps: float
-    role: str
-    cut: Cut
-    latency_us: float
-    period_us: float | None
-    stages: tuple[dict[str, Any], ...]
-    drift: dict[str, float]
-    still_us: float
-
-    @property
-    def off(self) -> float:
-        """How far the predicted latency is from the measured one, relative to that."""
-        return self.cut.latency_us / self.latency_us - 1
-
-    @property
-    def still_off(self) -> float:
-        """The same had the devices been as fast as when they were studied."""
-        return self.still_us / self.latency_us - 1
 
 
 def main() -> int:
@@ -132,17 +93,15 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
         folder = Path(name)
         status.stage("studying the layers on one core")
         sources = _study(options, folder)
-        status.stage("running the whole model on each core, to compare with later")
-        drift = Drift(options.model, 3 if options.quick else 20)
         with workers(found, folder) as address, connect(address, 60) as client:
-            rounds = 3 if options.quick else 12
+            how: dict[str, Any] = {"rounds": 3 if options.quick else 10, "sizes": SIZES}
             status.stage("measuring the calls of the first device")
-            call = measure_link(client, (HERE, EDGE), name="call", rounds=rounds)
+            call = measure_link(client, (HERE, EDGE), name="call", **how)
             for mbps in options.mbps:
                 status.stage(f"{mbps:g} Mbit/s: measuring the link")
                 with shaped(found, mbps):
-                    link = measure_link(client, (EDGE, SERVER), rounds=rounds)
-                    answer = measure_link(client, (HERE, SERVER), name="answer", rounds=rounds)
+                    link = measure_link(client, (EDGE, SERVER), **how)
+                    answer = measure_link(client, (HERE, SERVER), name="answer", **how)
                 links.append(link)
                 answers.append(answer)
                 ways = [call, link, answer]
@@ -152,22 +111,22 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                 for role, cut in chosen(found_cuts.cuts, options.others):
                     status.stage(f"{mbps:g} Mbit/s: {role}, after layer {cut.after}")
                     out = folder / "out"
-                    plan = found_cuts.plan(cut)
-                    deploy(plan, out)
+                    deploy(found_cuts.plan(cut), out)
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
-                        rows.append(_run(pipeline, plan, drift, options, mbps, role, cut))
+                        rows.append(_run(pipeline, options, mbps, role, cut))
                     carriers = {"call": call, "links": links, "answers": answers}
-                    save_json(path, {**identity, **carriers, "planned": planned, "rows": list(map(_plain, rows))})
+                    save_json(path, {**identity, **carriers, "planned": planned, "rows": list(map(plain, rows))})
     status.clear()
     print(describe_machine(identity))
     print(f"a message from here to the first device and back: {_there_and_back(call)} whatever its size")
     for mbps, link, answer in zip(options.mbps, links, answers, strict=True):
         print(
             f"{mbps:g} Mbit/s measured as {link.bandwidth_mbps:.2f} Mbit/s, latency {link.latency_us / 1e3:.2f} ms, "
-            f"overhead {link.overhead_us / 1e3:.2f} ms; from here to the second device and back {_there_and_back(answer)}"
+            f"overhead {link.overhead_us / 1e3:.2f} ms; "
+            f"from here to the second device and back {_there_and_back(answer)}"
         )
-    print(_table(rows))
+    print(table(rows))
     for one in planned:
         print(
             f"{one['mbps']:g} Mbit/s: of {one['cuts']} single cuts, all simulated, the best is after layer "
@@ -176,12 +135,9 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
             f"{one['latency_us'] / 1e3:.1f} ms in {counted(one['latency_stages'], 'stage')}, and a period of "
             f"{one['period_us'] / 1e3:.1f} ms in {one['period_stages']}"
         )
-    worst, still = max(abs(row.off) for row in rows), max(abs(row.still_off) for row in rows)
-    print(
-        f"predicted latencies are off by {worst:.1%} at most; without the drift of the devices since the study by "
-        f"{still:.1%} (wanted: {WANTED:.0%})\nresults in {path}"
-    )
-    return 0 if options.quick or still <= WANTED else 1
+    worst = max(abs(row.off) for row in rows)
+    print(f"predicted latencies are off by {worst:.1%} at most (wanted: {WANTED:.0%})\nresults in {path}")
+    return 0 if options.quick or worst <= WANTED else 1
 
 
 def _there_and_back(link: Link) -> str:
@@ -246,9 +202,7 @@ def shaped(found: Network, mbps: float) -> Iterator[None]:
         found.shape(None)
 
 
-def _run(
-    pipeline: Pipeline, plan: Plan, drift: Drift, options: argparse.Namespace, mbps: float, role: str, cut: Cut
-) -> Row:
+def _run(pipeline: Pipeline, options: argparse.Namespace, mbps: float, role: str, cut: Cut) -> Row:
     random = np.random.default_rng(options.seed)
     inputs = {port.name: [max(size, 1) for size in port.shape] for port in pipeline.manifest.inputs}
     feed = {name: random.random(shape, np.float32) for name, shape in inputs.items()}
@@ -258,51 +212,15 @@ def _run(
     own = math.ceil(_SECONDS / (pipeline.input_timings[-1].latency_us / 1e6))
     runs = 3 if options.quick else max(options.runs, min(_MOST_RUNS, own))
     pipeline.forget_timings()
-    drift.forget()
     for _ in range(runs):
         pipeline.run(feed)
-        drift.sample()
-    slower = drift.now()
-    still_us = cut.latency_us + sum(stage.predicted_us * (slower[stage.device] - 1) for stage in plan.stages)
     alone = pipeline.summary()
     pipeline.forget_timings()
     for _ in pipeline.map(feed for _ in range(2 * runs)):
         pass
     period = pipeline.summary().period_us
     stages = tuple(stage.to_json() for stage in alone.stages)
-    return Row(mbps, role, cut, alone.latency_us, period, stages, slower, still_us)
-
-
-def _table(rows: Sequence[Row]) -> str:
-    header = (
-        "link", "cut", "after layer", "precisions", "kB", "latency predicted", "measured", "off", "drift",
-        "off without it", "period predicted", "measured",
-    )  # fmt: skip
-    return format_table(
-        header,
-        [
-            (
-                f"{row.mbps:g} Mbit/s",
-                row.role,
-                f"{row.cut.after} {row.cut.name[-30:]}",
-                "+".join(row.cut.precisions),
-                say_number(row.cut.nbytes / 1e3),
-                f"{say_number(row.cut.latency_us / 1e3)} ms",
-                f"{say_number(row.latency_us / 1e3)} ms",
-                f"{row.off:+.1%}",
-                " and ".join(f"{row.drift[device]:.2f}" for device in CORES),
-                f"{row.still_off:+.1%}",
-                f"{say_number(row.cut.period_us / 1e3)} ms",
-                f"{say_number(None if row.period_us is None else row.period_us / 1e3)} ms",
-            )
-            for row in rows
-        ],
-        left=(0, 1, 2, 3),
-    )
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    return {**asdict(row), "cut": {name: value for name, value in asdict(row.cut).items() if name != "chosen"}}
+    return Row(mbps, role, cut, alone.latency_us, period, stages)
 
 
 def _parse() -> argparse.Namespace:

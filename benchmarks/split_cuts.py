@@ -13,6 +13,7 @@ from litedelegates.plan.answers import costs_of
 from litedelegates.plan.problem import Problem
 from litedelegates.plan.simulation import timeline
 from litedelegates.plan.stages import Stages
+from litedelegates.plan.uncertainty import uncertainty
 from split_network import EDGE, SERVER
 
 PRECISIONS = ("float32", "int8")
@@ -28,6 +29,7 @@ class Cut:
         precisions: Before and behind the cut.
         nbytes: That go over the link for one input, there and back.
         latency_us: Predicted of one input.
+        interval_us: Of ``latency_us``, from those of the layers' times.
         period_us: Predicted between two outputs.
         chosen: The assignment in the planner's problem.
     """
@@ -37,6 +39,7 @@ class Cut:
     precisions: tuple[str, str]
     nbytes: int
     latency_us: float
+    interval_us: tuple[float, float]
     period_us: float
     chosen: tuple[int, ...]
 
@@ -62,7 +65,7 @@ class Search:
         self.cuts = list(self._find())
 
     def _find(self) -> Iterator[Cut]:
-        problem = self._problem
+        problem, sureness = self._problem, uncertainty(self._problem, self._sources)
         inner = [node for node, layer in enumerate(problem.layers) if layer >= 0]
         ends = {node: int(np.flatnonzero(problem.allowed[node])[0]) for node in range(len(problem.layers))}
         places = {(choice.device, choice.precision): place for place, choice in enumerate(problem.choices)}
@@ -80,7 +83,7 @@ class Search:
                 costs = costs_of(problem, totals)
                 layer = problem.layers[inner[count - 1]]
                 name = self._graph.ops[layer].makes[0].name
-                times = costs.latency_us, costs.period_us
+                times = costs.latency_us, sureness.interval(assignment), costs.period_us
                 yield Cut(layer, name, (before, behind), costs.nbytes, *times, tuple(map(int, assignment)))
 
     def plan(self, cut: Cut) -> Plan:

@@ -82,14 +82,14 @@ def test_an_array_that_does_not_fit_is_told_with_stage_and_worker(three_boards: 
 
 def test_a_link_is_measured_between_two_workers_and_between_here_and_one(three_boards: Cluster) -> None:
     with connect(three_boards.address, 30) as client:
-        link = measure_link(client, ("a", "c"), name="wifi", rounds=5)
+        link = measure_link(client, ("a", "c"), name="wifi", rounds=5, pause_s=0.05)
         assert (link.name, link.ends) == ("wifi", ("a", "c"))
         # Nothing here is slower than a bad radio or faster than memory; what it is depends on what else runs.
         assert 10 < link.bandwidth_mbps < 1e6
         assert 0 < link.latency_us < 1e6 and link.overhead_us >= 0 and link.jitter_us > 0
         assert link.measured.startswith("70 messages of 1000 to 16000000 bytes")
         assert link.overhead_back_us is None
-        call = measure_link(client, (HERE, "a"), rounds=5)
+        call = measure_link(client, (HERE, "a"), rounds=5, pause_s=0.05)
         assert call.ends == (HERE, "a") and call.measured.startswith("70 messages of")
         # One way a worker is asked to work and answers, the other way what it made is fetched.
         assert call.overhead_back_us is not None and call.overhead_back_us >= 0

@@ -182,8 +182,9 @@ def test_a_kill_while_writing_leaves_no_half_folder(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(plan), str(tmp_path / "out")], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and list(tmp_path.glob(".out.*.part"))
     deploy(digits_plan(), tmp_path / "out")
+    assert not list(tmp_path.glob(".out.*"))
     assert isinstance(read_manifest(tmp_path / "out"), Manifest)
 
 

@@ -53,6 +53,15 @@ def test_json_is_the_plan_and_nothing_else(store: str, here: Path, capfd: pytest
     assert told == json.loads((here / "plan.json").read_text()) and told["objective"] == "throughput"
 
 
+def test_json_says_how_sure_it_is_where_that_was_asked(
+    store: str, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", store, *TWO, "--sensitivity", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told.pop("sensitivity")["draws"] > 0
+    assert told == json.loads((here / "plan.json").read_text())
+
+
 def test_what_there_is_beside_it_becomes_files(store: str, here: Path) -> None:
     pytest.importorskip("matplotlib")
     assert main(["plan", store, *TWO, "--plots", "plots", "--report", "plan.html"]) == 0

@@ -10,7 +10,8 @@ import pytest
 from litedelegates.cli import main
 from litedelegates.deploy import Pipeline, deploy, verify
 from litedelegates.errors import OptionError
-from litedelegates.plan import Device, Link, Source, build_problem, make_plan
+from litedelegates.layers import LayersConfig, study_layers
+from litedelegates.plan import Device, Link, Source, build_problem, load_plan, make_plan
 from litedelegates.plan.problem import BUSY, ERROR, LATENCY, MEMORY, NBYTES, Problem
 from litedelegates.plan.terms import Line, Terms
 from planted_study import GRAPH, LAYERS, layer_us, output_errors, planted
@@ -115,6 +116,29 @@ def test_what_was_planned_with_an_exit_is_deployed_and_lets_inputs_leave(tmp_pat
     assert verify(out, samples=2, seconds=0).is_equal
 
 
-def test_the_command_takes_an_exit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_commands_plan_deploy_and_simulate_with_an_exit(
+    here: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = LayersConfig(model, ("float32",), ("xnnpack",), parts=("in_place",), runs=5, seconds=0.1)
+    study_layers(config, here / "study.sqlite")
+    assert main(["plan", "study.sqlite", "--exit", f"{EARLY}=0.75"]) == 0
+    plan = load_plan(here / "plan.json")
+    assert [stage.share for stage in plan.stages] == [1.0, 0.25] and plan.exits == {EARLY: 0.75}
+    assert main(["deploy", "plan.json", "-o", "out", "--exit", f"{EARLY}=0.000001"]) == 0
+    with Pipeline(here / "out") as pipeline:
+        assert set(pipeline.run({"image": np.ones((1, 8, 8, 1), np.float32)})) == {EARLY}
+    pytest.importorskip("simpy")
+    capsys.readouterr()
+    assert main(["simulate", "plan.json", "--seconds", "1"]) == 0
+    assert "left at an early exit" in capsys.readouterr().out
+
+
+def test_an_exit_without_a_share_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(tmp_path / "none.sqlite"), "--exit", "early"]) == 1
     assert "OUTPUT=SHARE" in capsys.readouterr().err

@@ -36,6 +36,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--between", metavar="A,B", help="two workers by name (default: from here to each worker)")
     parser.add_argument("--name", default="", metavar="NAME", help="of the link (default: that of its ends)")
     parser.add_argument("--rounds", type=count, default=10, metavar="N", help="messages of each size and direction")
+    parser.add_argument(
+        "--pause", type=float, default=0.25, metavar="S", help="that making a message takes, as a stage (default: 0.25)"
+    )
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="of a message (default: 60)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the link as JSON, for `plan --link NAME=FILE`")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -75,6 +78,7 @@ def call(options: argparse.Namespace) -> int:
                         name=options.name,
                         rounds=options.rounds,
                         limit=options.time_limit,
+                        pause_s=options.pause,
                         progress=show,
                     )
                 )

@@ -121,17 +121,17 @@ def call(options: argparse.Namespace) -> int:
         written.append(options.report)
     if outlook is not None and options.plots is not None:
         written += write_outlook(plan, outlook, Path(options.plots))
+    sureness = outlook.sensitivity if outlook is not None else None
+    if options.sensitivity and sureness is None:
+        with foreign_words_aside():
+            sureness = how_sure(plan, sources, links, precisions=precisions)
     if options.json:
-        print(json.dumps(plan.to_json()))
+        more = {"sensitivity": sureness.to_json()} if sureness is not None and options.sensitivity else {}
+        print(json.dumps({**plan.to_json(), **more}))
         return 0
     for line in plan_lines(plan, with_layers=options.layers):
         print(line)
-    if options.sensitivity:
-        if outlook is None:
-            with foreign_words_aside():
-                sureness = how_sure(plan, sources, links, precisions=precisions)
-        else:
-            sureness = outlook.sensitivity
+    if sureness is not None and options.sensitivity:
         print("", *sureness.describe(), sep="\n")
     print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
     return 0

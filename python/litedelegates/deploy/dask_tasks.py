@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,12 @@ def make_bytes(nbytes: int) -> Array:
     return np.random.default_rng(0).integers(0, 256, nbytes, np.uint8)
 
 
-def hand_on(topic: str, number: str, nbytes: int) -> Array:
-    """Tell under ``topic`` that bytes are made, and return them, as `run` does with what a stage makes."""
+def hand_on(topic: str, number: str, nbytes: int, seconds: float) -> Array:
+    """Take some time, tell under ``topic`` that bytes are made, and return them, as `run` does what a stage makes."""
     from distributed import get_worker
 
     made = make_bytes(nbytes)
+    time.sleep(seconds)
     get_worker().log_event(topic, {"number": number})
     return made
 

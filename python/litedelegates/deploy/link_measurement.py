@@ -37,6 +37,7 @@ def measure_link(
     rounds: int = 10,
     sizes: Sequence[int] = SIZES,
     limit: float = 60.0,
+    pause_s: float = 0.25,
     progress: Callable[[str], None] | None = None,
 ) -> Link:
     """Return the link between two workers, or between here and one.
@@ -56,6 +57,8 @@ def measure_link(
         rounds: Messages of each size and direction.
         sizes: Bytes, ascending; those behind one that takes longer than a second are left out.
         limit: Seconds that a message may take.
+        pause_s: Seconds that making the bytes takes, as a stage would. TCP begins slowly again on a connection that was
+            idle for longer than its time limit for answers, some 0.2 s (RFC 5681, 4.1).
         progress: Called with what is done.
 
     Raises:
@@ -72,7 +75,7 @@ def measure_link(
     calls = Calls(client)
     found: tuple[dict[int, list[float]], ...] = ({}, {})
     try:
-        senders = [_sender(client, calls, first, second, limit), _sender(client, calls, second, first, limit)]
+        senders = [_sender(client, calls, *way, limit, pause_s) for way in ((first, second), (second, first))]
         shortest = float("inf")
         for nbytes in sizes:
             if progress is not None:
@@ -162,16 +165,18 @@ def _find(end: str, offers: Mapping[str, Offer]) -> Offer | None:
 
 
 def _sender(
-    client: Client, calls: Calls, source: Offer | None, target: Offer | None, limit: float
+    client: Client, calls: Calls, source: Offer | None, target: Offer | None, limit: float, pause_s: float
 ) -> Callable[[int], tuple[float, float]]:
     """Return what sends bytes and returns the microseconds of the message and those of the transfer in it."""
 
     def make(nbytes: int, offer: Offer) -> Future:
-        return calls.ask(dask_tasks.hand_on, offer, limit, about=None, sources={}, nbytes=nbytes)[0]
+        task: dict[str, Any] = {"nbytes": nbytes, "seconds": pause_s}
+        return calls.ask(dask_tasks.hand_on, offer, limit + pause_s, about=None, sources={}, **task)[0]
 
     def from_here(nbytes: int) -> tuple[float, float]:
         assert target is not None
         content = dask_tasks.make_bytes(nbytes)
+        time.sleep(pause_s)
         begin = time.perf_counter()
         future = client.scatter(content, workers=[target.address], hash=False, timeout=limit)
         transfer_us = (time.perf_counter() - begin) * 1e6

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,8 +75,7 @@ def deploy(
     _check(plan, path, target)
     say = progress or (lambda doing: None)
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
+    with _part_of(target) as folder:
         source = load(path)
         writer = _Writer(plan, source, path, folder, say)
         if isinstance(calibration, Iterator):  # the fallback is calibrated with the same samples
@@ -81,10 +83,40 @@ def deploy(
         manifest = writer.write(_calibration(plan, calibration), exits or {})
         folder.chmod(0o755)
         _replace(target, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return manifest
+
+
+@contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``target``, which goes away unless it was renamed; so do those of killed processes.
+
+    Whoever fills one holds a lock on it, which ends with the process.
+    """
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        with suppress(OSError), _locked(left):
+            if any(left.iterdir()):  # one that was just made has no lock yet
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        with suppress(OSError):  # some network file systems lock no folders
+            stack.enter_context(_locked(folder))
+        yield folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for the ``with`` block.
+
+    Raises:
+        OSError: Another process has it, or the file system locks no folders.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
 
 
 class _Writer:

@@ -25,6 +25,7 @@ class LayerTimes:
         alone_us: Time of the layer as a model of its own, as far as it was measured.
         spread: Half the width of the 95 % interval of the layer's time, as a share of it.
         whole_us: Of the whole model; None where it was not measured.
+        whole_spread: As ``spread``, of the whole model: what disturbs the machine for longer than a layer is in it.
         is_in_place: Whether the times are of the whole model's layers; otherwise they are those alone.
     """
 
@@ -35,6 +36,7 @@ class LayerTimes:
     alone_us: Mapping[int, float] = field(default_factory=dict)
     spread: Mapping[int, float] = field(default_factory=dict)
     whole_us: float | None = None
+    whole_spread: float = 0.0
     is_in_place: bool = True
 
 
@@ -70,7 +72,7 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
         if is_coarse and layer in parts and layer not in with_others and own.median_us is not None:
             us[layer] = min(max(own.median_us, us[layer]), us[layer] + _TICK_US * len(parts[layer]))
     spread = {layer: _spread_of_runs(record, own) for layer, own in parts.items() if layer not in alone}
-    spread |= {layer: _spread(own) for layer, own in alone.items()}
+    spread |= {layer: _spread(own.median_us, own.low_us, own.high_us) for layer, own in alone.items()}
     return LayerTimes(
         record.setting,
         us,
@@ -79,6 +81,7 @@ def _in_place(study: LayerStudy, record: InPlace, alone: Mapping[int, Alone]) ->
         {layer: own.median_us for layer, own in alone.items() if own.median_us is not None},
         spread,
         record.whole_us,
+        _spread(record.whole_us, record.whole_low_us, record.whole_high_us),
     )
 
 
@@ -86,7 +89,7 @@ def _alone(setting: Setting, alone: Mapping[int, Alone]) -> LayerTimes:
     us = {layer: own.median_us for layer, own in alone.items() if own.median_us is not None}
     fused = {layer: own.together[0] for own in alone.values() for layer in own.together[1:] if own.together}
     us.update(dict.fromkeys(fused, 0.0))
-    spread = {layer: _spread(own) for layer, own in alone.items()}
+    spread = {layer: _spread(own.median_us, own.low_us, own.high_us) for layer, own in alone.items()}
     return LayerTimes(setting, us, {}, fused, dict(us), spread, is_in_place=False)
 
 
@@ -97,7 +100,7 @@ def _spread_of_runs(record: InPlace, parts: Sequence[PartTiming]) -> float:
     return 1.96 * statistics.stdev(sums) / math.sqrt(len(sums)) / mean if len(sums) > 1 and mean else 0.0
 
 
-def _spread(record: Alone) -> float:
-    if not record.median_us or record.low_us is None or record.high_us is None:
+def _spread(median_us: float | None, low_us: float | None, high_us: float | None) -> float:
+    if not median_us or low_us is None or high_us is None:
         return 0.0
-    return (record.high_us - record.low_us) / 2 / record.median_us
+    return (high_us - low_us) / 2 / median_us

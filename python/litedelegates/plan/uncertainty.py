@@ -24,8 +24,9 @@ class Uncertainty:
     Attributes:
         problem: Whose.
         layers: float array of shape (nodes, K): of each layer's time, independent of all others.
-        choices: float array of shape (K,): common to all layers with a choice. It is what predictions of mixed models
-            were off by, and what predictions from another device were, where times are such.
+        choices: float array of shape (K,): common to all layers with a choice. It is how sure the time of the whole
+            model is, what predictions of mixed models were off by, and what predictions from another device were, where
+            times are such.
         systems: int array of shape (K,): the same number for choices whose predictions are off together.
     """
 
@@ -105,7 +106,8 @@ def uncertainty(problem: Problem, sources: Sequence[Source]) -> Uncertainty:
         layers[:, place] = [times.spread.get(layer, 0.0) / _NORMAL_95 for layer in problem.layers]
         fit = None if source.terms is None else source.terms.fits.get(terms_key(choice.delegate, choice.threads))
         own = [fit.median if fit is not None else None, source.device.prediction_error]
-        choices[place] = np.hypot.reduce([(error or 0.0) / _NORMAL_MEDIAN for error in own])
+        deviations = [(error or 0.0) / _NORMAL_MEDIAN for error in own]
+        choices[place] = np.hypot.reduce([*deviations, times.whole_spread / _NORMAL_95])
     return Uncertainty(problem, layers, choices, np.array(numbers))
 
 
