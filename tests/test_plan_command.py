@@ -77,6 +77,8 @@ def test_bounds_that_no_plan_keeps_end_with_1_and_say_which(
 ) -> None:
     assert main(["plan", store, "--max-latency-ms", "0.000001"]) == 1
     assert "latency" in capsys.readouterr().err
+    assert main(["plan", store, "--memory", "1kB"]) == 1
+    assert "memory" in capsys.readouterr().err
     assert not (here / "plan.json").exists()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from litedelegates.errors import OptionError, PlanError
 from litedelegates.plan import Device, Link, Plan, Source, load_plan, make_plan, parse_devices
+from litedelegates.plan.device_texts import with_memory
 from litedelegates.plan.devices import scaled
 from planted_study import output_errors, planted
 
@@ -142,3 +143,12 @@ def test_what_cannot_be_asked_is_said(arguments: dict[str, object], said: str) -
 def test_a_device_that_is_written_wrongly_is_refused(text: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         parse_devices([text])
+
+
+def test_memory_is_bounded_by_device_or_of_the_only_one() -> None:
+    assert with_memory(["pi=a.sqlite;watts=4", "server=x8"], ["server=2GiB"])[1] == "server=x8;memory=2GiB"
+    assert with_memory(["device"], ["512MB"]) == ["device;memory=512MB"]
+    with pytest.raises(OptionError, match=r"of which device.*pi=512MB"):
+        with_memory(["pi", "server=x8"], ["512MB"])
+    with pytest.raises(OptionError, match=r"no device 'sever'.*server"):
+        with_memory(["pi", "server=x8"], ["sever=512MB"])

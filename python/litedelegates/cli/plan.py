@@ -13,6 +13,7 @@ from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
 from litedelegates.files import write_whole
 from litedelegates.plan import OBJECTIVES, how_sure, make_plan, parse_devices, parse_link
+from litedelegates.plan.device_texts import with_memory
 
 DEFAULT_PLAN = "plan.json"
 
@@ -61,6 +62,9 @@ def add_command(commands: Any) -> None:
     bounds.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency of one input")
     bounds.add_argument("--max-energy-mj", type=float, metavar="MJ", help="millijoules of one input")
     bounds.add_argument("--max-bytes", type=float, metavar="B", help="bytes over links for one input")
+    bounds.add_argument(
+        "--memory", action="append", default=[], metavar="[D=]SIZE", help="of a device for weights, such as pi=512MB"
+    )
     bounds.add_argument("--precisions", metavar="P,P", help="use these only")
     bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="stop improving then (default: 10)")
     parser.add_argument(
@@ -90,8 +94,8 @@ def add_command(commands: Any) -> None:
 def call(options: argparse.Namespace) -> int:
     """Make the plan, write it, and say what it is."""
     exits = dict(parse_exit(text, "SHARE") for text in options.exit)
-    texts = options.devices.split(",") if options.devices else ["device"]
-    sources = parse_devices([text.strip() for text in texts if text.strip()], options.store)
+    texts = [text.strip() for text in (options.devices or "device").split(",") if text.strip()]
+    sources = parse_devices(with_memory(texts, options.memory), options.store)
     links = [parse_link(text, [source.device.name for source in sources]) for text in options.link]
     precisions = options.precisions.split(",") if options.precisions else None
     with foreign_words_aside():  # the solver prints a line now and then

@@ -51,6 +51,24 @@ def parse_devices(texts: Sequence[str], store: str | None = None) -> list[Source
     return found
 
 
+def with_memory(texts: Sequence[str], bounds: Sequence[str]) -> list[str]:
+    """Return texts of devices with bounds of their memory: ``pi=512MB``, or ``512MB`` where there is one device.
+
+    Raises:
+        OptionError: There is no such device, or several and none is named.
+    """
+    found, names = list(texts), [re.split("[=;]", text)[0].strip() for text in texts]
+    for bound in bounds:
+        name, _, size = bound.rpartition("=")
+        if not name and len(names) > 1:
+            raise OptionError(f"memory {bound!r}: of which device? Write {names[0]}={size}")
+        name = name or names[0]
+        if name not in names:
+            raise OptionError(f"memory {bound!r}: there is no device {name!r}. {nearest(name, names)}")
+        found[names.index(name)] += f";memory={size}"
+    return found
+
+
 def _source(text: str, device: Device, where: str | None, key: str | None, before: Sequence[Source]) -> Source:
     if where is None:
         raise OptionError(f"device {text!r}: it needs a store; {HOW}")
