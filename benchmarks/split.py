@@ -29,7 +29,7 @@ from harness import (
 from litedelegates.deploy import Pipeline, deploy
 from litedelegates.deploy.dask_cluster import connect
 from litedelegates.deploy.link_measurement import measure_link
-from litedelegates.graph import load
+from litedelegates.graph import Graph, load
 from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.plan import HERE, Device, Link, Source, build_problem, make_plan
 from litedelegates.plan.words import counted
@@ -37,12 +37,14 @@ from litedelegates.quantize import CalibrationWarning
 from split_cuts import PRECISIONS, Cut, Search, chosen
 from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
 from split_rows import Row, plain, table
+from split_wholes import fitted
 
 DESCRIPTION = """\
 Two devices, each a process bound to one core in a network namespace of its own, with a link between them whose
-bandwidth is shaped in both directions and which delays what it carries. The layers are studied on one core, the link is
-measured, every single cut in float32 and int8 is searched in the planner's model of costs, and the best ones by latency
-and by period (and some others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
+bandwidth is shaped in both directions and which delays what it carries. The layers are studied on one core; the whole
+models run on both devices, which gives each precision a factor (no cut takes part in that); the link is measured.
+Every single cut in float32 and int8 is searched in the planner's model of costs, and the best ones by latency and by
+period (and some others) are deployed and run as a pipeline over Dask. Needs root, `ip` and `tc`.
 
 examples:
   python models/make_resnet152v2.py
@@ -94,6 +96,11 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
         status.stage("studying the layers on one core")
         sources = _study(options, folder)
         with workers(found, folder) as address, connect(address, 60) as client:
+            feed = _feed(graph, options.seed)
+            wholes = (client, feed, 3 if options.quick else 20, folder / "out")
+            for place, source in enumerate(sources):
+                status.stage(f"whole models on the {source.device.name}")
+                sources[place] = fitted(source, graph, PRECISIONS, *wholes)
             how: dict[str, Any] = {"rounds": 3 if options.quick else 10, "sizes": SIZES}
             status.stage("measuring the calls of the first device")
             call = measure_link(client, (HERE, EDGE), name="call", **how)
@@ -114,11 +121,18 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                     deploy(found_cuts.plan(cut), out)
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
-                        rows.append(_run(pipeline, options, mbps, role, cut))
+                        rows.append(_run(pipeline, feed, options, mbps, role, cut))
+                    fits = {source.device.name: source.terms.factors for source in sources if source.terms is not None}
                     carriers = {"call": call, "links": links, "answers": answers}
-                    save_json(path, {**identity, **carriers, "planned": planned, "rows": list(map(plain, rows))})
+                    save_json(
+                        path,
+                        {**identity, **carriers, "factors": fits, "planned": planned, "rows": list(map(plain, rows))},
+                    )
     status.clear()
     print(describe_machine(identity))
+    for name, factors in fits.items():
+        told = ", ".join(f"{label} {factor:.2f}" for label, factor in factors.items())
+        print(f"whole models on the {name}, over what the study says: {told}")
     print(f"a message from here to the first device and back: {_there_and_back(call)} whatever its size")
     for mbps, link, answer in zip(options.mbps, links, answers, strict=True):
         print(
@@ -202,10 +216,14 @@ def shaped(found: Network, mbps: float) -> Iterator[None]:
         found.shape(None)
 
 
-def _run(pipeline: Pipeline, options: argparse.Namespace, mbps: float, role: str, cut: Cut) -> Row:
-    random = np.random.default_rng(options.seed)
-    inputs = {port.name: [max(size, 1) for size in port.shape] for port in pipeline.manifest.inputs}
-    feed = {name: random.random(shape, np.float32) for name, shape in inputs.items()}
+def _feed(graph: Graph, seed: int) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    return {tensor.name: random.random([max(size, 1) for size in tensor.shape], np.float32) for tensor in graph.inputs}
+
+
+def _run(
+    pipeline: Pipeline, feed: dict[str, Any], options: argparse.Namespace, mbps: float, role: str, cut: Cut
+) -> Row:
     for _ in range(2):
         pipeline.run(feed)
     # Of short ones many: the calls of the scheduler, most of what they take, vary.
