@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedel
 
 import onnx
 import small_onnx
-from litedelegates.quantize import CalibrationWarning, quantize
+from litedelegates.quantize import CalibrationWarning, onnx_options, quantize
 from litedelegates.quantize.onnx_options import default_activation
 from onnx import TensorProto, helper
 
@@ -180,6 +180,24 @@ def test_an_integer_border_is_annotated_with_its_scales(
         assert onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) == numpy_type
     assert {entry.tensor_name for entry in graph.quantization_annotation} == {"x", "y"}
     assert small_onnx.relative_error(small_onnx.run(made, SAMPLES), reference) < 0.1
+
+
+@pytest.mark.parametrize(("flags", "saturates"), [("avx2", True), ("avx2 avx_vnni", False), ("avx512_vnni", False)])
+def test_weights_have_7_bits_where_pairs_of_products_saturate(
+    flags: str, saturates: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu sse2 {flags}\n")
+    monkeypatch.setattr(onnx_options, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(onnx_options.platform, "machine", lambda: "x86_64")
+
+    def largest(precision: str = "int8", **options: Any) -> int:
+        made = onnx.load_from_string(quantize(small_onnx.conv_net(), precision, SAMPLES, **options))
+        stored = [onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer]
+        return max(int(np.abs(each.astype(int)).max()) for each in stored if each.dtype == np.int8)
+
+    assert largest() == (64 if saturates else 127)
+    assert (largest(reduce_range=False), largest(reduce_range=True)) == (127, 64)
+    assert largest("int16x8") == 127
 
 
 def test_batch_normalization_is_folded_into_the_convolution_before_it() -> None:

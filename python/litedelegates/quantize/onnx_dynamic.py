@@ -44,7 +44,7 @@ def make_dynamic(model: onnx.ModelProto, names: set[str], options: OnnxOptions) 
             str(target),
             op_types_to_quantize=OP_TYPES,
             per_channel=True,
-            reduce_range=options.reduce_range,
+            reduce_range=options.reduces_range("dynamic"),
             weight_type=QuantType.QUInt8 if options.weight_type == "uint8" else QuantType.QInt8,
             nodes_to_quantize=chosen,
             use_external_data_format=len(list(path.parent.iterdir())) > 1,

@@ -74,7 +74,7 @@ def make_static(
     op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
     ranges = _find_ranges(typed, op_types, samples, request, options)
-    shared = (True, options.reduce_range)
+    shared = (True, options.reduces_range(precision))
     rest: tuple[Any, ...] = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
     extra = {
         "ActivationSymmetric": precision == "int16x8",
