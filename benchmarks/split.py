@@ -101,6 +101,7 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
             for place, source in enumerate(sources):
                 status.stage(f"whole models on the {source.device.name}")
                 sources[place] = fitted(source, graph, PRECISIONS, *wholes)
+            fits = {source.device.name: source.terms.factors for source in sources if source.terms is not None}
             how: dict[str, Any] = {"rounds": 3 if options.quick else 10, "sizes": SIZES}
             status.stage("measuring the calls of the first device")
             call = measure_link(client, (HERE, EDGE), name="call", **how)
@@ -122,7 +123,6 @@ def _measure(options: argparse.Namespace, found: Network) -> int:
                     # The models travel before the link is slow: that is no part of an input's time.
                     with Pipeline(out, workers=client, timeout_s=120) as pipeline, shaped(found, mbps):
                         rows.append(_run(pipeline, feed, options, mbps, role, cut))
-                    fits = {source.device.name: source.terms.factors for source in sources if source.terms is not None}
                     carriers = {"call": call, "links": links, "answers": answers}
                     save_json(
                         path,

@@ -18,8 +18,8 @@ def fitted(
 ) -> Source:
     """Return a device with a factor for each precision, from the whole model in it.
 
-    A study runs a model again and again; in a pipeline it runs after a pause, in which caches and clocks go down, in a
-    process with threads of Dask. Models that are cut take no part in this.
+    A study runs a model again and again; in a pipeline it runs after a pause, in a process with threads of Dask,
+    and may be slower. Models that are cut take no part in this.
 
     Args:
         source: The device, whose resource a worker has.
