@@ -167,7 +167,7 @@ write_log() {
     cat "$log/clean.txt"
     printf '\n== benchmarks/run_all.py --quick\n\n'
     cat "$log/benchmarks.txt"
-  } >"$target"
+  } | tr -d '\000' >"$target" # what qemu says of a crash has one
   say "written: $target"
 }
 
