@@ -94,6 +94,21 @@ def layers_alone(folder: Path) -> str | None:
     return f"recorded {'; '.join(refusals)}" if refusals else None
 
 
+def layers_mixed(folder: Path) -> str | None:
+    """Make, time and compare two uniform models and a mixed one: a fault may take one of what is made or measured."""
+    asked = {"parts": ("mixed",), "seconds": 0.001, "samples": 1, "mixes": 1}
+    study = study_layers(
+        LayersConfig(str(folder / "digits.tflite"), ("float16",), ("none",), **asked), folder / "new.sqlite"
+    )
+    refusals = [record.refusal for record in (*study.variants, *study.mixed) if record.refusal]
+    refusals += [record.error_refusal for record in study.mixed if record.error_refusal]
+    is_whole = all(variant.refusal is None for variant in study.variants)
+    assert len(refusals) <= 1 and len(study.mixed) == (3 if is_whole else 1), refusals
+    assert all(record.refusal or (record.whole_us and record.file_nbytes) for record in study.mixed)
+    assert all(record.refusal or record.error_refusal or record.error is not None for record in study.mixed)
+    return f"recorded {'; '.join(refusals)}" if refusals else None
+
+
 def command(text: str) -> Operation:
     def call(folder: Path) -> None:
         os.chdir(folder)
@@ -117,6 +132,7 @@ OPERATIONS: dict[str, Operation] = {
     "report": report,
     "study": study,
     "layers_alone": layers_alone,
+    "layers_mixed": layers_mixed,
     "run_command": command("run digits.tflite --runs 1 --output out.npz"),
     "profile_command": command("profile digits.tflite --runs 1 --csv ops.csv"),
     "graph_command": command("graph digits.tflite"),

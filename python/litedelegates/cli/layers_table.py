@@ -136,6 +136,12 @@ def _refusals(study: LayerStudy) -> Iterator[str]:
             f"note: {len(refused_mixes)} of {len(study.mixed)} mixed models are refusals, the first "
             f"{first_mix.setting.label}: {first_mix.refusal}"
         )
+    without = [record for record in study.mixed if record.error_refusal]
+    if without:
+        yield (
+            f"note: {len(without)} of {len(study.mixed)} mixed models have no error of their outputs, the first "
+            f"{without[0].setting.label}: {without[0].error_refusal}"
+        )
 
 
 def _name(layer: LayerInfo) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph, load
 from litedelegates.layers.error_jobs import Engine, engine_of, reference_engine
 from litedelegates.layers.errors import delegate_errors, local_errors, output_errors, propagated_errors
@@ -15,6 +16,7 @@ from litedelegates.layers.records import LayerError
 from litedelegates.layers.samples import Samples
 from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.layers.watching import Key
+from litedelegates.layers.whole_errors import WholeErrors
 from litedelegates.quantize.request import FLOAT32
 from litedelegates.study.worker import Tell
 
@@ -28,12 +30,14 @@ class ErrorDesk:
         """Start with nothing loaded.
 
         Args:
-            tell: Tells of a record (``record``), or of what is in work (``at``, empty where that is the same).
+            tell: Tells of a record (``record``) or of a model's errors (``figures``), or of what is in work (``at``,
+                empty where that is the same).
         """
         self._tell = tell
         self._told_at = 0.0
+        self._wholes: tuple[ErrorOrder, WholeErrors] | None = None
         self._orders: dict[str, Callable[..., dict[str, Any]]] = {
-            order.__name__: order for order in (self.greet, self.errors)
+            order.__name__: order for order in (self.greet, self.errors, self.wholes)
         }
 
     def answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,12 +51,27 @@ class ErrorDesk:
             self._tell({"record": record.to_json()})
         return {}
 
+    def wholes(self, order: dict[str, Any], path: str) -> dict[str, Any]:
+        """Take the errors of a whole model, and tell of them: ``figures`` are fields of `MixedTiming`."""
+        asked = ErrorOrder.from_json(order)
+        try:
+            if self._wholes is None or self._wholes[0] != asked:
+                source = load(asked.model)
+                samples = Samples.load(source, asked.inputs, asked.labels, asked.samples, asked.seed)
+                engine = _engine(asked, source)
+                self._wholes = asked, WholeErrors(source, samples, engine, asked.num_threads, self._watch)
+            figures = self._wholes[1].of(load(path))
+        except (LiteDelegatesError, OSError) as error:
+            figures = {"error_refusal": str(error)}
+        self._tell({"figures": figures})
+        return {}
+
     def greet(self) -> dict[str, Any]:
         """Do nothing, which shows that the process is there."""
         return {}
 
     def close(self) -> None:
-        """Leave: nothing is loaded between two orders."""
+        """Leave: no model is loaded between two orders."""
 
     def _records(self, order: ErrorOrder, wanted: Sequence[tuple[int, str]]) -> Iterator[LayerError]:
         source = load(order.model)

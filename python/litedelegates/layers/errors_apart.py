@@ -8,16 +8,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from litedelegates.layers.helper import start
 from litedelegates.layers.records import ErrorKind, LayerError, Record
-from litedelegates.study.process import CellFailed, Worker
-from litedelegates.study.runner import memory_share
+from litedelegates.study.process import CellFailed
 
 Wanted: TypeAlias = "tuple[int, str]"  # layer, precision
 
-_MODULE = "litedelegates.layers.error_worker"
-_PATIENCE = 3  # falls of a precision without a record between, after which it is not tried any more
+MODULE = "litedelegates.layers.error_worker"
+PATIENCE = 3  # falls of a precision without a record between, after which it is not tried any more
 _NONE = ""  # stands for the precision where it fell when nothing was in work
-_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,7 @@ def errors_apart(
     falls: Counter[str] = Counter()
     while left:
         in_work: list[Wanted] = []
-        worker = Worker(memory_share() if memory_limit is None else memory_limit, _MODULE)
-        with closing(worker):
-            worker.ask("greet", _START_SECONDS)
+        with closing(start(MODULE, memory_limit)) as worker:
             try:
                 for told in worker.follow("errors", time_limit, order=order.to_json(), wanted=list(left)):
                     if "record" in told:
@@ -92,6 +89,6 @@ def errors_apart(
             del left[key]
             yield order.refusal(key, reason)
         falls.update({precision for _, precision in fallen} or {_NONE})
-        for key in [key for key in left if _PATIENCE in (falls[key[1]], falls[_NONE])]:
+        for key in [key for key in left if PATIENCE in (falls[key[1]], falls[_NONE])]:
             del left[key]
-            yield order.refusal(key, f"not tried: it ended the process the last {_PATIENCE} times; the last: {reason}")
+            yield order.refusal(key, f"not tried: it ended the process the last {PATIENCE} times; the last: {reason}")

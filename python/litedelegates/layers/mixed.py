@@ -29,6 +29,7 @@ class MixedTiming(Record):
         accuracy: With labels, share of the samples whose largest output is the label.
         samples: Inputs that the last three are taken over.
         ran: Where its ops ran, such as "xnnpack 1".
+        error_refusal: Why ``error`` and the two after it were not taken; None where they were.
         refusal: Why there is nothing; None where there is.
     """
 
@@ -44,6 +45,7 @@ class MixedTiming(Record):
     accuracy: float | None = None
     samples: int = 0
     ran: str = ""
+    error_refusal: str | None = None
     refusal: str | None = None
 
     @property

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from litedelegates.engines import Array
-from litedelegates.errors import LiteDelegatesError
-from litedelegates.graph import Graph, load
-from litedelegates.layers.carrying import is_real
-from litedelegates.layers.error_jobs import Engine
+from litedelegates.errors import QuantizationError
+from litedelegates.graph import Graph
 from litedelegates.layers.mixed import MixedTiming, mix_name
 from litedelegates.layers.precisions import cached_name
+from litedelegates.layers.quantizing_apart import Quantizer
 from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.records import Setting
-from litedelegates.layers.samples import Samples
 from litedelegates.layers.side_by_side import Bench, Piece
-from litedelegates.layers.tallies import Tally
-from litedelegates.quantize import CalibrationWarning, quantize_file
+from litedelegates.layers.whole_errors import WholeErrorsApart
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 
 # Of files that are loaded at the same time; a runtime holds some twice.
 _AT_ONCE_NBYTES = 1 << 30
-_WHOLE = -1  # stands for the layer in errors of whole models
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,7 @@ class Mixer:
         uniforms: Files of the uniform models, by precision; float32 is among them.
         folder: Where files are kept.
         changed: By precision, the layers that are not what they are in float32 (see `recipe.changed_layers`).
+        quantizer: Makes a file.
         calibration: As `quantize` takes it.
         allow_float32_ops: As `quantize` takes it.
     """
@@ -46,7 +39,8 @@ class Mixer:
     uniforms: Mapping[str, str]
     folder: Path
     changed: Mapping[str, frozenset[int]]
-    calibration: Any = None
+    quantizer: Quantizer
+    calibration: str | None = None
     allow_float32_ops: bool = True
 
     @property
@@ -58,8 +52,9 @@ class Mixer:
         """Return the file of a mix; it is made where it is not there yet.
 
         Raises:
-            LiteDelegatesError: It cannot be made; says why.
-            OSError: It cannot be written.
+            QuantizationError: It cannot be made; says why.
+            CellFailed: No process can be started.
+            OSError: The folder cannot be made.
         """
         names = set(precisions.values())
         if len(names) == 1 and names <= self.uniforms.keys():
@@ -72,9 +67,7 @@ class Mixer:
         target = self.folder / cached_name(self.path, mix_name(precisions), calibration, keywords, self.graph.format)
         if not target.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CalibrationWarning)
-                quantize_file(self.path, target, None, calibration, progress=False, **keywords)
+            self.quantizer.quantize_file(self.path, target, None, calibration, **keywords)
         return target
 
 
@@ -84,8 +77,7 @@ def time_mixes(
     uniforms: Sequence[str],
     delegates: Sequence[str],
     threads: Sequence[int],
-    samples: Samples,
-    engine: Engine,
+    errors: WholeErrorsApart,
     *,
     is_known: Callable[[MixedTiming], bool] = lambda record: False,
     seconds: float = 0.2,
@@ -103,8 +95,7 @@ def time_mixes(
         uniforms: The precisions of the uniform models that run in the same rounds.
         delegates: As in `Setting.delegate`.
         threads: Numbers of threads of the CPU kernels.
-        samples: What errors are taken over.
-        engine: What computes the outputs that are compared.
+        errors: Takes the errors of their outputs.
         is_known: Whether a record, given without figures, is there already.
         seconds: Time for each model, its warm-up included.
         time_limit: Seconds that a load, or a block of runs, may take.
@@ -118,15 +109,14 @@ def time_mixes(
     """
     layers = list(dict.fromkeys(layer for mix in mixes for layer in mix))
     base = [dict.fromkeys(layers, name) for name in uniforms]
-    errors = _Errors(mixer.graph, samples, engine)
     settings = [(delegate, count) for count in threads for delegate in delegates]
     with Bench(seconds, time_limit, None, seed) as bench:
         for delegate, count in settings:
             wanted = [MixedTiming(mix, Setting(mix_name(mix), delegate, count)) for mix in mixes]
             wanted = [record for record in wanted if not is_known(record)]
             for group in _groups(mixer, wanted, base):
-                for record in _time(bench, mixer, group, base, delegate, count):
-                    yield record if record.refusal is not None else errors.added(record, mixer)
+                for record, path in _time(bench, mixer, group, base, delegate, count):
+                    yield record if path is None else replace(record, **errors.of(path))
 
 
 def _time(
@@ -136,15 +126,17 @@ def _time(
     base: Sequence[Mapping[int, str]],
     delegate: str,
     threads: int,
-) -> list[MixedTiming]:
+) -> list[tuple[MixedTiming, str | None]]:
+    """Return records without their errors, and the file of each that has times."""
     pieces: dict[str, Piece] = {}
     refusals: dict[str, str] = {}
     for mix in [*base, *(record.precisions for record in records)]:
         setting = Setting(mix_name(mix), delegate, threads)
         try:
             pieces[setting.precision] = Piece(setting, (), str(mixer.file_of(mix)))
-        except (LiteDelegatesError, OSError) as error:
+        except (QuantizationError, OSError) as error:
             refusals[setting.precision] = str(error)
+    mixer.quantizer.close()  # its memory and its time are for what is timed now
     found = bench.time(pieces.values())
     refusals |= {piece.setting.precision: reason for piece, reason in found.refusals.items()}
     timed = (
@@ -153,24 +145,23 @@ def _time(
         else {name: found.timed[piece.name] for name, piece in pieces.items() if piece in found.ran}
     )
     uniform_us = {name: timed[name].median_ns / 1e3 for name in map(mix_name, base) if name in timed}
-    done = []
+    done: list[tuple[MixedTiming, str | None]] = []
     for record in records:
         name = record.setting.precision
         if name not in timed:
-            done.append(replace(record, refusal=refusals[name]))
+            done.append((replace(record, refusal=refusals[name]), None))
             continue
         interval = timed[name].median_interval_ns()
-        done.append(
-            replace(
-                record,
-                whole_us=timed[name].median_ns / 1e3,
-                low_us=None if interval is None else interval.low / 1e3,
-                high_us=None if interval is None else interval.high / 1e3,
-                uniform_us=uniform_us,
-                file_nbytes=Path(pieces[name].path).stat().st_size,
-                ran=found.ran[pieces[name]],
-            )
+        times = replace(
+            record,
+            whole_us=timed[name].median_ns / 1e3,
+            low_us=None if interval is None else interval.low / 1e3,
+            high_us=None if interval is None else interval.high / 1e3,
+            uniform_us=uniform_us,
+            file_nbytes=Path(pieces[name].path).stat().st_size,
+            ran=found.ran[pieces[name]],
         )
+        done.append((times, pieces[name].path))
     return done
 
 
@@ -182,49 +173,3 @@ def _groups(
     most = max(2, _AT_ONCE_NBYTES // size - len(base))
     for start in range(0, len(records), most):
         yield list(records[start : start + most])
-
-
-class _Errors:
-    """Compares outputs of mixes with those of the float32 model, each mix once."""
-
-    def __init__(self, graph: Graph, samples: Samples, engine: Engine) -> None:
-        self._graph, self._samples, self._engine = graph, samples, engine
-        self._wanted: list[list[Array]] = []
-        self._known: dict[str, dict[str, Any]] = {}
-
-    def added(self, record: MixedTiming, mixer: Mixer) -> MixedTiming:
-        """Return a record with its errors; without, where the engine cannot run the model."""
-        name = record.setting.precision
-        if name not in self._known:
-            try:
-                self._known[name] = self._compare(load(str(mixer.file_of(record.precisions))))
-            except (LiteDelegatesError, OSError):
-                self._known[name] = {}
-        return replace(record, **self._known[name])
-
-    def _compare(self, graph: Graph) -> dict[str, Any]:
-        if not self._wanted:
-            self._wanted = list(self._outputs(self._graph))
-        tally = Tally(_WHOLE, "", "output", self._engine.name)
-        labels = self._samples.labels
-        for sample, (wanted, found) in enumerate(zip(self._wanted, self._outputs(graph), strict=True)):
-            for true, own, reference, values in zip(self._graph.outputs, graph.outputs, wanted, found, strict=True):
-                if is_real(true):
-                    tally.add(true, reference, own, values)
-            tally.add_largest(wanted[0], found[0], None if labels is None else labels[sample])
-            tally.samples += 1
-        result = tally.record()
-        error = None if result.sqnr_db is None else 10.0 ** (-result.sqnr_db / 10)
-        return {
-            "error": error,
-            "agreement": result.agreement,
-            "accuracy": result.accuracy,
-            "samples": result.samples,
-        }
-
-    def _outputs(self, graph: Graph) -> Iterator[list[Array]]:
-        with closing(self._engine.open(graph, None)) as session:
-            for feed in self._samples.feeds:
-                given = [feed[name] for name in self._graph.input_names]
-                found = session.run(dict(zip(graph.input_names, given, strict=True)))
-                yield [found[name] for name in graph.output_names]

@@ -14,16 +14,15 @@ import numpy as np
 from litedelegates.engines import Array
 from litedelegates.engines.records import EngineProfile
 from litedelegates.errors import RunError
+from litedelegates.layers.helper import start
 from litedelegates.layers.profile_words import unpack_profile
 from litedelegates.layers.records import Setting
 from litedelegates.study.inputs import save_arrays
-from litedelegates.study.process import CellFailed, Worker
+from litedelegates.study.process import CellFailed
 from litedelegates.study.records import Samples
-from litedelegates.study.runner import memory_share
 from litedelegates.study.words import unpack
 
 _MODULE = "litedelegates.layers.worker"
-_START_SECONDS = 60.0
 # Runs that take so many times what those before took count as hanging, if the time limit is over too. A profiler may
 # slow them down.
 _PATIENCE = 20
@@ -47,15 +46,10 @@ class Apart:
             CellFailed: No process can be started.
         """
         self._time_limit = time_limit
-        self._worker = Worker(memory_share() if memory_limit is None else memory_limit, _MODULE)
+        self._worker = start(_MODULE, memory_limit)
         self.pid = self._worker.pid
         self._folder = tempfile.TemporaryDirectory(prefix="litedelegates.")
         self._count = 0
-        try:
-            self._worker.ask("greet", _START_SECONDS)  # its imports are not to count as time of a model
-        except BaseException:
-            self.close()
-            raise
 
     def load(self, path: str, setting: Setting, seed: int, inputs: Mapping[str, Array] | None = None) -> ApartSession:
         """Load a model, beside those that are loaded already.

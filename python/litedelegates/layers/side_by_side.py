@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from litedelegates.layers.helper import start
 from litedelegates.layers.records import Setting
 from litedelegates.measure import Interleaved, Plan, Timer, interleave_loads
 from litedelegates.study.process import CellFailed, Worker
@@ -17,7 +18,7 @@ from litedelegates.study.words import unpack
 
 _MODULE = "litedelegates.layers.worker"
 _PATIENCE = 3  # hangs of a setting in a row, after which it is not tried any more: each takes the whole time limit
-_START_SECONDS, _FREE_SECONDS = 60.0, 10.0
+_ANSWER_SECONDS = 10.0  # of what takes no time
 # Of pairs of copies of layers that take microseconds, a third were called different when each was loaded once, and one
 # in thirty with four loads.
 _LOADS = 4
@@ -69,7 +70,7 @@ class Bench:
         Args:
             seconds: Time for each model, its warm-up included.
             time_limit: Seconds that a load, or a stretch of runs, may take.
-            memory_limit: Bytes of resident memory at which the process is ended.
+            memory_limit: Bytes of resident memory at which the process is ended; by default most of what is free.
             seed: Of the orders and the random inputs.
         """
         self._seconds, self._time_limit, self._memory_limit, self._seed = seconds, time_limit, memory_limit, seed
@@ -142,23 +143,11 @@ class Bench:
         with self._loaded(piece):
             yield lambda runs: unpack(self._ask(piece, "run", runs=runs)["samples"])
 
-    def _start(self, tries: int = 2) -> Worker:
-        """Start the process. One that falls before it has a model does so by nobody's fault: another one may not."""
-        worker = Worker(self._memory_limit, _MODULE)
-        try:
-            worker.ask("greet", _START_SECONDS)  # its imports are not to count as time of the model
-        except CellFailed:
-            worker.close()
-            if tries == 1:
-                raise
-            return self._start(tries - 1)
-        return worker
-
     def _greet(self) -> None:
         """Make sure that the process is there: it may have fallen while nothing was loaded, by nobody's fault."""
         try:
             if self._worker is not None:
-                self._worker.ask("greet", _START_SECONDS)
+                self._worker.ask("greet", _ANSWER_SECONDS)
         except CellFailed:
             self.close()
 
@@ -166,13 +155,13 @@ class Bench:
         """Free a model. It has its times: when that brings the process down, the next ones get a new one."""
         try:
             if self._worker is not None:
-                self._worker.ask("free", _FREE_SECONDS, name=piece.name)
+                self._worker.ask("free", _ANSWER_SECONDS, name=piece.name)
         except CellFailed:
             self.close()
 
     def _ask(self, piece: Piece, order: str, **arguments: Any) -> dict[str, Any]:
         if self._worker is None:
-            self._worker = self._start()
+            self._worker = start(_MODULE, self._memory_limit)
         try:
             return self._worker.ask(order, self._time_limit, name=piece.name, **arguments)
         except CellFailed as failure:

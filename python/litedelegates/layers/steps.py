@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +11,18 @@ from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
 from litedelegates.layers.alone import time_alone
 from litedelegates.layers.config import FLOAT32, LayersConfig
-from litedelegates.layers.error_jobs import engine_of, reference_engine
+from litedelegates.layers.error_jobs import reference_engine
 from litedelegates.layers.errors_apart import ErrorOrder, errors_apart
 from litedelegates.layers.in_place import in_place
 from litedelegates.layers.infos import layer_ops
 from litedelegates.layers.mixed import MixedTiming, draw_mixes, mix_name
 from litedelegates.layers.mixed_models import Mixer, time_mixes
+from litedelegates.layers.quantizing_apart import Quantizer
 from litedelegates.layers.recipe import changed_layers
 from litedelegates.layers.records import ErrorKind, InPlace, Record, Setting
-from litedelegates.layers.samples import Samples
 from litedelegates.layers.store import alone_key, error_key, key_of
 from litedelegates.layers.variants import Variant
+from litedelegates.layers.whole_errors import WholeErrorsApart
 from litedelegates.measure import read_machine
 from litedelegates.study.process import CellFailed
 
@@ -54,7 +55,6 @@ class Steps:
         graph: Graph,
         model: str,
         layers: Sequence[int],
-        samples: Samples,
         known: Callable[[str, str], bool],
         folder: Path,
     ) -> None:
@@ -65,12 +65,11 @@ class Steps:
             graph: The float32 model.
             model: Its file.
             layers: The layers to run alone and to take errors of.
-            samples: What errors are taken over.
             known: Whether the record of a kind and a key need not be measured.
             folder: Where models in other precisions are kept.
         """
         self._config, self._graph, self._model, self._layers = config, graph, model, layers
-        self._samples, self._known, self._folder = samples, known, folder
+        self._known, self._folder = known, folder
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps in the order of doing."""
@@ -152,21 +151,25 @@ class Steps:
         wanted = tuple(name for name in precisions if name in {precision for _, precision in missing})
 
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
-            order = ErrorOrder(
-                kind=kind,
-                model=self._model,
-                variants={variant.precision: variant.path for variant in variants},
-                engine=engine,
-                delegate=delegate,
-                inputs=config.inputs,
-                labels=config.labels,
-                samples=config.samples,
-                seed=config.seed,
-                num_threads=read_machine().cores,  # errors are no times: all may take part, whatever the settings say
-            )
+            order = self._order(kind, delegate, {variant.precision: variant.path for variant in variants})
             return errors_apart(order, missing, config.time_limit)
 
         return Step(kind, f"{kind} errors", wanted, len(missing), records)
+
+    def _order(self, kind: ErrorKind, delegate: str | None, variants: Mapping[str, str]) -> ErrorOrder:
+        config = self._config
+        return ErrorOrder(
+            kind=kind,
+            model=self._model,
+            variants=variants,
+            engine=reference_engine(self._graph).name if delegate is None else delegate,
+            delegate=delegate,
+            inputs=config.inputs,
+            labels=config.labels,
+            samples=config.samples,
+            seed=config.seed,
+            num_threads=read_machine().cores,  # errors are no times: all may take part, whatever the settings say
+        )
 
     def _mixed(self) -> Iterator[Step]:
         config, layers = self._config, [op.index for op in layer_ops(self._graph)]
@@ -186,20 +189,28 @@ class Steps:
         def records(variants: Sequence[Variant]) -> Iterator[Record]:
             uniforms = {variant.precision: variant.path for variant in variants}
             changed = {variant.precision: changed_layers(variant) for variant in variants}
-            mixer = Mixer(self._graph, uniforms, self._folder, changed, config.calibration, config.allow_float32_ops)
-            engine = engine_of("xnnpack", self._graph) if "xnnpack" in delegates else reference_engine(self._graph)
-            return time_mixes(
-                mixer,
-                mixes,
-                names,
-                delegates,
-                config.threads,
-                self._samples,
-                engine,
-                is_known=is_known,
-                seconds=config.seconds,
-                time_limit=config.time_limit,
-                seed=config.seed,
-            )
+            order = self._order("output", "xnnpack" if "xnnpack" in delegates else None, {})
+            with Quantizer(config.time_limit) as quantizer, WholeErrorsApart(order, config.time_limit) as errors:
+                mixer = Mixer(
+                    self._graph,
+                    uniforms,
+                    self._folder,
+                    changed,
+                    quantizer,
+                    config.calibration,
+                    config.allow_float32_ops,
+                )
+                yield from time_mixes(
+                    mixer,
+                    mixes,
+                    names,
+                    delegates,
+                    config.threads,
+                    errors,
+                    is_known=is_known,
+                    seconds=config.seconds,
+                    time_limit=config.time_limit,
+                    seed=config.seed,
+                )
 
         yield Step("mixed", "mixed precisions", names, missing, records)

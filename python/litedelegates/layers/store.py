@@ -74,8 +74,9 @@ class LayerStore:
 
     def add(self, study_key: str, record: Record, session: int, seconds: float = 0.0) -> None:
         """Add a record, or replace the one of the same key; it is in the file when this returns."""
+        reasons = [getattr(record, name, None) for name in ("refusal", "error_refusal")]
         # A layer's refusal is of the cut after it, which no further try changes.
-        is_refusal = not isinstance(record, LayerInfo) and getattr(record, "refusal", None) is not None
+        is_refusal = not isinstance(record, LayerInfo) and any(reason is not None for reason in reasons)
         row = (study_key, KINDS[type(record)], key_of(record), session, seconds, is_refusal)
         with self._connection as connection:
             connection.execute(

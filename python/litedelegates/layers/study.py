@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
 from litedelegates.layers.precisions import installed_versions
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
+from litedelegates.layers.quantizing_apart import Quantizer
 from litedelegates.layers.records import LayerError, LayerInfo, Record, VariantInfo
 from litedelegates.layers.results import LayerStudy
 from litedelegates.layers.samples import Samples
@@ -25,9 +25,9 @@ from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
 from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.measure import read_machine
-from litedelegates.quantize import CalibrationWarning
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
+from litedelegates.study.process import CellFailed
 from litedelegates.study.runner import LITERT, check_same, read_versions
 
 ENGINES = {"tflite": LITERT, "onnx": ("onnxruntime",)}
@@ -71,7 +71,8 @@ def study_layers(
     chosen = choose_layers(graph, config.layers)
     if not chosen:
         raise OptionError(f"{config.model} computes nothing: it has no layers")
-    samples = Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
+    # Those who take errors load them too; here it is so that what does not fit is told before anything is measured.
+    Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
     machine, versions = asdict(read_machine()), _versions()
     with Store.create(path, {"layers": config.to_json()}) as store:
         check_same(store, machine, versions, ENGINES[config.format])
@@ -79,7 +80,7 @@ def study_layers(
         how = "interrupted"
         try:
             remove_unfinished(folder)  # of an earlier call that was killed
-            _Work(config, graph, model, chosen, samples, store, session, retry, progress).do()
+            _Work(config, graph, model, chosen, store, session, retry, progress).do()
             how = "finished"
         finally:
             store.end_session(session, how)
@@ -95,14 +96,13 @@ class _Work:
         graph: Graph,
         model: str,
         chosen: Sequence[int],
-        samples: Samples,
         store: Store,
         session: int,
         retry: bool,
         progress: Watcher | None,
     ) -> None:
         self._config, self._graph, self._model = config, graph, model
-        self._chosen, self._samples = chosen, samples
+        self._chosen = chosen
         self._store, self._key, self._session = LayerStore(store), config.key, session
         self._progress = progress
         self._begin = self._last = time.monotonic()
@@ -136,7 +136,7 @@ class _Work:
     def _plan(self, without: set[str]) -> list[Step]:
         """Return what there is to do without some precisions."""
         config = self._config.without(without)
-        steps = list(Steps(config, self._graph, self._model, self._chosen, self._samples, self._is_known, self._folder))
+        steps = list(Steps(config, self._graph, self._model, self._chosen, self._is_known, self._folder))
         self._pace.plan((step.kind, step.missing) for step in steps)
         return steps
 
@@ -145,16 +145,20 @@ class _Work:
 
     def _variants(self, wanted: set[str]) -> dict[str, Variant]:
         """Return the variants that can be made; why others cannot is written down."""
+        with Quantizer(self._config.time_limit) as quantizer:
+            return self._variants_by(quantizer, wanted)
+
+    def _variants_by(self, quantizer: Quantizer, wanted: set[str]) -> dict[str, Variant]:
         found = {}
         for precision in [name for name in self._config.names if name in wanted]:
             self._say(f"making {precision}")
             self._last = time.monotonic()
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", CalibrationWarning)  # it becomes the note
-                    variant = self._variant(precision)
+                variant = self._variant(precision, quantizer)
                 info = variant_info(variant, self._note(precision))
                 found[precision] = variant
+            except CellFailed:
+                raise  # it is not the precision's fault that no process can be started
             except (LiteDelegatesError, OSError) as error:
                 if precision == FLOAT32:
                     raise  # what all others are held against cannot be read any more
@@ -164,7 +168,7 @@ class _Work:
         self._last = time.monotonic()
         return found
 
-    def _variant(self, precision: str) -> Variant:
+    def _variant(self, precision: str, quantizer: Quantizer) -> Variant:
         given = self._config.variants.get(precision)
         if given is not None:
             return load_variant(self._graph, given, precision)
@@ -175,6 +179,7 @@ class _Work:
             self._folder,
             calibration=self._config.calibration if _is_calibrated(precision) else None,
             allow_float32_ops=self._config.allow_float32_ops,
+            write=quantizer.quantize_file,
         )
 
     def _note(self, precision: str) -> str:

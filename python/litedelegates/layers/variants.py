@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +145,7 @@ def make_variant(
     calibration: Any = None,
     allow_float32_ops: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    write: Callable[..., object] = quantize_file,
 ) -> Variant:
     """Quantize a model, or take the file that an earlier call made, and map it back to the layers.
 
@@ -158,6 +159,7 @@ def make_variant(
         calibration: For int8 and int16x8: what `quantize` takes.
         allow_float32_ops: Accept a file in which ops that cannot be quantized stay float32.
         shapes: For an ``.onnx``: sizes of the inputs that leave some open.
+        write: What to call in the place of `quantize.quantize_file`, with what that takes.
 
     Raises:
         OptionError: An unknown precision or option; names the nearest.
@@ -180,7 +182,7 @@ def make_variant(
         with contextlib.suppress(InvalidModelError):  # damaged since: it is made anew
             return load_variant(source, target, precision, shapes=shapes)
     target.parent.mkdir(parents=True, exist_ok=True)
-    quantize_file(path, target, name, given, progress=False, **keywords)
+    write(path, target, name, given, progress=False, **keywords)
     return load_variant(source, target, precision, shapes=shapes)
 
 
