@@ -14,7 +14,8 @@ pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedel
 
 import onnx
 import small_onnx
-from litedelegates.quantize import CalibrationWarning, onnx_options, quantize
+from litedelegates.engines.onnxruntime import saturation
+from litedelegates.quantize import CalibrationWarning, quantize
 from litedelegates.quantize.onnx_options import default_activation
 from onnx import TensorProto, helper
 
@@ -187,8 +188,8 @@ def test_weights_have_7_bits_where_pairs_of_products_saturate(
     flags: str, saturates: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu sse2 {flags}\n")
-    monkeypatch.setattr(onnx_options, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(onnx_options.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(saturation, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(saturation.platform, "machine", lambda: "x86_64")
 
     def largest(precision: str = "int8", **options: Any) -> int:
         made = onnx.load_from_string(quantize(small_onnx.conv_net(), precision, SAMPLES, **options))

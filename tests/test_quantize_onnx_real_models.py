@@ -14,9 +14,9 @@ pytest.importorskip("onnx", reason="needs the extra: pip install 'litedelegates[
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedelegates[onnx]'")
 
 import small_onnx
+from litedelegates.engines.onnxruntime.saturation import pairs_saturate
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize import quantize
-from litedelegates.quantize.onnx_options import pairs_saturate
 
 Sample = dict[str, NDArray[Any]]
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from litedelegates.engines.onnxruntime.saturation import pairs_saturate, saturating_nodes, say_saturation
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.files import remove_unfinished
 from litedelegates.graph import Graph, load
@@ -155,7 +156,7 @@ class _Work:
             self._last = time.monotonic()
             try:
                 variant = self._variant(precision, quantizer)
-                info = variant_info(variant, self._note(precision))
+                info = variant_info(variant, self._note(variant))
                 found[precision] = variant
             except CellFailed:
                 raise  # it is not the precision's fault that no process can be started
@@ -182,13 +183,16 @@ class _Work:
             write=quantizer.quantize_file,
         )
 
-    def _note(self, precision: str) -> str:
+    def _note(self, variant: Variant) -> str:
+        precision = variant.precision
         is_random = self._config.calibration == "random" and _is_calibrated(precision)
         notes = [RANDOM_NOTE] if is_random and precision not in self._config.variants else []
         open_sizes = [info.name for info in self._graph.inputs if min(info.shape or (1,)) < 0]
         if open_sizes and precision == FLOAT32:
             names = ", ".join(map(repr, open_sizes))
             notes.append(f"sizes that {names} leaves open were taken as 1: give them with shapes (--shape)")
+        if self._config.format == "onnx" and pairs_saturate() and (nodes := saturating_nodes(variant.path)):
+            notes.append(say_saturation(nodes))
         return "; ".join(notes)
 
     def _check_same_variant(self, info: VariantInfo) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
+from litedelegates.engines.onnxruntime.saturation import pairs_saturate
 from litedelegates.errors import OptionError
 from litedelegates.quantize.onnx_files import MOST_BYTES
 from litedelegates.quantize.request import FLOAT32, Request, check_choice
@@ -15,8 +15,6 @@ from litedelegates.quantize.request import FLOAT32, Request, check_choice
 FORMATS = ("qdq", "qoperator")
 EIGHT_BIT = ("uint8", "int8")
 ARM = ("aarch64", "arm64", "armv7l", "armv8l")
-X86 = ("x86_64", "amd64", "i686")
-CPU_INFO = Path("/proc/cpuinfo")
 # Which precisions an option changes.
 USERS = {
     "format": ("int8",),
@@ -34,22 +32,6 @@ def default_activation() -> str:
     long on ResNet152V2, and 19 times in the QOperator format. ARM's take signed with signed.
     """
     return "int8" if platform.machine().lower() in ARM else "uint8"
-
-
-def pairs_saturate() -> bool:
-    """Return whether 8-bit activations times signed weights can overflow here.
-
-    On x86 CPUs without VNNI two products of unsigned and signed bytes are added in 16 bits, which saturate
-    (onnxruntime's documentation of quantization); signed activations are turned into unsigned ones before. A network
-    of two convolutions and three products of matrices was off by 36 % so, and by 3 % with weights in 7 bits.
-    """
-    if platform.machine().lower() not in X86:
-        return False
-    try:
-        flags = CPU_INFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no Linux: what the CPU has is not known
-        return False
-    return not any(name in flags for name in ("avx_vnni", "avx512_vnni"))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from litedelegates.engines import Array, Content, pick
 from litedelegates.engines.onnxruntime.extras import require_onnxruntime
 from litedelegates.engines.onnxruntime.options import OrtOptions
 from litedelegates.engines.onnxruntime.providers import Provider, check_in_effect, check_providers, short_name
+from litedelegates.engines.onnxruntime.saturation import warn_of_saturation
 from litedelegates.engines.records import PortInfo
 from litedelegates.errors import InvalidModelError, OptionError, RunError, nearest
 
@@ -47,6 +48,9 @@ class OnnxRuntimeSession:
             DelegateUnavailableError: A provider is not built in or cannot work here.
             InvalidModelError: The engine refuses the model; carries its words.
             MissingExtraError: ONNX Runtime is not installed.
+
+        Warns:
+            SaturationWarning: Its 8-bit weights overflow on this CPU.
         """
         ort = require_onnxruntime()
         self.options = OrtOptions.of(options)
@@ -57,6 +61,7 @@ class OnnxRuntimeSession:
         if self.options.free_dimensions:
             _check_dimensions(self.source, self.options.free_dimensions)
         self._session: Any = self.load(self.source, self.options.to_engine(ort))
+        warn_of_saturation(self.source, self.options, self.providers)
         self._feed: dict[str, Array] | None = None
 
     def load(self, source: str | bytes, engine_options: Any) -> Any:

@@ -1,0 +1,135 @@
+"""Weights of 8 bits whose products overflow on some CPUs: which models have them, and what is said of it.
+
+On x86 CPUs without VNNI, ONNX Runtime's kernels add two products of an unsigned and a signed byte in 16 bits, which
+saturate (its documentation of quantization; signed activations are turned into unsigned ones before). Two products fit
+where the weights are within 64: 2 x 255 x 64 = 32,640.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litedelegates.engines.onnxruntime.naming import all_graphs, read_without_data
+from litedelegates.engines.onnxruntime.options import OrtOptions
+from litedelegates.engines.onnxruntime.providers import Provider
+from litedelegates.errors import LiteDelegatesError
+
+X86 = ("x86_64", "amd64", "i686")
+VNNI = ("avx_vnni", "avx512_vnni")
+CPU_INFO = Path("/proc/cpuinfo")
+LARGEST = 64
+EXACT_KEY = "session.x64quantprecision"
+# By type of op, which of its inputs are weights.
+_WEIGHTS = {
+    "QLinearConv": (3,),
+    "QLinearMatMul": (3,),
+    "QGemm": (3,),
+    "ConvInteger": (1,),
+    "MatMulInteger": (1,),
+    "DynamicQuantizeMatMul": (1,),
+}
+# Of these, what a DequantizeLinear makes of integers.
+_FLOAT_OPS = ("Conv", "MatMul", "Gemm")
+_TRACES = (*_WEIGHTS, "DequantizeLinear")  # a model without any of these words has no such weights
+
+
+class SaturationWarning(UserWarning):
+    """A model's products overflow on this CPU, so that its outputs are further off than its precision explains."""
+
+
+def pairs_saturate() -> bool:
+    """Return whether 8-bit activations times signed weights of 8 bits can overflow here.
+
+    A network of two convolutions and three products of matrices was off by 36 % so, and by 3 % with weights in 7 bits.
+    Where Linux does not say what the CPU has, nothing is known and nothing is said.
+    """
+    if platform.machine().lower() not in X86:
+        return False
+    try:
+        flags = CPU_INFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return not any(name in flags for name in VNNI)
+
+
+def saturating_nodes(source: str | bytes, fused: bool = True) -> list[str]:
+    """Return the names of the nodes whose signed weights are beyond 64; weights beside the file are not looked at.
+
+    Args:
+        source: Path or content of an ``.onnx``.
+        fused: Whether the engine computes in integers what stands between DequantizeLinear and QuantizeLinear.
+
+    Raises:
+        InvalidModelError: It is no ONNX model.
+        MissingExtraError: The package onnx is not installed.
+        OSError: It cannot be read.
+    """
+    if not _has_traces(source):
+        return []
+    found = []
+    for graph in all_graphs(read_without_data(source).graph):
+        large = {tensor.name for tensor in graph.initializer if _is_large(tensor)}
+        widened = {
+            node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in large
+        }
+        for node in graph.node:
+            own = [node.input[place] for place in _WEIGHTS.get(node.op_type, ()) if place < len(node.input)]
+            floats = node.input if fused and node.op_type in _FLOAT_OPS else ()
+            if large.intersection(own) or widened.intersection(floats):
+                found.append(node.name or node.output[0])
+    return found
+
+
+def warn_of_saturation(source: str | bytes, options: OrtOptions, providers: Sequence[Provider]) -> None:
+    """Warn of a model whose products overflow on this CPU.
+
+    Args:
+        source: Path or content of a model that the engine has taken.
+        options: What it was loaded with.
+        providers: On which execution providers, the preferred first.
+    """
+    is_exact = options.config_texts.get(EXACT_KEY) == "1"
+    if is_exact or providers[0].name != "CPUExecutionProvider" or not pairs_saturate():
+        return
+    try:
+        nodes = saturating_nodes(source, fused=options.optimization != "none")
+    except (LiteDelegatesError, OSError):  # the model runs: nothing that can be said of it is worth an error
+        return
+    if nodes:
+        warnings.warn(f"{_name(source)}: {say_saturation(nodes)}", SaturationWarning, stacklevel=3)
+
+
+def say_saturation(nodes: Collection[str]) -> str:
+    """Return what is said of the nodes of a model that `saturating_nodes` found, and what to do."""
+    some = ", ".join(map(repr, list(nodes)[:3]))
+    more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+    return (
+        f"weights of 8 bits in {some}{more} overflow in ONNX Runtime's kernels on this x86 CPU without VNNI, so that "
+        "outputs are off: quantize with reduce_range=True for such CPUs (weights in 7 bits), or run with "
+        f"config={{{EXACT_KEY!r}: 1}}, which is exact and slower"
+    )
+
+
+def _is_large(tensor: Any) -> bool:
+    from onnx import TensorProto, numpy_helper
+
+    if tensor.data_type != TensorProto.INT8 or tensor.data_location == TensorProto.EXTERNAL:
+        return False
+    values = numpy_helper.to_array(tensor)
+    return values.size > 0 and int(np.abs(values.astype(np.int16)).max()) > LARGEST
+
+
+def _has_traces(source: str | bytes) -> bool:
+    content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    return any(name.encode() in content for name in _TRACES)
+
+
+def _name(source: str | bytes) -> str:
+    return "the model" if isinstance(source, bytes) else os.fspath(source)
