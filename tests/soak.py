@@ -31,7 +31,6 @@ from soak_memory import Samples, Slope
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = 200
-LEAST_WARM_UP = 600  # cycles; memory grows by a step of a megabyte somewhere in the first hundreds
 ALLOWED_BYTES_A_CYCLE = 64  # a leaked interpreter, tensor or option is larger: the smallest model's copy has 700 bytes
 ALLOWED_BYTES_A_SECOND = 1024
 PREPARED_RUNS = 16
@@ -89,16 +88,16 @@ def cycle_case(name: str, cycles: int, folder: Path, leak: int = 0) -> Outcome:
 
     Args:
         name: Of the case.
-        cycles: How many count; a quarter more, and `LEAST_WARM_UP` at least, come before them.
+        cycles: How many count; a quarter more, and the case's warm-up at least, come before them.
         folder: Where the delegates are compiled to.
         leak: Bytes to lose in each cycle on purpose, which shows that the measurement finds them.
     """
-    cycles = max(SAMPLES, round(cycles * CASES[name].share))
+    cycles = max(SAMPLES, cycles)
     step = cycle_of(name, folder)
     changed = 0
     lost: list[bytes] = []
 
-    for _ in range(max(cycles // 4, round(LEAST_WARM_UP * CASES[name].share))):
+    for _ in range(max(cycles // 4, CASES[name].warm_up)):
         changed += not step()
     start, samples = time.monotonic(), Samples()
     for count in range(1, cycles + 1):
