@@ -1,7 +1,7 @@
 """Every call of the C library that an operation makes fails once: each ends in an error of a known type or in nothing
 worse than before, no half file stays, and nothing that was measured is lost.
 
-``LITEDELEGATES_ALL_FAULTS=1`` goes through all calls of the operations that take minutes too, else it is a few of them.
+The long form (see `long_form`) goes through all calls of the operations that take minutes too; else it is a few.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 from digits_model import DIGITS
+from long_form import LONG
 from native_libraries import compile_library
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the calls are caught as Linux allows it")
 HERE = Path(__file__).parent
-ALL = "LITEDELEGATES_ALL_FAULTS"
 # What can go wrong with each call: the fields of `Fault` in failing_program.py.
 CAUSES: dict[str, dict[str, Any]] = {
     "open": {"function": "open", "error": errno.EACCES},
@@ -60,11 +60,13 @@ IN_WORKERS = {
 # Any size, where the extension or the C++ library under it asks.
 SMALL = {"small malloc": {"function": "malloc", "error": errno.ENOMEM, "where": "/_core.", "least_bytes": 1}}
 QUICK = ("load_and_run", "cut", "add_blocks", "run_command", "profile_command", "graph_command")
-LONG = ("quantize", "report", "compare_command", "bench_command", "layers_command")
+LENGTHY = ("quantize", "report", "compare_command", "bench_command", "layers_command")
+BRIEF = ("quantize", "report", "compare_command")  # under a second each
 WITH_WORKERS = ("study", "layers_alone", "layers_mixed")
 SAMPLE = 1  # of each fault of long work, in the short form
 SAMPLE_OF_MIXED = 100  # in the long form: of 1,100 calls 660 ask for memory, and each time takes three seconds
-FEW = ("write", "killed", "killed while it answers", "pipe")  # what the short form tries of mixed models
+# What the short form tries of operations that take seconds.
+FEW = ("open", "write", "rename", "killed", "killed while it answers", "pipe", "write to a worker")
 
 
 @pytest.fixture(scope="session")
@@ -98,23 +100,23 @@ def check(times: list[dict[str, Any]], faults: Mapping[str, Any]) -> None:
     print(f"{len(failed)} calls failed, each once: {dict(Counter(failed))}")
 
 
+def chosen(operation: str, faults: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
+    """Return which of some faults are tried with a long operation, and at how many places at most."""
+    if LONG:
+        return faults, SAMPLE_OF_MIXED if operation == "layers_mixed" else None
+    return faults if operation in BRIEF else {name: faults[name] for name in FEW if name in faults}, SAMPLE
+
+
 @pytest.mark.parametrize("operation", QUICK)
 def test_each_call_that_fails_ends_in_a_typed_error(failing_calls: str, operation: str, tmp_path: Path) -> None:
     check(go_through(failing_calls, operation, tmp_path, CAUSES), CAUSES)
 
 
-@pytest.mark.parametrize("operation", LONG)
+@pytest.mark.parametrize("operation", LENGTHY)
 def test_calls_of_long_work_that_fail_end_in_a_typed_error(failing_calls: str, operation: str, tmp_path: Path) -> None:
     pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
-    check(go_through(failing_calls, operation, tmp_path, CAUSES, None if os.environ.get(ALL) else SAMPLE), CAUSES)
-
-
-def chosen(operation: str, faults: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
-    """Return which of some faults are tried with an operation that has workers, and at how many places at most."""
-    if os.environ.get(ALL):
-        return faults, SAMPLE_OF_MIXED if operation == "layers_mixed" else None
-    few = {name: fault for name, fault in faults.items() if name in FEW}
-    return few if operation == "layers_mixed" else faults, SAMPLE
+    faults, most = chosen(operation, CAUSES)
+    check(go_through(failing_calls, operation, tmp_path, faults, most), faults)
 
 
 @pytest.mark.parametrize("operation", WITH_WORKERS)
@@ -150,7 +152,7 @@ def test_calls_of_workers_that_fail_take_one_measurement_at_most(
 def test_small_pieces_of_memory_that_the_extension_does_not_get_end_in_an_error(
     failing_calls: str, operation: str, tmp_path: Path
 ) -> None:
-    most, share = (None, 0.01) if os.environ.get(ALL) else (50, 0.08)
+    most, share = (None, 0.01) if LONG else (50, 0.08)
     times = go_through(failing_calls, operation, tmp_path, SMALL, most)
     # Where pybind11 gets no memory to note a new object in, it frees the object twice or lets the exception out.
     aborted = [time for time in times if time["ended"] == f"UNTYPED signal {int(signal.SIGABRT)}"]

@@ -16,9 +16,10 @@ from ai_edge_litert.interpreter import OpResolverType
 from litedelegates import Interpreter
 from litedelegates.graph import Graph, check, cut, join, layers, load
 from litedelegates.quantize import PRECISIONS, quantize
+from long_form import LONG
 from test_graph import DIGITS
 
-CUTS = 10
+CUTS = 10 if LONG else 3
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,7 @@ MODELS = [*downloads.FACES.models, *(f"digits_{precision}" for precision in ("fl
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_cut_at_ten_random_places_the_parts_and_the_joined_parts_equal_the_whole(
+def test_cut_at_random_places_the_parts_and_the_joined_parts_equal_the_whole(
     name: str, find_model: Callable[[str], bytes]
 ):
     graph = load(find_model(name))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long_form import LONG
 
 pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
 pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
@@ -28,7 +29,7 @@ SHAPES = {
     "voice_half": SPEECH,
     "magika": {"bytes": (1, 2048)},
 }
-CUTS = 10
+CUTS = 10 if LONG else 3
 
 
 @pytest.fixture(scope="module", params=SHAPES)

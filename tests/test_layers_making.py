@@ -126,7 +126,7 @@ def test_a_process_that_cannot_be_there_is_no_fault_of_a_precision(tmp_path: Pat
 @pytest.fixture
 def mixed(samples: str) -> LayersConfig:
     """Return a study of two mixed models and the two uniform ones."""
-    quick: dict[str, Any] = {"seconds": 0.01, "runs": 1, "inputs": samples, "samples": 3000}
+    quick: dict[str, Any] = {"seconds": 0.01, "runs": 1, "inputs": samples, "samples": 1500}
     return LayersConfig(str(DIGITS), ("float16",), ("none",), parts=("mixed",), mixes=2, **quick)
 
 
