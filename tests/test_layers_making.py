@@ -116,6 +116,7 @@ def test_a_file_that_takes_for_ever_is_given_up(tmp_path: Path, samples: str) ->
 
 
 def test_a_process_that_cannot_be_there_is_no_fault_of_a_precision(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
     config = LayersConfig(str(DIGITS), ("float16",), ("none",), parts=("in_place",), runs=1, seconds=0.01)
     with Hunter(MAKER, 2), pytest.raises(Exception, match="greet: the process was ended by signal 9"):
         study_layers(config, tmp_path / "study.sqlite")
