@@ -12,6 +12,7 @@ CONVERTERS := .cache/venv/converters
 FUZZ := .cache/venv/fuzz
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
+WHEEL := build/wheel/made
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS := $(shell nproc 2>/dev/null || echo 2)
@@ -60,7 +61,8 @@ interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and co
 converters: $(CONVERTERS)/installed ## Quantize Keras, SavedModel, QKeras and tfmot models (installs TensorFlow, 2 GB).
 	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py $(ARGS)
 
-lint: $(TEST)/installed ## Check style, types, imports and the stub.
+# After the wheel, whose build writes what clang-tidy reads.
+lint: $(TEST)/installed $(WHEEL) ## Check style, types, imports and the stub.
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/python tools/check_floors.py
@@ -132,23 +134,23 @@ $(TEST)/installed: $(SOURCES) $(TEST)/tools
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON '.[dev]'
 	@touch $@
 
-# The same build on another runtime.
-$(OLDEST)/installed: $(TEST)/installed
-	tools/setup_environment.sh $(OLDEST) $(PYTHON)
+# The same build as a wheel, for environments with other runtimes and libraries.
+$(WHEEL): $(TEST)/installed
 	rm -rf build/wheel
 	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
+	@touch $@
+
+$(OLDEST)/installed: $(WHEEL)
+	tools/setup_environment.sh $(OLDEST) $(PYTHON)
 	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
 	  pytest ml_dtypes flatbuffers
 	@touch $@
 
 # Atheris needs a Python that it has a wheel for.
-$(FUZZ)/installed: $(TEST)/installed
+$(FUZZ)/installed: $(WHEEL)
 	tools/setup_environment.sh $(FUZZ) $(PYTHON)
-	rm -rf build/fuzz
-	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
-	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/fuzz .
-	$(FUZZ)/bin/python -m pip install --quiet --force-reinstall "$$(ls build/fuzz/*.whl)[quantize,onnx]" 'atheris>=3,<4' ml_dtypes
+	$(FUZZ)/bin/python -m pip install --quiet --force-reinstall "$$(ls build/wheel/*.whl)[quantize,onnx]" 'atheris>=3,<4' ml_dtypes
 	@touch $@
 
 # qkeras-v3 and tf_keras ask for tensorflow by that name, which would bring a second copy: they come without what they
@@ -160,11 +162,8 @@ $(CONVERTERS)/tools: Makefile tools/setup_environment.sh
 	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps 'tf_keras==2.21.*' 'qkeras-v3==1.2.*'
 	@touch $@
 
-$(CONVERTERS)/installed: $(TEST)/installed $(CONVERTERS)/tools
-	rm -rf build/converters
-	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
-	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/converters .
-	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps --force-reinstall build/converters/*.whl
+$(CONVERTERS)/installed: $(WHEEL) $(CONVERTERS)/tools
+	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
 $(TEST)/tools: pyproject.toml tools/setup_environment.sh

@@ -32,8 +32,8 @@ from litedelegates.deploy.link_measurement import measure_link
 from litedelegates.graph import Graph, load
 from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.plan import HERE, Device, Link, Source, build_problem, make_plan
-from litedelegates.plan.words import counted
 from litedelegates.quantize import CalibrationWarning
+from litedelegates.words import counted
 from split_cuts import PRECISIONS, Cut, Search, chosen
 from split_network import CORES, EDGE, SERVER, Network, network, why_not, workers
 from split_rows import Row, plain, table

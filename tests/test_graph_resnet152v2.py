@@ -19,6 +19,7 @@ from long_form import LONG
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / ".cache" / "models" / "resnet152v2.tflite"
 CUTS = 10 if LONG else 3
+SLOW = "int16x8"  # its kernels take seconds
 FEED = {"image": np.random.default_rng(0).random((1, 224, 224, 3), np.float32)}
 
 Values = dict[str, np.ndarray[Any, Any]]
@@ -46,11 +47,14 @@ def run(model: Graph, feed: Values) -> Values:
         session.close()
 
 
-def test_cut_at_random_places_the_parts_equal_the_whole_and_joined_they_are_it(graph: Graph):
+def test_cut_at_random_places_the_parts_equal_the_whole_and_joined_they_are_it(
+    graph: Graph, request: pytest.FixtureRequest
+):
+    cuts = 1 if SLOW in request.node.name and not LONG else CUTS
     wanted = run(graph, FEED)
     size = len(graph.to_bytes())
     legal = [place.position for place in graph.cuts if not place.refusal]
-    for position in random.Random(0).sample(legal, CUTS):
+    for position in random.Random(0).sample(legal, cuts):
         parts = cut(graph, at=position)
         values = dict(FEED)
         for part in parts:

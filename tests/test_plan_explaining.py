@@ -10,7 +10,7 @@ from litedelegates.plan.explaining import changes, reasons
 from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Goal
 from litedelegates.plan.records import Costs, Plan, Rival
 from litedelegates.plan.story import best_uniform, busy_us, tell
-from litedelegates.plan.words import listed, say_nbytes, say_us
+from litedelegates.words import listed, say_nbytes, say_us
 from plans_by_hand import brute_force, chain, chain_problem, one_stage
 
 
@@ -59,7 +59,7 @@ def test_other_objectives_are_told_in_their_own_units() -> None:
     plan = brute_force(problem, goal)
     assert plan.totals[problem.index(NBYTES)] > 0
     words = " ".join(reasons(problem, goal, plan).values())
-    assert "the latency would exceed 1.8 ms" in words
+    assert "the latency would exceed 1.80 ms" in words
     assert "bytes less" in words or "kB less" in words
 
 
@@ -81,10 +81,10 @@ def test_a_plan_is_told_from_its_numbers() -> None:
     assert "all int8 on server would have" in words["Against one choice for all layers"]
     assert "error 0.5 above 0.1" in words["Against one choice for all layers"]
     assert (
-        "20 kB as float32 in 10.2 ms, of it 8 ms for its bytes at 20 Mbit/s and 2.2 ms whatever"
+        "20 kB as float32 in 10.2 ms, of it 8.00 ms for its bytes at 20 Mbit/s and 2.20 ms whatever"
         in words["Borders and cuts"]
     )
-    assert "all wait for pi: it works 10 ms" in words["What would have to change"]
+    assert "all wait for pi: it works 10.0 ms" in words["What would have to change"]
 
 
 def test_the_bandwidth_at_which_the_plan_stops_to_pay_is_where_both_take_as_long() -> None:
@@ -107,6 +107,6 @@ def test_a_plan_that_sends_nothing_and_has_no_rival_can_be_told() -> None:
 
 
 def test_numbers_have_the_unit_that_suits_them() -> None:
-    assert [say_us(us) for us in (0.5, 12, 3400, 5.6e6)] == ["0.5 µs", "12 µs", "3.4 ms", "5.6 s"]
+    assert [say_us(us) for us in (0.5, 12, 3400, 5.6e6)] == ["0.500 µs", "12.0 µs", "3.40 ms", "5.60 s"]
     assert [say_nbytes(nbytes) for nbytes in (9, 1500, 2.5e6)] == ["9 bytes", "1.5 kB", "2.5 MB"]
     assert listed(["a", "b", "c"]) == "a, b and c"

@@ -34,9 +34,10 @@ def test_memory_and_outputs_stay_what_they_were(name: str, tmp_path: Path) -> No
 
 
 @pytest.mark.gpu
-def test_nothing_stays_in_use_over_200_cycles_on_the_gpu(tmp_path: Path) -> None:
+def test_memory_and_outputs_stay_what_they_were_over_200_cycles_on_the_gpu(tmp_path: Path) -> None:
     outcome = soak.in_own_process(soak.cycle_case, "gpu", 200, tmp_path)
     assert outcome.cycles == 200 and outcome.changed_outputs == 0
+    assert outcome.growth.upper * outcome.cycles < ALLOWED_BYTES, outcome
     assert outcome.in_use is not None and outcome.in_use.upper < ALLOWED_IN_USE, outcome
 
 

@@ -21,6 +21,7 @@ FLOORS = (
     "isolated",
     "free_memory",
     "arrays",
+    "words",
     "tables",
     "notebook",
     "_core",

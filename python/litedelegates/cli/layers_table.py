@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from litedelegates.layers import LayerError, LayerInfo, LayerStudy, Setting
+from litedelegates.words import counted
 
 _NAME = 32
 
@@ -22,7 +23,7 @@ def _lists(study: LayerStudy, top: int) -> Iterator[str]:
     pairs = dict.fromkeys((setting.delegate, setting.threads) for setting in study.settings)
     for delegate, threads in pairs:
         settings = [s for s in study.settings if (s.delegate, s.threads) == (delegate, threads)]
-        yield from _slowest(study, settings, f"{delegate}, {_counted(threads, 'thread')}", top)
+        yield from _slowest(study, settings, f"{delegate}, {counted(threads, 'thread')}", top)
     yield from _errors(study, top)
     yield from _mixed(study)
     yield from _transfers(study, top)
@@ -87,7 +88,7 @@ def _mixed(study: LayerStudy) -> Iterator[str]:
     for delegate, threads in dict.fromkeys((record.setting.delegate, record.setting.threads) for record in timed):
         own = [r for r in timed if (r.setting.delegate, r.setting.threads) == (delegate, threads)]
         yield ""
-        yield f"whole models on {delegate}, {_counted(threads, 'thread')}: us, dB of the output, agreement"
+        yield f"whole models on {delegate}, {counted(threads, 'thread')}: us, dB of the output, agreement"
         for record in sorted(own, key=lambda record: record.whole_us or 0.0):
             counts = Counter(record.precisions.values())
             shown = ", ".join(f"{name} {count}" for name, count in counts.most_common())
@@ -160,7 +161,3 @@ def _db(error: LayerError | None) -> str:
 def _bytes(layer: LayerInfo, precision: str) -> str:
     size = layer.cut_nbytes.get(precision)
     return "-" if size is None else f"{size:,}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from litedelegates.plan import Costs, LayerPlan, Plan, Rival
+from litedelegates.words import say_us
 
 _RIVALS = 6
 
@@ -26,7 +27,7 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
     for stage in plan.stages:
         own = [layer for layer in plan.layers if layer.stage == stage.number]
         where = f"{stage.device}", f"{stage.delegate} {stage.threads}t"
-        rows.append((str(stage.number), *where, _ranges(stage.layers), _precisions(own), duration(stage.predicted_us)))
+        rows.append((str(stage.number), *where, _ranges(stage.layers), _precisions(own), say_us(stage.predicted_us)))
     yield from table(rows)
     if any(crossing.link for crossing in plan.crossings):
         yield ""
@@ -34,7 +35,7 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
         for crossing in plan.crossings:
             ends = [str(end) if end >= 0 else "caller" for end in (crossing.source, crossing.reader)]
             if crossing.link:
-                size, took = str(crossing.nbytes), duration(crossing.predicted_us)
+                size, took = str(crossing.nbytes), say_us(crossing.predicted_us)
                 rows.append((crossing.tensor, *ends, crossing.dtype, size, crossing.link, took))
         yield from table(rows)
     if with_layers:
@@ -42,7 +43,7 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
         rows = [("layer", "type", "name", "stage", "precision", "predicted", "why")]
         for layer in plan.layers:
             name = (str(layer.layer), layer.type, layer.name, str(layer.stage), layer.choice.precision)
-            rows.append((*name, duration(layer.predicted_us), layer.reason))
+            rows.append((*name, say_us(layer.predicted_us), layer.reason))
         yield from table(rows)
     if plan.notes:
         yield ""
@@ -58,8 +59,8 @@ def _shown(rivals: tuple[Rival, ...]) -> list[Rival]:
 def _cells(costs: Costs) -> tuple[str, ...]:
     weights = sum(costs.memory_nbytes.values())
     return (
-        duration(costs.latency_us),
-        duration(costs.period_us),
+        say_us(costs.latency_us),
+        say_us(costs.period_us),
         f"{costs.error:.3g}",
         str(costs.nbytes),
         f"{weights / 1e6:.2f} MB",
@@ -69,7 +70,7 @@ def _cells(costs: Costs) -> tuple[str, ...]:
 def _interval(costs: Costs) -> str:
     if costs.latency_low_us is None or costs.latency_high_us is None:
         return ""
-    return f"latency between {duration(costs.latency_low_us)} and {duration(costs.latency_high_us)}"
+    return f"latency between {say_us(costs.latency_low_us)} and {say_us(costs.latency_high_us)}"
 
 
 def _precisions(layers: list[LayerPlan]) -> str:
@@ -89,11 +90,6 @@ def _ranges(numbers: tuple[int, ...]) -> str:
             found.append([number, number])
     shown = [str(first) if first == last else f"{first}-{last}" for first, last in found]
     return ", ".join(shown if len(shown) <= 6 else [*shown[:5], f"... {shown[-1]}"])
-
-
-def duration(value: float) -> str:
-    """Return microseconds as people read them."""
-    return f"{value / 1000:.3g} ms" if value >= 1000 else f"{value:.3g} us"
 
 
 def table(rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -13,8 +13,8 @@ from litedelegates.errors import OptionError, nearest
 from litedelegates.files import write_whole
 from litedelegates.plan.reading import load_plan
 from litedelegates.plan.simulation import Failure, Load, Simulation, simulate
-from litedelegates.plan.words import say_us
 from litedelegates.report.plan_page import write_plan_page
+from litedelegates.words import say_us
 
 EPILOG = """examples:
   litedelegates simulate plan.json                                    # one client, one input after the other

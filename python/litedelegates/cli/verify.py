@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter, count
-from litedelegates.cli.plan_table import duration, table
+from litedelegates.cli.plan_table import table
 from litedelegates.cli.status_line import StatusLine
 from litedelegates.deploy import Verification, verify
+from litedelegates.words import say_us
 
 EPILOG = """examples:
   litedelegates verify out/
@@ -81,13 +82,13 @@ def _lines(found: Verification) -> Iterator[str]:
         rows: list[tuple[str, ...]] = [("stage", "device", "predicted", "measured", "interval", "off", "ran")]
         for stage in found.stages:
             name = "whole" if stage.stage < 0 else str(stage.stage)
-            wanted = "" if stage.predicted_us is None else duration(stage.predicted_us)
+            wanted = "" if stage.predicted_us is None else say_us(stage.predicted_us)
             if stage.median_us is None:
                 rows.append((name, stage.device, wanted, "-", "", "", stage.refusal or ""))
                 continue
             ends = [end for end in (stage.low_us, stage.high_us) if end is not None]
-            interval = f"{duration(ends[0])} to {duration(ends[1])}" if ends else ""
+            interval = f"{say_us(ends[0])} to {say_us(ends[1])}" if ends else ""
             off = "" if stage.off is None else f"{stage.off:+.1%}"
-            rows.append((name, stage.device, wanted, duration(stage.median_us), interval, off, stage.ran))
+            rows.append((name, stage.device, wanted, say_us(stage.median_us), interval, off, stage.ran))
         yield from table(rows)
     yield from (f"note: {note}" for note in found.notes)

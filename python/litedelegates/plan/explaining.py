@@ -9,7 +9,7 @@ import numpy as np
 
 from litedelegates.plan.problem import ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Array, Flow, Goal, Problem, Solution
 from litedelegates.plan.records import Choice
-from litedelegates.plan.words import say_nbytes, say_us
+from litedelegates.words import say_nbytes, say_us
 
 _ALIKE = 1e-9
 

@@ -22,7 +22,7 @@ from litedelegates.plan.solve import solve
 from litedelegates.plan.sources import Source
 from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.plan.what_if import WhatIf, what_if
-from litedelegates.plan.words import counted
+from litedelegates.words import counted
 
 _SECONDS = 2.0  # for each of the many plans
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from litedelegates.layers.records import Record
 from litedelegates.plan.records import Crossing, LayerPlan, Link, Plan, Rival, StagePlan
 from litedelegates.plan.ways import networks
-from litedelegates.plan.words import counted, listed, say_nbytes, say_share, say_us
+from litedelegates.words import counted, listed, say_nbytes, say_share, say_us
 
 SLOWEST = 5
 _NOUNS = {"throughput": "time between results", "bytes": "to send"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litedelegates.layers.sums import SumOfLayers
+from litedelegates.words import say_us
 
 MOST = 5
 
@@ -40,13 +41,6 @@ def findings(document: Mapping[str, Any], sums: Mapping[str, SumOfLayers]) -> di
 def is_number(value: object) -> bool:
     """Return whether a value of a column is a finite number."""
     return isinstance(value, int | float)
-
-
-def say_us(us: float) -> str:
-    """Return a time to three digits in the unit that suits it."""
-    size, unit = next((entry for entry in ((1e6, "s"), (1e3, "ms")) if abs(us) >= entry[0]), (1.0, "µs"))
-    value = us / size
-    return f"{value:#.3g}".rstrip(".") + f" {unit}" if abs(value) < 1000 else f"{value:.0f} {unit}"
 
 
 def _slowest(timing: Mapping[str, Any]) -> list[list[float]]:

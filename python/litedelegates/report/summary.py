@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litedelegates.report.findings import say_us
+from litedelegates.words import say_us
 
 HEAD = ("Configuration", "Median", "Speed-up", "Accuracy", "Relative error", "Ran on")
 

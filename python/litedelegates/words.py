@@ -1,4 +1,4 @@
-"""Numbers of plans as people read them."""
+"""Numbers as people read them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 
 def say_us(us: float) -> str:
-    """Return a time in the unit that suits it."""
-    size = abs(us)
-    if size >= 1e6:
-        return f"{us / 1e6:.3g} s"
-    return f"{us / 1e3:.3g} ms" if size >= 1e3 else f"{us:.3g} µs"
+    """Return microseconds to three digits in the unit that suits them."""
+    size, unit = next((entry for entry in ((1e6, "s"), (1e3, "ms")) if abs(us) >= entry[0]), (1.0, "µs"))
+    return f"{_digits(us / size)} {unit}"
 
 
 def say_nbytes(nbytes: float) -> str:
@@ -33,3 +31,7 @@ def listed(words: Sequence[str]) -> str:
 def counted(count: int, word: str) -> str:
     """Return "1 layer", "2 layers"."""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".") if 0 < abs(value) < 1000 else f"{value:.0f}"
