@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def hidden_files(folder: Path) -> list[str]:
 def test_a_file_made_in_a_process_is_that_made_here(tmp_path: Path) -> None:
     pytest.importorskip("litert_quantizer")
     plan: dict[str | int, str] = {1: "float16", "DEPTHWISE_CONV_2D": "dynamic"}
-    with Quantizer(60) as quantizer:
+    with closing(Quantizer(60)) as quantizer:
         quantizer.quantize_file(DIGITS, tmp_path / "a.tflite", None, None, plan=plan)
         quantizer.quantize_file(str(DIGITS), tmp_path / "b.tflite", "int8", "random", allow_float32_ops=True)
         (pid,) = marked_workers.worker_pids(MAKER)
@@ -94,7 +95,7 @@ def test_a_process_that_is_killed_while_it_makes_a_file_is_an_error_and_the_next
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / ".half.tflite.0.part").write_bytes(b"half")  # as if it had just begun to write
-    with Quantizer(60) as quantizer:
+    with closing(Quantizer(60)) as quantizer:
         quantizer.quantize_file(DIGITS, tmp_path / "first.tflite", "float16")  # the process is there
         began = time.monotonic()
         with (
@@ -110,7 +111,7 @@ def test_a_process_that_is_killed_while_it_makes_a_file_is_an_error_and_the_next
 
 def test_a_file_that_takes_for_ever_is_given_up(tmp_path: Path, samples: str) -> None:
     pytest.importorskip("litert_quantizer")
-    with Quantizer(0.005) as quantizer, pytest.raises(QuantizationError, match=r"no answer within 0\.3 s"):
+    with closing(Quantizer(0.005)) as quantizer, pytest.raises(QuantizationError, match=r"no answer within 0\.3 s"):
         quantizer.quantize_file(DIGITS, tmp_path / "a.tflite", "int8", samples)
     assert hidden_files(tmp_path) == [] and not marked_workers.worker_pids(MAKER)
 
@@ -161,13 +162,13 @@ def test_errors_of_a_whole_model_from_a_process_are_those_of_this_one(tmp_path: 
     quantize_file(DIGITS, path, "float16", progress=False)
     source = load(DIGITS)
     here = WholeErrors(source, Samples.load(source, None, None, 3, 0), reference_engine(source), 1, unwatched)
-    with WholeErrorsApart(dataclasses.replace(order(3), num_threads=1), 60) as errors:
+    with closing(WholeErrorsApart(dataclasses.replace(order(3), num_threads=1), 60)) as errors:
         assert errors.of(path) == here.of(load(path))
         assert errors.of(DIGITS)["error"] == 0.0
 
 
 def test_a_delegate_that_crashes_takes_the_errors_and_not_this_process(troubled: str) -> None:
-    with WholeErrorsApart(order(2, f"external:{troubled};crash=invoke"), 60) as errors:
+    with closing(WholeErrorsApart(order(2, f"external:{troubled};crash=invoke"), 60)) as errors:
         found = [errors.of(path)["error_refusal"] for path in (DIGITS, f"{DIGITS}.0", f"{DIGITS}.1", f"{DIGITS}.2")]
         assert errors.of(DIGITS)["error_refusal"] == found[0]  # each once
     assert all("signal 11 (SIGSEGV)" in text for text in found[:3])
@@ -175,7 +176,7 @@ def test_a_delegate_that_crashes_takes_the_errors_and_not_this_process(troubled:
 
 
 def test_a_model_that_cannot_be_read_has_a_reason_and_the_process_stays(tmp_path: Path) -> None:
-    with WholeErrorsApart(order(2), 60) as errors:
+    with closing(WholeErrorsApart(order(2), 60)) as errors:
         assert errors.of(DIGITS)["error"] == 0.0
         (pid,) = marked_workers.worker_pids(TAKER)
         for count in range(4):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from litedelegates.errors import QuantizationError, RunError
@@ -17,7 +16,7 @@ _STEPS = 60
 
 
 class Quantizer:
-    """Quantizes files in a process that is started for the first of them and ends when this is left."""
+    """Quantizes files in a process that is started for the first of them and ends when this is closed."""
 
     def __init__(self, time_limit: float, memory_limit: int | None = None) -> None:
         """Start nothing yet.
@@ -71,11 +70,3 @@ class Quantizer:
     def close(self) -> None:
         """End the process."""
         self._helper.close()
-
-    def __enter__(self) -> Quantizer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

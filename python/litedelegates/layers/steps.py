@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,7 +191,10 @@ class Steps:
             uniforms = {variant.precision: variant.path for variant in variants}
             changed = {variant.precision: changed_layers(variant) for variant in variants}
             order = self._order("output", "xnnpack" if "xnnpack" in delegates else None, {})
-            with Quantizer(config.time_limit) as quantizer, WholeErrorsApart(order, config.time_limit) as errors:
+            with (
+                closing(Quantizer(config.time_limit)) as quantizer,
+                closing(WholeErrorsApart(order, config.time_limit)) as errors,
+            ):
                 mixer = Mixer(
                     self._graph,
                     uniforms,

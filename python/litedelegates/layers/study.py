@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ class _Work:
 
     def _variants(self, wanted: set[str]) -> dict[str, Variant]:
         """Return the variants that can be made; why others cannot is written down."""
-        with Quantizer(self._config.time_limit) as quantizer:
+        with closing(Quantizer(self._config.time_limit)) as quantizer:
             return self._variants_by(quantizer, wanted)
 
     def _variants_by(self, quantizer: Quantizer, wanted: set[str]) -> dict[str, Variant]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from types import TracebackType
 from typing import Any
 
 from litedelegates.engines import Array
@@ -112,11 +111,3 @@ class WholeErrorsApart:
     def close(self) -> None:
         """End the process."""
         self._helper.close()
-
-    def __enter__(self) -> WholeErrorsApart:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
