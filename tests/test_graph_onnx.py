@@ -582,3 +582,39 @@ def test_a_check_that_fails_at_sizes_it_chose_says_so():
         check(cut(padded, at=1), padded)
     sized = load(padded, shapes={"x": (5,)})
     assert check(cut(sized, at=1), sized).equal
+
+
+WINDOW = """
+import sys
+from litedelegates.errors import InvalidModelError
+from litedelegates.graph import load
+from litedelegates.quantize import quantize
+
+for read in (load, lambda model: quantize(model, "float16")):
+    try:
+        read(open(sys.argv[1], "rb").read())
+    except InvalidModelError as error:
+        print(error)
+"""
+
+
+def test_a_window_larger_than_any_tensor_is_refused_before_the_engine_dies_of_it(tmp_path: Path):
+    def branch(name: str) -> onnx.GraphProto:
+        nodes = [
+            helper.make_node("Conv", ["x", "w"], [f"{name}_c"], kernel_shape=[2**31 - 1]),
+            helper.make_node("Slice", [f"{name}_c", "one", "five", "two"], [f"{name}_y"]),
+        ]
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(f"{name}_y", 1, None)])
+
+    values = {"one": [1], "two": [2], "five": [5]}
+    constants = [onnx.numpy_helper.from_array(np.array(value, np.int64), name) for name, value in values.items()]
+    constants.append(onnx.numpy_helper.from_array(np.ones((1, 1, 3), np.float32), "w"))
+    constants.append(onnx.numpy_helper.from_array(np.array(True), "condition"))
+    choice = helper.make_node("If", ["condition"], ["y"], then_branch=branch("a"), else_branch=branch("b"))
+    ends = [helper.make_tensor_value_info("x", 1, [1, 1, 8]), helper.make_tensor_value_info("y", 1, None)]
+    graph = helper.make_graph([choice], "damaged", ends[:1], ends[1:], constants)
+    path = tmp_path / "damaged.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    done = subprocess.run([sys.executable, "-c", WINDOW, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("kernel_shape is [2147483647], larger than any tensor; the model is damaged") == 2

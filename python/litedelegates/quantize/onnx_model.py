@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
 from litedelegates.graph.onnx.checking import check_texts
-from litedelegates.graph.onnx.inference import open_implausible_sizes
+from litedelegates.graph.onnx.inference import open_implausible_sizes, refuse_implausible_windows
 from litedelegates.graph.tflite.tree import name_some
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def read_onnx(source: OnnxSource) -> onnx.ModelProto:
     if not model.graph.node:
         raise InvalidModelError(f"{_describe(source)} is not an ONNX model that can be run: its graph has no ops")
     check_texts(model)
+    refuse_implausible_windows(model)
     open_implausible_sizes(model)
     missing = [tensor.name for tensor in model.graph.initializer if uses_external_data(tensor)]
     if missing:

@@ -8,7 +8,8 @@ from typing import Any
 
 from litedelegates.engines.onnxruntime import element_type_word, require_onnxruntime
 from litedelegates.engines.onnxruntime.extras import require_onnx
-from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.engines.onnxruntime.naming import all_graphs
+from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, nearest
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.graph.onnx.bodies import inner_tensors
 from litedelegates.graph.onnx.types import element_type_of, shape_of, tensor_type, words
@@ -57,7 +58,11 @@ def infer_types(model: Any) -> dict[str, Any]:
 
     Args:
         model: A ModelProto, possibly without its large values.
+
+    Raises:
+        InvalidModelError: It would end the process.
     """
+    refuse_implausible_windows(model)
     thin, model = model, require_onnx().ModelProto()
     model.CopyFrom(thin)
     open_implausible_sizes(model)
@@ -80,6 +85,7 @@ def infer_types(model: Any) -> dict[str, Any]:
 
 _MOST_ROUNDS = 8
 _MOST_SIZES = 1 << 16  # the elements of a tensor that holds sizes are as many as another one has dimensions
+_LARGEST_WINDOW = 1 << 24  # elements along an axis
 # More than any number of open sizes: the rank is not known, or not even the element type.
 _UNRANKED, _UNTYPED = 1000, 2000
 
@@ -99,6 +105,24 @@ def open_implausible_sizes(model: Any) -> None:
         for dim in tensor.shape.dim:
             if dim.dim_value < 0 or (is_list and dim.dim_value > _MOST_SIZES):
                 dim.ClearField("dim_value")
+
+
+def refuse_implausible_windows(model: Any) -> None:
+    """Raise where an op slides a window of millions of elements along one axis.
+
+    What comes out has a negative size then, at which ONNX Runtime ends the process while it folds constants.
+
+    Raises:
+        InvalidModelError: There is one; names the op.
+    """
+    graphs = (graph for outer in (model.graph, *model.functions) for graph in all_graphs(outer))
+    for node in (node for graph in graphs for node in graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "kernel_shape" and max(attribute.ints, default=0) > _LARGEST_WINDOW:
+                raise InvalidModelError(
+                    f"{node.op_type} {node.name or next(iter(node.output), '')!r}: kernel_shape is "
+                    f"{list(attribute.ints)}, larger than any tensor; the model is damaged"
+                )
 
 
 def _unknowns(type_proto: Any) -> int:
