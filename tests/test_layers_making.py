@@ -128,7 +128,7 @@ def test_a_process_that_cannot_be_there_is_no_fault_of_a_precision(tmp_path: Pat
 @pytest.fixture
 def mixed(samples: str) -> LayersConfig:
     """Return a study of two mixed models and the two uniform ones."""
-    quick: dict[str, Any] = {"seconds": 0.01, "runs": 1, "inputs": samples, "samples": 1500}
+    quick: dict[str, Any] = {"seconds": 0.01, "runs": 1, "inputs": samples, "samples": 3000}
     return LayersConfig(str(DIGITS), ("float16",), ("none",), parts=("mixed",), mixes=2, **quick)
 
 
@@ -139,7 +139,7 @@ def test_a_study_goes_on_where_the_process_that_compares_is_killed(mixed: Layers
 
     def is_old() -> bool:
         now = time.monotonic()
-        return all(now > seen.setdefault(pid, now) + 0.9 for pid in marked_workers.worker_pids(TAKER))
+        return all(now > seen.setdefault(pid, now) + 0.5 for pid in marked_workers.worker_pids(TAKER))
 
     with Hunter(TAKER, 1, is_old) as hunter:
         found = study_layers(mixed, store).mixed
