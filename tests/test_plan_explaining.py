@@ -107,6 +107,12 @@ def test_a_plan_that_sends_nothing_and_has_no_rival_can_be_told() -> None:
 
 
 def test_numbers_have_the_unit_that_suits_them() -> None:
-    assert [say_us(us) for us in (0.5, 12, 3400, 5.6e6)] == ["0.500 µs", "12.0 µs", "3.40 ms", "5.60 s"]
+    assert [say_us(us) for us in (0.5, 12, 999.7, 3400, 5.6e6)] == [
+        "0.500 µs",
+        "12.0 µs",
+        "1000 µs",
+        "3.40 ms",
+        "5.60 s",
+    ]
     assert [say_nbytes(nbytes) for nbytes in (9, 1500, 2.5e6)] == ["9 bytes", "1.5 kB", "2.5 MB"]
     assert listed(["a", "b", "c"]) == "a, b and c"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def say_us(us: float) -> str:
     """Return microseconds to three digits in the unit that suits them."""
     size, unit = next((entry for entry in ((1e6, "s"), (1e3, "ms")) if abs(us) >= entry[0]), (1.0, "µs"))
-    return f"{_digits(us / size)} {unit}"
+    return f"{digits(us / size)} {unit}"
 
 
 def say_nbytes(nbytes: float) -> str:
@@ -33,5 +33,8 @@ def counted(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _digits(value: float) -> str:
-    return f"{value:#.3g}".rstrip(".") if 0 < abs(value) < 1000 else f"{value:.0f}"
+def digits(value: float) -> str:
+    """Return a number to three significant digits, without an exponent where it can be read."""
+    if 0.001 <= abs(value) < 1e6:
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:.0f}"
+    return f"{value:.3g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litedelegates.words import say_us
+from litedelegates.words import digits, say_us
 
 HEAD = ("Configuration", "Median", "Speed-up", "Accuracy", "Relative error", "Ran on")
 
@@ -78,13 +78,6 @@ def say_time(cell: Mapping[str, Any]) -> str:
     low_high = cell["interval_us"]
     interval = "" if low_high is None else f" [{digits(low_high[0] / size)}, {digits(low_high[1] / size)}]"
     return f"{digits(us / size)}{interval} {unit}"
-
-
-def digits(value: float) -> str:
-    """Return a number to three significant digits, without an exponent where it can be read."""
-    if 0.001 <= abs(value) < 1e6:
-        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
-    return f"{value:.3g}"
 
 
 def text(value: object) -> str:
