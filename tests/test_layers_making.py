@@ -26,6 +26,7 @@ from litedelegates.layers.samples import Samples
 from litedelegates.layers.watching import unwatched
 from litedelegates.layers.whole_errors import WholeErrors, WholeErrorsApart
 from litedelegates.quantize import quantize_file
+from litedelegates.study.process import CellFailed
 
 pytestmark = pytest.mark.usefixtures("marked_workers")
 MAKER, TAKER = "litedelegates.layers.quantize_worker", "litedelegates.layers.error_worker"
@@ -119,7 +120,7 @@ def test_a_file_that_takes_for_ever_is_given_up(tmp_path: Path, samples: str) ->
 def test_a_process_that_cannot_be_there_is_no_fault_of_a_precision(tmp_path: Path) -> None:
     pytest.importorskip("litert_quantizer")
     config = LayersConfig(str(DIGITS), ("float16",), ("none",), parts=("in_place",), runs=1, seconds=0.01)
-    with Hunter(MAKER, 2), pytest.raises(Exception, match="greet: the process was ended by signal 9"):
+    with Hunter(MAKER, 2), pytest.raises(CellFailed, match="greet: the process was ended by signal 9"):
         study_layers(config, tmp_path / "study.sqlite")
     again = study_layers(config, tmp_path / "study.sqlite")
     assert [variant.refusal for variant in again.variants] == [None, None]
@@ -152,8 +153,8 @@ def test_a_study_goes_on_where_the_process_that_compares_is_killed(mixed: Layers
     assert all(record.error is not None for record in again)
 
 
-def order(samples: int, delegate: str | None = None, model: str = str(DIGITS)) -> ErrorOrder:
-    return ErrorOrder("output", model, {}, delegate or "none", delegate, samples=samples)
+def order(samples: int, delegate: str | None = None) -> ErrorOrder:
+    return ErrorOrder("output", str(DIGITS), {}, delegate or "none", delegate, samples=samples)
 
 
 def test_errors_of_a_whole_model_from_a_process_are_those_of_this_one(tmp_path: Path) -> None:
