@@ -115,7 +115,7 @@ fuzz-guided: $(FUZZ)/installed ## The search for such inputs by coverage, with A
 soak: $(TEST)/installed ## 10,000 cycles of load, run and close on every delegate and an hour of runs: make soak [ARGS=...].
 	$(TEST)/bin/python tests/soak.py $(ARGS)
 
-faults: $(TEST)/installed ## Make every call that can fail do so once, at each place in turn (takes an hour and more).
+faults: $(TEST)/installed ## Make every call that can fail do so once, at each place in turn (takes hours).
 	LITEDELEGATES_LONG=1 $(TEST)/bin/python -m pytest -s tests/test_faults.py tests/test_faults_places.py tests/test_faults_gpu.py
 
 clean: ## Remove what was built and installed; downloads in .cache stay.
