@@ -150,3 +150,16 @@ def shape_is_an_output() -> bytes:
     graph.op(Op.PACK, [size, ints(graph, "features", 12)], [shape], options)
     graph.op(Op.RESHAPE, [x, shape], [graph.output("y", (-1, 12))], schema.ReshapeOptionsT())
     return model.to_bytes()
+
+
+def examples() -> tuple[bytes, ...]:
+    """Return one of each."""
+    return (
+        computed_reshape(),
+        two_open_signatures(),
+        loop(grows=False),
+        loop(grows=True),
+        branches(differ=False),
+        branches(differ=True),
+        shape_is_an_output(),
+    )
