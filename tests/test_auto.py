@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_models
-from litedelegates import DelegateError, Interpreter, auto, reference
+from litedelegates import DelegateError, Interpreter, auto, devices, reference
 from litedelegates.auto import Candidate, choose
 from litedelegates.border import Quantization
 from litedelegates.delegates import Delegate, External, Xnnpack
@@ -153,6 +153,17 @@ def test_auto_raises_where_nothing_computes_rightly(wrong: External, monkeypatch
     monkeypatch.setattr(auto, "load_session", lambda model, delegates, **how: load_session(model, (wrong,), **how))
     with pytest.raises(DelegateError, match="no delegate computes the outputs"):
         choose(Model.load(small_models.add()), num_threads=None, options={})
+
+
+def test_a_chain_that_drives_a_device_is_tried_in_a_worker_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(model: Model, delegate_names: Sequence[str], options: dict[str, Any], num_threads: int | None) -> None:
+        raise DelegateError(f"running it on {'+'.join(delegate_names)} in a worker process crashed")
+
+    monkeypatch.setattr(auto, "availability", lambda name: devices.Availability(name, True, "", ""))
+    monkeypatch.setattr(devices, "try_in_worker", crash, raising=False)
+    choice = choose(Model.load(small_models.add()), num_threads=None, options={})
+    (gpu,) = [candidate for candidate in choice.candidates if candidate.name == "gpu+xnnpack"]
+    assert gpu.outcome == "running it on gpu+xnnpack in a worker process crashed" and gpu.median_us is None
 
 
 class _Noise:
