@@ -21,6 +21,7 @@ from litedelegates.measure.agreement import EPSILON, HALF, Precision
 from litedelegates.model import Model
 from litedelegates.reference import random_samples, take_reference
 from native_libraries import compile_library
+from small_models_builder import ModelBuilder, Op, schema
 
 DIGITS = Path(__file__).parent.parent / "models" / "digits.tflite"
 FLOAT32 = Precision(EPSILON["float32"])
@@ -153,6 +154,18 @@ def test_auto_raises_where_nothing_computes_rightly(wrong: External, monkeypatch
     monkeypatch.setattr(auto, "load_session", lambda model, delegates, **how: load_session(model, (wrong,), **how))
     with pytest.raises(DelegateError, match="no delegate computes the outputs"):
         choose(Model.load(small_models.add()), num_threads=None, options={})
+
+
+def test_auto_warns_of_a_model_whose_outputs_no_two_kernels_agree_about() -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    size, drawn = graph.constant("size", np.array([1, 4], np.int32)), graph.tensor("drawn", (1, 4))
+    graph.op(Op.RANDOM_UNIFORM, [size], [drawn], schema.RandomOptionsT())
+    graph.op(Op.ADD, [drawn, graph.input("x", (1, 4))], [graph.output("y", (1, 4))], schema.AddOptionsT())
+    with pytest.warns(UserWarning, match="cannot be judged"):
+        choice = choose(Model.load(model.to_bytes()), num_threads=None, options={})
+    assert {candidate.name for candidate in choice.candidates if candidate.outcome == "ok"} == {"xnnpack", "none"}
+    assert "from op 0 (RANDOM_UNIFORM) on" in choice.doubt
 
 
 def test_a_chain_that_drives_a_device_is_tried_in_a_worker_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,8 +73,10 @@ def choose(model: Model, *, num_threads: int | None, options: dict[str, Any]) ->
     """Run a model on every chain available here, interleaved, on the same random inputs.
 
     A chain is right when its outputs differ from the reference's (see `reference.take_reference`) by no more than the
-    precision of the model, or half precision where that is allowed, explains. Of those that are right, XNNPACK is kept
-    unless another one is shown faster: its whole 99 % interval of the ratio of times is more than 1 % below 1.
+    precision of the model, or half precision where that is allowed, explains (see `measure.agreement`). Where no two of
+    three kernels agree, only XNNPACK and the built-in kernels are considered, with a warning. Of those that are right,
+    XNNPACK is kept unless another one is shown faster: its whole 99 % interval of the ratio of times is more than 1 %
+    below 1.
 
     Raises:
         OptionError: An option that none of the delegates has.
@@ -139,6 +142,8 @@ def _measure(
     reference = take_reference(
         model, samples, num_threads=num_threads, xnnpack=outputs.get("xnnpack") if exact else None
     )
+    if not reference.is_certain:
+        warnings.warn(f"{model.name}: {reference.doubt}. Outputs cannot be judged", stacklevel=4)
     judged = [_judge(model, label, rows, reference, options) for label, rows in outputs.items()]
     wrong = [candidate for candidate in judged if candidate.outcome != "ok"]
     right = {c.name: c for c in judged if c.outcome == "ok"}
@@ -158,7 +163,10 @@ def _judge(model: Model, label: str, outputs: Rows, reference: Reference, option
     names = label.split("+")
     own = {key: value for key, value in options.items() if any(key in option_names(n) for n in names if n != "none")}
     agreement = compare(reference.outputs, outputs, output_precisions(model, delegate_epsilon(names, own)))
-    outcome = "ok" if agreement.is_explained else f"its outputs are wrong: {agreement} ({reference.kernels})"
+    if reference.is_certain:
+        outcome = "ok" if agreement.is_explained else f"its outputs are wrong: {agreement} ({reference.kernels})"
+    else:
+        outcome = "ok" if label in ("xnnpack", "none") else f"its outputs cannot be judged: {reference.doubt}"
     return Candidate(label, None, agreement.relative_error, outcome)
 
 

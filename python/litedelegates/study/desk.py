@@ -141,7 +141,7 @@ class Desk:
             [dequantize_array(value, info) for value, info in zip(row, infos, strict=True)] for row in found.outputs
         ]
         save_arrays(target, [np.stack(column) for column in zip(*rows, strict=True)])
-        return {"samples": len(rows), "doubt": found.doubt}
+        return {"samples": len(rows), "doubt": found.doubt, "is_certain": found.is_certain}
 
     def accuracy(self, inputs: str, labels: str) -> dict[str, Any]:
         """Return the share of samples whose largest output is their label."""

@@ -53,10 +53,11 @@ class References:
         finally:
             remove_unfinished(self.folder)
         inputs = "random" if self._config.inputs is None else "given"
-        doubt = self._doubts.get(cell.model_sha256)
+        is_certain, _, doubt = self._doubts.get(cell.model_sha256, "").partition("\n")
         said = {"doubt": doubt} if doubt else {}
-        known = {"reference": NAME, "inputs": inputs, "samples": done["samples"], "bound": done["bound"]}
-        return {**error, **known, **said}
+        if is_certain != "False":  # else nothing can be judged by it
+            said["bound"] = done["bound"]
+        return {**error, "reference": NAME, "inputs": inputs, "samples": done["samples"], **said}
 
     def _of(self, cell: Cell) -> Arrays | str:
         known = self._known.get(cell.model_sha256)
@@ -81,7 +82,7 @@ class References:
                 worker, target, "reference", max(self._config.time_limit, _REFERENCE_SECONDS), model=cell.model
             )
             # Beside the outputs, for later runs that find them here.
-            write_whole(target.with_suffix(".doubt"), [done["doubt"].encode()])
+            write_whole(target.with_suffix(".doubt"), [f"{done['is_certain']}\n{done['doubt']}".encode()])
         finally:
             worker.close()
             remove_unfinished(self.folder)
