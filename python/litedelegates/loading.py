@@ -64,9 +64,9 @@ def load_session(
         delegate.check_model(model)
 
     def classic(reason: str) -> ClassicSession:
-        from litedelegates.routes.classic import ClassicSession
+        from litedelegates.routes.classic import load_keeping_values
 
-        return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+        return load_keeping_values(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
     flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
     if flex_ops:
