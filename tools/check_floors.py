@@ -26,6 +26,7 @@ FLOORS = (
     "notebook",
     "_core",
     "runtime",
+    "run_lock",
     "tensor_info",
     "model",
     "delegates",

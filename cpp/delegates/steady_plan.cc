@@ -51,8 +51,12 @@ bool SteadyPlan::is_bound() const {
   return true;
 }
 
-bool SteadyPlan::run() const {
+bool SteadyPlan::run(Interruption& interruption) const {
+  // Not before the first: many models are one kernel, and a run of it costs less than some clocks.
+  bool is_first = true;
   for (const Kernel& kernel : kernels_) {
+    if (!is_first && interruption.is_due()) return false;
+    is_first = false;
     if (kernel.invoke(context_, kernel.node) != TfLiteStatus::kOk) return false;
   }
   return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,13 +29,17 @@ class Runner {
   // Positions of outputs whose size is only known while the model runs; this class cannot run such models.
   [[nodiscard]] std::vector<size_t> dynamic_outputs() const;
 
-  // Upload, run, read back: when it returns the outputs are there.
-  void invoke();
+  // Upload, run, read back: when it returns the outputs are there. A time limit stops it between two kernels;
+  // what a delegate took as one is one.
+  void invoke(std::optional<double> time_limit_s = std::nullopt);
 
   // The three steps on their own, for the timed loop; call them in this order, under `model().running()`.
   void upload() const;
   void run();
   void read_back() const;
+
+  // Raise if the latest run was stopped before its end.
+  void raise_if_interrupted() const;
 
   [[nodiscard]] CompiledModel& model() const { return *model_; }
 

@@ -45,6 +45,10 @@ class RunError(LiteDelegatesError, RuntimeError, ValueError):
     """A run failed; carries the runtime's own words."""
 
 
+class RunTimeoutError(RunError, TimeoutError):
+    """A run did not end within its time limit and was stopped; the next run starts anew."""
+
+
 class UnsupportedError(LiteDelegatesError, RuntimeError):
     """What was asked cannot be done on this route or with this delegate; says what can."""
 

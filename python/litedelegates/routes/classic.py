@@ -16,6 +16,10 @@ from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
 
 
+# What is in such tensors are addresses inside the runtime.
+_OPAQUE = frozenset({"resource", "variant"})
+
+
 class ClassicSession:
     """A model in the official Interpreter."""
 
@@ -57,13 +61,46 @@ class ClassicSession:
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""
+        self._check_readable(index, subgraph)
         value: Array = self._official.get_tensor(index, subgraph)
         return value
 
     def view(self, index: int) -> Array:
         """Return a tensor's value without copying it; as in the official Interpreter, let go of it before a run."""
+        self._check_readable(index, 0)
         value: Array = self._official.tensor(index)()
         return value
+
+    def _check_readable(self, index: int, subgraph: int) -> None:
+        """Raise for values that the official Interpreter reads without looking whether they are there."""
+        if not (0 <= subgraph < len(self.model.subgraphs)):
+            return  # it says so itself
+        tensors = self.model.subgraphs[subgraph].tensors
+        if not (0 <= index < len(tensors)):
+            return
+        tensor = tensors[index]
+        if tensor.element_type in _OPAQUE:
+            raise ValueError(
+                f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}: its value is the runtime's own "
+                "and has no array"
+            )
+        if not self._is_allocated and not tensor.is_constant:
+            raise ValueError("the tensors are not allocated: call allocate_tensors() first")
+
+    def invoke_within(self, time_limit_s: float) -> None:
+        """Raise: the classic runtime has no way to stop a run.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(
+            f"this model runs on the classic route ({self.route.reason}), which cannot stop a run after "
+            f"{time_limit_s:g} s: load it with isolated=True, which runs it in a process that can be ended"
+        )
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run; of one that `invoke` started nothing is known."""
+        return was_in_run
 
     def invoke(self) -> None:
         """Run the model on the inputs that were set."""

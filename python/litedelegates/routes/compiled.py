@@ -85,6 +85,7 @@ class CompiledSession:
         # The two that are called for every run go straight to the native core.
         self.set_tensor = self.runner.set_tensor
         self.invoke = self.runner.invoke
+        self.invoke_within = self.runner.invoke_within
         log_lines(self.compiled.log_lines)
 
     def _make_runner(self, signature: int) -> _core.Runner:
@@ -128,6 +129,10 @@ class CompiledSession:
     def view(self, index: int) -> Array:
         """Return an input or output without copying it; the array keeps its memory alive."""
         return self.runner.view(index)
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run of any signature."""
+        return self.compiled.is_running
 
     def allocate(self) -> None:
         """Prepare memory for the current shapes."""
@@ -242,7 +247,7 @@ class CompiledSession:
 
     def close(self) -> None:
         """Free the runtime's objects."""
-        del self.set_tensor, self.invoke, self.runner, self.compiled
+        del self.set_tensor, self.invoke, self.invoke_within, self.runner, self.compiled
         self._signature_runners.clear()
 
 
