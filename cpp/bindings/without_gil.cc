@@ -21,13 +21,21 @@ namespace {
 
 constexpr std::chrono::milliseconds kWaitStep{1};
 
+// Counted with the GIL, so that counting needs no locked instruction; those that stay here for good have no
+// GIL.
 std::atomic<int> threads_at_work{0};
+std::atomic<int> threads_kept{0};
 std::atomic<bool> is_ending{false};
 std::thread::id ending_thread;  // written before `is_ending` is set
 
 bool must_not_come_back() { return is_ending && std::this_thread::get_id() != ending_thread; }
 
+void count(int change) {
+  threads_at_work.store(threads_at_work.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+}
+
 [[noreturn]] void wait_for_the_end_of_the_process() {
+  ++threads_kept;
   for (;;) ::pause();
 }
 
@@ -56,35 +64,29 @@ void end_runs(double limit_s) {
   is_ending = true;
   PyThreadState* state = PyEval_SaveThread();
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(limit_s);
-  while (threads_at_work > 0 && std::chrono::steady_clock::now() < end)
+  while (threads_at_work > threads_kept && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(kWaitStep);
   PyEval_RestoreThread(state);
 }
 
 // The other threads are not there in a child process.
 void forget_other_threads() {
-  threads_at_work = 0;
+  threads_at_work = threads_kept = 0;
   is_ending = false;
 }
 
 }  // namespace
 
 WithoutGil::WithoutGil() {
-  ++threads_at_work;  // with the GIL: whoever ends Python sees it
+  count(1);
   state_ = PyEval_SaveThread();
-  if (must_not_come_back()) {
-    --threads_at_work;
-    wait_for_the_end_of_the_process();
-  }
+  if (must_not_come_back()) wait_for_the_end_of_the_process();
 }
 
 WithoutGil::~WithoutGil() {
-  if (must_not_come_back()) {
-    --threads_at_work;
-    wait_for_the_end_of_the_process();
-  }
+  if (must_not_come_back()) wait_for_the_end_of_the_process();
   PyEval_RestoreThread(state_);
-  --threads_at_work;
+  count(-1);
 }
 
 void register_ending(py::module_& module) {

@@ -20,6 +20,11 @@ from litedelegates.routes import Array, Route
 _OPAQUE = frozenset({"resource", "variant"})
 
 
+# The official Interpreter maps a file that it gets by its path, and whoever cuts the file off then ends the process:
+# up to this size it gets a copy.
+_SMALL_BYTES = 1 << 20
+
+
 class ClassicSession:
     """A model in the official Interpreter."""
 
@@ -40,7 +45,9 @@ class ClassicSession:
         self._asked = "+".join(delegate.name for delegate in chain) or "none"
         xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
-        source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
+        source: dict[str, Any] = {"model_path": model.path}
+        if model.path is None or model.file.size <= _SMALL_BYTES:
+            source = {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         natives = [delegate.for_official() for delegate in chain]
         try:
@@ -56,8 +63,16 @@ class ClassicSession:
                 )
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
-        self.set_tensor = self._official.set_tensor
-        self._is_allocated = False
+        self._is_allocated = self._has_run = False
+        # Strings have no memory before there is a value.
+        graph = model.subgraphs[0]
+        self._string_inputs = {index for index in graph.inputs if graph.tensors[index].element_type == "string"}
+        self._unset_strings = set(self._string_inputs)
+        self.set_tensor = self._set_with_strings if self._string_inputs else self._official.set_tensor
+
+    def _set_with_strings(self, index: int, value: Any) -> None:
+        self._official.set_tensor(index, value)
+        self._unset_strings.discard(index)
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""
@@ -68,6 +83,9 @@ class ClassicSession:
     def view(self, index: int) -> Array:
         """Return a tensor's value without copying it; as in the official Interpreter, let go of it before a run."""
         self._check_readable(index, 0)
+        tensors = self.model.subgraphs[0].tensors
+        if 0 <= index < len(tensors) and tensors[index].element_type == "string":
+            raise ValueError(f"tensor {index} ({tensors[index].name!r}) holds strings: get_tensor gives a copy of them")
         value: Array = self._official.tensor(index)()
         return value
 
@@ -84,8 +102,13 @@ class ClassicSession:
                 f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}: its value is the runtime's own "
                 "and has no array"
             )
-        if not self._is_allocated and not tensor.is_constant:
+        if tensor.is_constant:
+            return
+        if not self._is_allocated:
             raise ValueError("the tensors are not allocated: call allocate_tensors() first")
+        is_input = subgraph == 0 and index in self._string_inputs
+        if tensor.element_type == "string" and (index in self._unset_strings if is_input else not self._has_run):
+            raise ValueError(f"tensor {index} ({tensor.name!r}) holds no strings yet: set the inputs and run the model")
 
     def invoke_within(self, time_limit_s: float) -> None:
         """Raise: the classic runtime has no way to stop a run.
@@ -104,8 +127,12 @@ class ClassicSession:
 
     def invoke(self) -> None:
         """Run the model on the inputs that were set."""
+        if self._unset_strings:
+            raise RunError(f"cannot run the model: its string inputs {sorted(self._unset_strings)} were not set")
+        self._has_run = False
         try:
             self._official.invoke()
+            self._has_run = True
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot run the model: {error}") from error
 
@@ -118,6 +145,8 @@ class ClassicSession:
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot prepare {self.model.name}: {error}") from error
         self._is_allocated = True
+        self._has_run = False
+        self._unset_strings = set(self._string_inputs)
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
@@ -137,6 +166,8 @@ class ClassicSession:
 
     def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
         """Return nanoseconds of each run; upload and read-back are zero, all is in host memory."""
+        if self._unset_strings:
+            self.invoke()  # says so
         samples: list[int] = []
         begin = time.perf_counter_ns()
         invoke = self._official.invoke
