@@ -202,6 +202,9 @@ void register_runner(py::module_& module) {
       .def(
           "invoke_within", [](ArrayRunner& self, double time_limit_s) { self.invoke(time_limit_s); },
           py::arg("time_limit_s"))
+      .def(
+          "time_kernels", [](ArrayRunner& self) { return self.runner().time_kernels(); },
+          py::call_guard<WithoutGil>())
       .def("time_runs", &time_array_runs, py::kw_only(), py::arg("min_runs"), py::arg("max_runs"),
            py::arg("max_seconds"));
 }

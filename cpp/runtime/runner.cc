@@ -4,6 +4,11 @@
 #include "runtime/error.h"
 
 namespace litedelegates {
+namespace {
+
+constexpr LiteRtStatus kRuntimeFailure{3};
+
+}  // namespace
 
 Runner::Runner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph)
     : model_(std::move(model)), signature_(signature), subgraph_(subgraph) {}
@@ -107,22 +112,36 @@ void Runner::capture_steady_plan() {
                   bound(subgraph().outputs, outputs_));
 }
 
+bool Runner::is_steady() const {
+  return steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound();
+}
+
+void Runner::raise_for(LiteRtStatus status, const Messages& messages) {
+  if (status == LiteRtStatus::kOk) return;
+  raise_if_interrupted();
+  model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+}
+
 void Runner::run() {
   const Messages messages;
-  const bool is_steady =
-      steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound();
-  LiteRtStatus status = LiteRtStatus::kOk;
-  if (is_steady) {
-    if (!steady_.run(model_->interruption())) status = LiteRtStatus{3};
-  } else {
-    status = api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
-                                          raw_outputs_.size(), raw_outputs_.data());
+  if (is_steady()) {
+    if (!steady_.run(model_->interruption())) raise_for(kRuntimeFailure, messages);
+    return;
   }
-  if (status != LiteRtStatus::kOk) {
-    raise_if_interrupted();
-    model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
-  }
-  if (!is_steady && steady_version_ != model_->layout_version()) capture_steady_plan();
+  raise_for(api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
+                                         raw_outputs_.size(), raw_outputs_.data()),
+            messages);
+  if (steady_version_ != model_->layout_version()) capture_steady_plan();
+}
+
+std::vector<int64_t> Runner::time_kernels() {
+  const std::lock_guard<RunLock> lock(model_->running());
+  std::vector<int64_t> kernels_ns;
+  if (!is_steady()) return kernels_ns;
+  const Messages messages;
+  model_->interruption().begin();
+  if (!steady_.run(model_->interruption(), kernels_ns)) raise_for(kRuntimeFailure, messages);
+  return kernels_ns;
 }
 
 void Runner::raise_if_interrupted() const {

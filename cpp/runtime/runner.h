@@ -33,6 +33,10 @@ class Runner {
   // what a delegate took as one is one.
   void invoke(std::optional<double> time_limit_s = std::nullopt);
 
+  // Run once more and return the nanoseconds of each node of the execution plan, in
+  // its order; nothing where the runtime has to do the runs.
+  [[nodiscard]] std::vector<int64_t> time_kernels();
+
   // The three steps on their own, for the timed loop; call them in this order, under `model().running()`.
   void upload() const;
   void run();
@@ -45,6 +49,8 @@ class Runner {
 
  private:
   void capture_steady_plan();
+  [[nodiscard]] bool is_steady() const;
+  void raise_for(LiteRtStatus status, const Messages& messages);
   [[nodiscard]] LiteRtLayout input_layout(size_t position) const;
   [[nodiscard]] std::vector<LiteRtLayout> output_layouts();
 

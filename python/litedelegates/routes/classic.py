@@ -15,7 +15,6 @@ from litedelegates.model import Model
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
 
-
 # What is in such tensors are addresses inside the runtime.
 _OPAQUE = frozenset({"resource", "variant"})
 
@@ -118,7 +117,7 @@ class ClassicSession:
         """
         raise UnsupportedError(
             f"this model runs on the classic route ({self.route.reason}), which cannot stop a run after "
-            f"{time_limit_s:g} s: load it with isolated=True, which runs it in a process that can be ended"
+            f"{time_limit_s:.3g} s: load it with isolated=True, which runs it in a process that can be ended"
         )
 
     def is_running(self, was_in_run: bool) -> bool:
