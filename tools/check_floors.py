@@ -38,6 +38,7 @@ FLOORS = (
     "details",
     "drop_in",
     "profile",
+    "isolated_protocol",
     "isolated_worker",
     "isolated_session",
     "devices",

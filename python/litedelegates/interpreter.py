@@ -96,7 +96,8 @@ class Interpreter(DropIn):
             isolated: Load and run the model in a worker process: a crash there is a `WorkerCrashedError` here, and
                 ``run(..., time_limit_s=...)`` stops any model, by ending the worker where the run does not stop by
                 itself. The next call starts another worker, in which variables have their first values. A run takes
-                some tenths of a millisecond longer, and inputs and outputs are copied once more, through shared memory.
+                some tenths of a millisecond longer, for messages, and inputs and outputs are copied once more, through
+                shared memory.
             model_path: As in the official Interpreter; the same as ``model``.
             model_content: As in the official Interpreter; the same as ``model``.
             experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import select
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import numpy as np
 from litedelegates.delegates import Delegate, Hosted
 from litedelegates.errors import RunTimeoutError, UnsupportedError, WorkerCrashedError
 from litedelegates.isolated import python_command
-from litedelegates.isolated_worker import SIZE, encode
+from litedelegates.isolated_protocol import decode, encode
 from litedelegates.loading import Skipped
 from litedelegates.model import Model, numpy_dtype
 from litedelegates.placement import Placement
@@ -56,7 +55,7 @@ class IsolatedSession:
         self._resized: dict[int, tuple[int, ...]] = {}
         self._strings: dict[int, Any] = {}
         self._file = None if model.path else _memory_file(model.file.bytes)
-        self._inbox, self._outbox = Block(), Block()
+        self._inbox, self._outbox, self._others = Block(), Block(), Block()
         self._inputs: dict[str, Array] = {}
         self._places: list[dict[str, Any]] = []
         self._outputs: dict[str, Array] = {}
@@ -197,8 +196,8 @@ class IsolatedSession:
         self._end_worker(in_order=True)
         self._inputs.clear()
         self._forget_outputs()
-        self._inbox.close()
-        self._outbox.close()
+        for block in (self._inbox, self._outbox, self._others):
+            block.close()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -220,8 +219,8 @@ class IsolatedSession:
 
     def _start(self) -> dict[str, Any]:
         self._end_worker(in_order=False)
-        inherited = [self._inbox.file, self._outbox.file]
-        self._worker = _Worker(inherited, () if self._file is None else (self._file,))
+        blocks = (self._inbox, self._outbox, self._others)
+        self._worker = _Worker(blocks, () if self._file is None else (self._file,))
         weakref.finalize(self, _end, self._worker.process)
         model = str(Path(self.model.path).absolute()) if self.model.path else self._file
         loaded: dict[str, Any] = self._talk("load", None, {**self._arguments, "model": model, "shapes": self._resized})
@@ -268,7 +267,7 @@ class IsolatedSession:
         """Leave the worker and the memory to the parent, in a child process, and make others."""
         self._pid, self._lock, self._worker = os.getpid(), RunLock(), None
         values = {name: array.copy() for name, array in self._inputs.items()}
-        self._inbox, self._outbox = Block(), Block()
+        self._inbox, self._outbox, self._others = Block(), Block(), Block()
         self._forget_outputs()
         self._places = self._inbox.write(values)
         self._inputs = self._inbox.read(self._places)
@@ -277,14 +276,16 @@ class IsolatedSession:
 class _Worker:
     """The process and its two pipes."""
 
-    def __init__(self, blocks: Sequence[int], others: Collection[int]) -> None:
+    def __init__(self, blocks: Sequence[Block], files: Collection[int]) -> None:
+        descriptors = [block.file for block in blocks]
+        self._others = blocks[-1]
         # A session of its own: Ctrl-C is for the process that the user sees.
         self.process = subprocess.Popen(
-            python_command("litedelegates.isolated_worker", *map(str, blocks)),
+            python_command("litedelegates.isolated_worker", *map(str, descriptors)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            pass_fds=(*blocks, *others),
+            pass_fds=(*descriptors, *files),
         )
 
     def ask(self, command: str, arguments: dict[str, Any], limit_s: float | None) -> tuple[bool, Any]:
@@ -292,32 +293,31 @@ class _Worker:
         deadline = None if limit_s is None else time.monotonic() + limit_s
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(encode((command, arguments)))
+            self.process.stdin.write(encode([command, arguments], self._others))
             self.process.stdin.flush()
         except OSError:
             self._raise_crashed(command)
-        size = SIZE.unpack(self._read(SIZE.size, command, deadline, limit_s))[0]
-        answer: tuple[bool, Any] = pickle.loads(self._read(size, command, deadline, limit_s))
-        return answer
+        is_done, answer = decode(self._read_line(command, deadline, limit_s), self._others)
+        return is_done, answer
 
-    def _read(self, size: int, command: str, deadline: float | None, limit_s: float | None) -> bytearray:
+    def _read_line(self, command: str, deadline: float | None, limit_s: float | None) -> bytearray:
         assert self.process.stdout is not None
         file = self.process.stdout.fileno()
         waiting = select.poll()
         waiting.register(file, select.POLLIN)
-        content = bytearray()
-        while len(content) < size:
+        line = bytearray()
+        while not line.endswith(b"\n"):  # it answers when it was asked, a line each time
             left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1e3
             if not waiting.poll(left_ms):
                 raise RunTimeoutError(
                     f"{_in_words(command)}: the worker process did not answer within {limit_s:.3g} s and was ended; "
                     "the next call starts another"
                 )
-            chunk = os.read(file, min(size - len(content), 1 << 20))
+            chunk = os.read(file, 1 << 20)
             if not chunk:
                 self._raise_crashed(command)
-            content += chunk
-        return content
+            line += chunk
+        return line
 
     def _raise_crashed(self, command: str) -> NoReturn:
         code = self.process.wait()
@@ -335,7 +335,7 @@ class _Worker:
         """End the process; in order it frees the model first, if it does so in time."""
         if in_order and self.process.stdin is not None and self.process.poll() is None:
             with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-                self.process.stdin.write(encode(("quit", {})))
+                self.process.stdin.write(encode(["quit", {}], self._others))
                 self.process.stdin.flush()
                 self.process.wait(_QUIT_S)
         _end(self.process)

@@ -1,16 +1,15 @@
 """The worker process of an isolated Interpreter: loads the model and runs it on command.
 
-``python -m litedelegates.isolated_worker INBOX OUTBOX`` reads commands from its standard input and answers on its
-standard output; both are pickles with their size in front. Arrays are in two blocks of shared memory, which it inherits
-as the descriptors named. It ends when its input is closed.
+``python -m litedelegates.isolated_worker INBOX OUTBOX OTHERS`` reads commands from its standard input and answers on
+its standard output, a line each (see `isolated_protocol`). Arrays are in three blocks of shared memory, which it
+inherits as the descriptors named: the model's inputs, its outputs, and what else a message holds. It ends when its
+input is closed.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import queue
-import struct
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
     from litedelegates.routes import Array
     from litedelegates.routes.session import Session
     from litedelegates.shared_memory import Block
-
-SIZE = struct.Struct("<Q")
-
-
-def encode(message: Any) -> bytes:
-    """Return a message as it goes through a pipe."""
-    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return SIZE.pack(len(content)) + content
 
 
 class Handler:
@@ -99,10 +90,13 @@ class Handler:
         else:
             self._session.invoke_within(time_limit_s)
         outputs, strings_out = {}, {}
-        element_types = self._model.subgraphs[0].tensors
+        tensors = self._model.subgraphs[0].tensors
         for index in dict.fromkeys(self._model.subgraphs[0].outputs):
-            if element_types[index].element_type == "string":
+            tensor = tensors[index]
+            if tensor.element_type == "string":
                 strings_out[index] = self._session.get_tensor(index)
+            elif tensor.element_bits < 8:
+                outputs[str(index)] = self._session.get_tensor(index)
             else:
                 outputs[str(index)] = self._session.view(index)
         return {"outputs": self._outbox.write(outputs), "strings": strings_out, "shapes": self._shapes()}
@@ -160,36 +154,27 @@ def main() -> None:
     commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, commands), daemon=True).start()
 
+    from litedelegates.isolated_protocol import decode, encode
     from litedelegates.shared_memory import Block
 
-    handler = Handler(*(Block(int(descriptor)) for descriptor in sys.argv[1:3]))
+    inbox, outbox, others = (Block(int(descriptor)) for descriptor in sys.argv[1:4])
+    handler = Handler(inbox, outbox)
     while True:
-        name, arguments = pickle.loads(commands.get())
+        line = commands.get()
         try:
-            answer = encode((True, getattr(handler, name)(**arguments)))
+            name, arguments = decode(line, others)
+            answer = encode([True, getattr(handler, name)(**arguments)], others)
         except Exception as error:
-            answer = _encode_error(error)
+            answer = encode([False, error], others)
         view = memoryview(answer)
         while view:
             view = view[os.write(answers, view) :]
 
 
-def _encode_error(error: Exception) -> bytes:
-    error.__cause__ = error.__context__ = None
-    try:
-        content = encode((False, error))
-        pickle.loads(content[SIZE.size :])
-    except Exception:
-        from litedelegates.errors import RunError
-
-        return encode((False, RunError(f"{type(error).__name__}: {error}")))
-    return content
-
-
 def _listen(file: BinaryIO, commands: queue.SimpleQueue[bytes]) -> None:
     """Pass commands on, and end the process when there will be no more, even while it runs a model."""
-    while len(head := file.read(SIZE.size)) == SIZE.size:
-        commands.put(file.read(SIZE.unpack(head)[0]))
+    for line in file:
+        commands.put(line)
     os._exit(0)
 
 

@@ -83,8 +83,14 @@ class ClassicSession:
         """Return a tensor's value without copying it; as in the official Interpreter, let go of it before a run."""
         self._check_readable(index, 0)
         tensors = self.model.subgraphs[0].tensors
-        if 0 <= index < len(tensors) and tensors[index].element_type == "string":
-            raise ValueError(f"tensor {index} ({tensors[index].name!r}) holds strings: get_tensor gives a copy of them")
+        if 0 <= index < len(tensors):
+            tensor = tensors[index]
+            if tensor.element_type == "string" or tensor.element_bits < 8:
+                # The official Interpreter shows the bytes as they are, and what lies behind them.
+                raise ValueError(
+                    f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}, which has no memory to show: "
+                    "get_tensor gives a copy of its values"
+                )
         value: Array = self._official.tensor(index)()
         return value
 
