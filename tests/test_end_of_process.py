@@ -57,7 +57,7 @@ print("end of the program")
             "it.run(np.array([-(2**31)], np.int32), x)",
         ),
         (
-            "it = Interpreter(small_models.counter()); assert it.route.name == 'classic'",
+            "it = Interpreter(small_models.svdf()); assert it.route.name == 'classic'",
             "it.run(*(np.zeros(info.shape, info.dtype) for info in it.inputs))",
         ),
     ],

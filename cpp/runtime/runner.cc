@@ -164,6 +164,7 @@ void Runner::invoke(std::optional<double> time_limit_s) {
   const std::lock_guard<RunLock> lock(model_->running());
   if (time_limit_s) {
     model_->interruption().begin(*time_limit_s);
+    if (model_->interruption().is_due()) raise_if_interrupted();  // nothing is left of it
   } else {
     model_->interruption().begin();
   }
