@@ -17,7 +17,7 @@ std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, s
                                        std::vector<std::pair<std::string, std::string>> payloads,
                                        std::vector<std::pair<int32_t, std::string>> environment,
                                        int32_t hardware, bool is_profiled, int64_t log_severity) {
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   return {new CompiledModel(file, {std::move(steps), std::move(payloads), std::move(environment), hardware,
                                    is_profiled, log_severity}),
           delete_without_gil<CompiledModel>};
@@ -83,6 +83,7 @@ void register_compiled_model(py::module_& module) {
                                for (const std::string& line : model.log_lines()) lines.append(to_text(line));
                                return lines;
                              })
+      .def_property_readonly("is_running", [](CompiledModel& model) { return model.running().is_locked(); })
       .def("plans", &CompiledModel::plans)
       .def("start_profiling", &CompiledModel::start_profiling)
       .def("take_events", &CompiledModel::take_events)

@@ -135,6 +135,9 @@ void CompiledModel::compile(const CompileRequest& request) {
   }
   check(api().LiteRtCreateCompiledModel(environment_.get(), model_.get(), options_.get(), compiled_.out()),
         ErrorKind::kCompile, "compile the model");
+  check(api().LiteRtSetCompiledModelCancellationFunction(compiled_.get(), &interruption_,
+                                                         &Interruption::is_due),
+        ErrorKind::kCompile, "make runs of the model stoppable");
 }
 
 // Whether a plan may be that of a subgraph: the same names, and room for the tensors that delegates append.

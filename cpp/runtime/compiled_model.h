@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +11,9 @@
 #include "delegates/spy.h"
 #include "runtime/error.h"
 #include "runtime/handle.h"
+#include "runtime/interruption.h"
 #include "runtime/model_file.h"
+#include "runtime/run_lock.h"
 
 namespace litedelegates {
 
@@ -58,7 +59,9 @@ class CompiledModel {
   // True when only the runtime's own CPU kernels and XNNPACK can take ops, and no profiler watches them.
   [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
   // One run at a time: the runtime's model is not safe to share between threads.
-  [[nodiscard]] std::mutex& running() { return running_; }
+  [[nodiscard]] RunLock& running() { return running_; }
+  // Of the run that holds `running()`.
+  [[nodiscard]] Interruption& interruption() { return interruption_; }
 
   // What the runtime wrote while it loaded and compiled.
   [[nodiscard]] std::vector<std::string>& log_lines() { return log_lines_; }
@@ -100,7 +103,8 @@ class CompiledModel {
   std::vector<std::string> log_lines_;
   bool is_plain_cpu_ = true;
   uint64_t layout_version_ = 0;
-  std::mutex running_;
+  RunLock running_;
+  Interruption interruption_;
 };
 
 }  // namespace litedelegates

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         QuantizationError,
         RunError,
         RuntimeLibraryError,
+        RunTimeoutError,
         UnsupportedError,
+        WorkerCrashedError,
     )
     from litedelegates.interop import load_delegate
     from litedelegates.interpreter import Interpreter
@@ -58,9 +60,11 @@ __all__ = [
     "Placement",
     "QuantizationError",
     "RunError",
+    "RunTimeoutError",
     "RuntimeLibraryError",
     "Stable",
     "UnsupportedError",
+    "WorkerCrashedError",
     "Xnnpack",
     "list_edge_tpus",
     "load_delegate",

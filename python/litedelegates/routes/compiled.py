@@ -99,6 +99,7 @@ class CompiledSession:
         # The two that are called for every run go straight to the native core.
         self.set_tensor = self.runner.set_tensor
         self.invoke = self.runner.invoke
+        self.invoke_within = self.runner.invoke_within
         log_lines(self.compiled.log_lines)
 
     def _make_runner(self, signature: int) -> _core.Runner:
@@ -117,9 +118,9 @@ class CompiledSession:
         """This session: what runs the model for its current shapes."""
         return self
 
-    def profiled(self) -> CompiledSession:
-        """Return a second copy of the compiled model, with the runtime's profiler on."""
-        return CompiledSession(self.model, self.chain, profiling=True, **self._how)
+    def copy(self, *, profiling: bool) -> CompiledSession:
+        """Return a second copy of the compiled model, with the runtime's profiler on or off."""
+        return CompiledSession(self.model, self.chain, profiling=profiling, **self._how)
 
     def op_index(self, subgraph: int, index: int) -> int:
         """Return which op of the model file an op of the compiled model is."""
@@ -157,6 +158,10 @@ class CompiledSession:
     def view(self, index: int) -> Array:
         """Return an input or output without copying it; the array keeps its memory alive."""
         return self.runner.view(index)
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run of any signature."""
+        return self.compiled.is_running
 
     def allocate(self) -> None:
         """Prepare memory for the current shapes."""
@@ -283,7 +288,7 @@ class CompiledSession:
 
     def close(self) -> None:
         """Free the runtime's objects."""
-        del self.set_tensor, self.invoke, self.runner, self.compiled
+        del self.set_tensor, self.invoke, self.invoke_within, self.runner, self.compiled
         self._signature_runners.clear()
 
 
