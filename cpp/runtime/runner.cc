@@ -46,6 +46,7 @@ void Runner::allocate() {
   if (is_allocated_) return;
   // On the CPU nothing is written here, and catching costs more than allocating.
   std::optional<Chatter> chatter;
+  const size_t known_lines = model_->log_lines().size();
   if (!model_->is_plain_cpu()) chatter.emplace(model_->log_lines());
   model_->change_layout();
   const std::vector<LiteRtLayout> layouts = output_layouts();
@@ -79,6 +80,9 @@ void Runner::allocate() {
     raw_outputs_.push_back(tensor.buffer());
     has_device_tensors_ |= tensor.is_on_device();
   }
+  chatter.reset();
+  model_->check_log(known_lines, ErrorKind::kDelegate, "prepared this model");
+  is_proven_ = !model_->has_accelerator_library();
   is_allocated_ = true;
 }
 
@@ -128,8 +132,22 @@ void Runner::read_back() const {
   for (const IoTensor& tensor : outputs_) tensor.read_back();
 }
 
+void Runner::prove() {
+  if (is_proven_) return;
+  const size_t known_lines = model_->log_lines().size();
+  {
+    const Chatter chatter(model_->log_lines());
+    upload();
+    run();
+    read_back();
+  }
+  model_->check_log(known_lines, ErrorKind::kRun, "ran this model");
+  is_proven_ = true;
+}
+
 void Runner::invoke() {
   const std::lock_guard<std::mutex> lock(model_->running());
+  if (!is_proven_) return prove();
   if (has_device_tensors_) upload();
   run();
   if (has_device_tensors_) read_back();

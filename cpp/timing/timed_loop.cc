@@ -22,6 +22,7 @@ int64_t ns_between(Clock::time_point from, Clock::time_point to) {
 
 TimedRuns time_runs(Runner& runner, const StopRule& stop) {
   const std::lock_guard<std::mutex> lock(runner.model().running());
+  runner.prove();
   TimedRuns samples;
   int64_t passed_ns = 0;
   int timeless = 0;

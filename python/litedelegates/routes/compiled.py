@@ -191,6 +191,7 @@ class CompiledSession:
         npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
         records: list[Placement] = []
         following = 0
+        kept_off = {(subgraph, op): reason for subgraph, op, reason in self.compiled.kept_off()}
         for subgraph, plan in self.compiled.plans():
             graph = self.model.subgraphs[subgraph] if subgraph < len(self.model.subgraphs) else None
             if npu is not None and rewritten.is_rewritten(plan, graph):
@@ -210,7 +211,9 @@ class CompiledSession:
             }
             for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
-                records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
+                reason = kept_off.get((subgraph, index))
+                evidence = f"execution plan; kept off the gpu, where {reason}" if reason else "execution plan"
+                records.append(Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph))
         if npu is not None and not any(record.subgraph == 0 for record in records):
             records += rewritten.unknown(self.model.subgraphs[0], 0, asked=asked(self.chain))
         return tuple(records)
