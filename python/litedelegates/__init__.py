@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         QuantizationError,
         RunError,
         RuntimeLibraryError,
+        SaturationWarning,
+        SoftwareGpuWarning,
         UnsupportedError,
     )
     from litedelegates.interop import load_delegate
@@ -59,6 +61,8 @@ __all__ = [
     "QuantizationError",
     "RunError",
     "RuntimeLibraryError",
+    "SaturationWarning",
+    "SoftwareGpuWarning",
     "Stable",
     "UnsupportedError",
     "Xnnpack",
