@@ -85,6 +85,7 @@ void register_compiled_model(py::module_& module) {
                              })
       .def_property_readonly("is_running", [](CompiledModel& model) { return model.running().is_locked(); })
       .def("plans", &CompiledModel::plans)
+      .def("kept_off", &CompiledModel::kept_off)
       .def("start_profiling", &CompiledModel::start_profiling)
       .def("take_events", &CompiledModel::take_events)
       .def("stop_profiling", &CompiledModel::stop_profiling);

@@ -53,6 +53,7 @@ void Runner::allocate() {
   if (is_allocated_) return;
   // On the CPU nothing is written here, and catching costs more than allocating.
   std::optional<Chatter> chatter;
+  const size_t known_lines = model_->log_lines().size();
   if (!model_->is_plain_cpu()) chatter.emplace(model_->log_lines());
   model_->change_layout();
   const std::vector<LiteRtLayout> layouts = output_layouts();
@@ -88,6 +89,9 @@ void Runner::allocate() {
   }
   const Spy::Visit* seen = model_->visit(subgraph_);
   context_ = seen == nullptr ? nullptr : seen->context;
+  chatter.reset();
+  model_->check_log(known_lines, ErrorKind::kDelegate, "prepared this model");
+  is_proven_ = !model_->has_accelerator_library();
   is_allocated_ = true;
 }
 
@@ -197,6 +201,19 @@ void Runner::read_back() const {
   for (const IoTensor& tensor : outputs_) tensor.read_back();
 }
 
+void Runner::prove() {
+  if (is_proven_) return;
+  const size_t known_lines = model_->log_lines().size();
+  {
+    const Chatter chatter(model_->log_lines());
+    upload();
+    run();
+    read_back();
+  }
+  model_->check_log(known_lines, ErrorKind::kRun, "ran this model");
+  is_proven_ = true;
+}
+
 void Runner::invoke(std::optional<double> time_limit_s) {
   const std::lock_guard<RunLock> lock(model_->running());
   if (time_limit_s) {
@@ -205,6 +222,7 @@ void Runner::invoke(std::optional<double> time_limit_s) {
   } else {
     model_->interruption().begin();
   }
+  if (!is_proven_) return prove();
   if (has_device_tensors_) upload();
   run();
   if (has_device_tensors_) read_back();

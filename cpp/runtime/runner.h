@@ -38,6 +38,11 @@ class Runner {
   // its order; nothing where the runtime has to do the runs.
   [[nodiscard]] std::vector<int64_t> time_kernels();
 
+  // Do the first run after `allocate` where an accelerator library takes part, and raise with what it logs as
+  // an error; later runs submit the same work, and listening to each would cost more than a short run takes.
+  // Call it before the three steps below, under `model().running()`.
+  void prove();
+
   // The three steps on their own, for the timed loop; call them in this order, under `model().running()`.
   void upload() const;
   void run();
@@ -66,6 +71,7 @@ class Runner {
   uint64_t steady_version_ = 0;  // the model's layout version when capturing was last tried
   bool is_allocated_ = false;
   bool has_device_tensors_ = false;
+  bool is_proven_ = false;  // ran once without an error in the accelerator's log, or has no accelerator
 };
 
 }  // namespace litedelegates

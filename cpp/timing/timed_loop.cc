@@ -24,6 +24,7 @@ TimedRuns time_runs(Runner& runner, const StopRule& stop) {
   const std::lock_guard<RunLock> lock(runner.model().running());
   Interruption& interruption = runner.model().interruption();
   interruption.begin();
+  runner.prove();
   TimedRuns samples;
   int64_t passed_ns = 0;
   int timeless = 0;

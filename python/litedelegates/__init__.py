@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         RunError,
         RuntimeLibraryError,
         RunTimeoutError,
+        SaturationWarning,
+        SoftwareGpuWarning,
         UnsupportedError,
         WorkerCrashedError,
     )
@@ -62,6 +64,8 @@ __all__ = [
     "RunError",
     "RunTimeoutError",
     "RuntimeLibraryError",
+    "SaturationWarning",
+    "SoftwareGpuWarning",
     "Stable",
     "UnsupportedError",
     "WorkerCrashedError",

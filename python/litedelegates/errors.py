@@ -87,6 +87,14 @@ class DeployError(LiteDelegatesError, RuntimeError):
     """A plan cannot be made into files, or a folder is no deployed plan; says why."""
 
 
+class SaturationWarning(UserWarning):
+    """A model's products overflow on this CPU, so that its outputs are further off than its precision explains."""
+
+
+class SoftwareGpuWarning(UserWarning):
+    """The GPU in use is no hardware: its driver computes on the CPU."""
+
+
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
     """Return a sentence that names the valid names, most like ``name`` first; with ``limit`` only so many of them."""
     import difflib  # only needed when something is wrong already

@@ -227,6 +227,9 @@ class CompiledSession:
         npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
         records: list[Placement] = []
         following = 0
+        kept_off = {
+            (subgraph, self.op_index(subgraph, op)): reason for subgraph, op, reason in self.compiled.kept_off()
+        }
         for subgraph, plan in self.compiled.plans():
             graph = self.model.subgraphs[subgraph] if subgraph < len(self.model.subgraphs) else None
             if npu is not None and rewritten.is_rewritten(plan, graph):
@@ -247,7 +250,8 @@ class CompiledSession:
             left = self._left(subgraph)
             for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
-                evidence = "execution plan"
+                reason = kept_off.get((subgraph, index))
+                evidence = f"execution plan; kept off the gpu, where {reason}" if reason else "execution plan"
                 if left is not None and index not in left:
                     ran, evidence = FOLDED, "computed from the shapes of the inputs when the model was loaded"
                 records.append(Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph))
