@@ -28,14 +28,14 @@ std::mutex guarding;  // for adding; an entry never changes once a node has its 
 template <size_t number>
 TfLiteStatus checked_prepare(TfLiteContext* context, TfLiteNode* node) {
   const Guarded& kernel = guarded[number];
-  if (!kernel.check->before_prepare(*context, *node)) return TfLiteStatus::kError;
+  if (!kernel.check->passes(*context, *node)) return TfLiteStatus::kError;
   return kernel.prepare(context, node);
 }
 
 template <size_t number>
 TfLiteStatus checked_invoke(TfLiteContext* context, TfLiteNode* node) {
   const Guarded& kernel = guarded[number];
-  if (!kernel.check->before_invoke(*context, *node)) return TfLiteStatus::kError;
+  if (!kernel.check->passes(*context, *node)) return TfLiteStatus::kError;
   return kernel.invoke(context, node);
 }
 
@@ -54,8 +54,8 @@ constexpr auto kFunctions = make_functions(std::make_index_sequence<kMostGuarded
 bool is_guarded(const TfLiteRegistration& kernel) {
   for (size_t i = 0; i < guarded_count; ++i) {
     const OperandCheck& check = *guarded[i].check;
-    if (check.before_prepare != nullptr && kernel.prepare == kFunctions[i].prepare) return true;
-    if (check.before_invoke != nullptr && kernel.invoke == kFunctions[i].invoke) return true;
+    if (check.is_before_prepare && kernel.prepare == kFunctions[i].prepare) return true;
+    if (check.is_before_invoke && kernel.invoke == kFunctions[i].invoke) return true;
   }
   return false;
 }
@@ -82,10 +82,10 @@ TfLiteStatus guard(TfLiteContext* context, TfLiteRegistration& kernel) {
                          kMostGuarded);
     return TfLiteStatus::kError;
   }
-  if (check->before_prepare != nullptr && kernel.prepare != nullptr) {
+  if (check->is_before_prepare && kernel.prepare != nullptr) {
     kernel.prepare = kFunctions[number].prepare;
   }
-  if (check->before_invoke != nullptr && kernel.invoke != nullptr) kernel.invoke = kFunctions[number].invoke;
+  if (check->is_before_invoke && kernel.invoke != nullptr) kernel.invoke = kFunctions[number].invoke;
   return TfLiteStatus::kOk;
 }
 

@@ -406,6 +406,13 @@ bool check_stablehlo_scatter(const Operands& op) {
   return true;
 }
 
+// The kernel takes the rank of its input for granted.
+template <size_t rank>
+bool check_rank(const Operands& op) {
+  if (op.input(0) == nullptr || op.shape(0).size() == rank) return true;
+  return op.refuse(0, "has the shape %s, and needs %zu dimensions", ShapeText(op.shape(0)).text, rank);
+}
+
 // Its kernel copies shapes into arrays of this size.
 constexpr size_t kMostXnnpackDimensions = 6;
 
@@ -424,13 +431,22 @@ struct NamedCheck {
 };
 
 // clang-format off: one line an op.
-#define BEFORE_INVOKE(name, function) \
-  {Op::name, {#name, nullptr, \
-              [](TfLiteContext& c, const TfLiteNode& n) { return function(Operands(c, n, #name)); }}}
-#define BEFORE_BOTH(name, function) \
-  {Op::name, {#name, [](TfLiteContext& c, const TfLiteNode& n) { return function(Operands(c, n, #name)); }, \
-              [](TfLiteContext& c, const TfLiteNode& n) { return function(Operands(c, n, #name)); }}}
+#define CHECK(is_before_prepare, is_before_invoke, name, function) \
+  {Op::name, {#name, is_before_prepare, is_before_invoke, \
+              [](TfLiteContext& context, const TfLiteNode& node) { \
+                return function(Operands(context, node, #name)); \
+              }}}
+#define BEFORE_PREPARE(name, function) CHECK(true, false, name, function)
+#define BEFORE_INVOKE(name, function) CHECK(false, true, name, function)
+#define BEFORE_BOTH(name, function) CHECK(true, true, name, function)
 constexpr NamedCheck kChecks[] = {
+    BEFORE_PREPARE(LSTM, check_rank<2>),
+    BEFORE_PREPARE(RNN, check_rank<2>),
+    BEFORE_PREPARE(SVDF, check_rank<2>),
+    BEFORE_PREPARE(UNIDIRECTIONAL_SEQUENCE_LSTM, check_rank<3>),
+    BEFORE_PREPARE(UNIDIRECTIONAL_SEQUENCE_RNN, check_rank<3>),
+    BEFORE_PREPARE(BIDIRECTIONAL_SEQUENCE_LSTM, check_rank<3>),
+    BEFORE_PREPARE(BIDIRECTIONAL_SEQUENCE_RNN, check_rank<3>),
     BEFORE_INVOKE(BROADCAST_ARGS, check_broadcast_args),
     BEFORE_INVOKE(RANDOM_UNIFORM, check_random),
     BEFORE_INVOKE(RANDOM_STANDARD_NORMAL, check_random),
@@ -448,16 +464,15 @@ constexpr NamedCheck kChecks[] = {
     BEFORE_BOTH(STABLEHLO_SCATTER, check_stablehlo_scatter),
 };
 // clang-format on
+#undef CHECK
 #undef BEFORE_INVOKE
+#undef BEFORE_PREPARE
 #undef BEFORE_BOTH
 
-constexpr OperandCheck kXnnpackCheck = {
-    "XNNPACK",
-    [](TfLiteContext& context, const TfLiteNode& node) {
-      return check_xnnpack(Operands(context, node, "XNNPACK"));
-    },
-    nullptr,
-};
+constexpr OperandCheck kXnnpackCheck = {"XNNPACK", true, false,
+                                        [](TfLiteContext& context, const TfLiteNode& node) {
+                                          return check_xnnpack(Operands(context, node, "XNNPACK"));
+                                        }};
 
 }  // namespace
 

@@ -6,14 +6,15 @@
 
 namespace litedelegates {
 
-// The checks of one kind of kernel. Each returns whether the kernel may go on; if not it has reported why.
+// The check of one kind of kernel: when it is made, and the function that makes it. That returns whether the
+// kernel may go on; if not it has reported why.
 struct OperandCheck {
   const char* op;
-  bool (*before_prepare)(TfLiteContext&, const TfLiteNode&);  // null: nothing to check
-  bool (*before_invoke)(TfLiteContext&, const TfLiteNode&);   // null: nothing to check
+  bool is_before_prepare, is_before_invoke;
+  bool (*passes)(TfLiteContext&, const TfLiteNode&);
 };
 
-// The checks that the kernels of a builtin op need, or a kernel, which may be that of a delegate; null when
+// The check that the kernels of a builtin op need, or a kernel, which may be that of a delegate; null when
 // there is nothing to check.
 [[nodiscard]] const OperandCheck* find_operand_check(int32_t builtin_code);
 [[nodiscard]] const OperandCheck* find_operand_check(const TfLiteRegistration& kernel);
