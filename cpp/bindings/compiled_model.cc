@@ -5,6 +5,8 @@
 
 #include "bindings/registers.h"
 #include "bindings/without_gil.h"
+#include "delegates/kernel_guard.h"
+#include "delegates/operand_checks.h"
 
 namespace py = pybind11;
 
@@ -30,6 +32,11 @@ void register_compiled_model(py::module_& module) {
       // What the official interpreters ask of a delegate.
       .def("_get_native_delegate_pointer",
            [](const LoadedDelegate& loaded) { return reinterpret_cast<uintptr_t>(loaded.delegate()); });
+  py::class_<KernelGuard, LoadedDelegate, std::shared_ptr<KernelGuard>>(module, "KernelGuard")
+      .def(py::init<>())
+      .def_static(
+          "guards", [](int32_t builtin_code) { return find_operand_check(builtin_code) != nullptr; },
+          py::arg("builtin_code"));
   py::class_<Step>(module, "Step")
       .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr, nullptr}; })
       .def_static("npu", [] { return Step{Step::Kind::kNpu, {}, {}, nullptr, nullptr}; })

@@ -9,6 +9,8 @@
 
 #include "model/in_place.h"
 
+#include "delegates/kernel_guard.h"
+
 namespace litedelegates {
 namespace {
 
@@ -156,6 +158,8 @@ Spy::Spy() {
 
 TfLiteStatus Spy::prepare(TfLiteContext* context, TfLiteDelegate* self) {
   auto* spy = static_cast<Spy*>(self->data);
+  // Before the kernels are noted down: the steady plan calls them as they are then.
+  if (guard_kernels(context) != TfLiteStatus::kOk) return TfLiteStatus::kError;
   try {
     for (Visit& seen : spy->visits_) {
       if (seen.context == context) {

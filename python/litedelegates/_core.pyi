@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'KernelGuard', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -45,6 +45,12 @@ class FoldedModel:
         ...
     @property
     def output_shapes(self) -> list[list[int]]:
+        ...
+class KernelGuard(LoadedDelegate):
+    @staticmethod
+    def guards(builtin_code: typing.SupportsInt | typing.SupportsIndex) -> bool:
+        ...
+    def __init__(self) -> None:
         ...
 class LoadedDelegate:
     def _get_native_delegate_pointer(self) -> int:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from litedelegates import _core
 from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.errors import CompileError, InvalidModelError, RunError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
+from litedelegates.routes.shapes import check_shape
 
 if TYPE_CHECKING:
     from litedelegates.routes.compiled import CompiledSession
@@ -93,12 +95,15 @@ class ClassicSession:
         self.route = Route("classic", reason)
         self._asked = "+".join(delegate.name for delegate in chain) or "none"
         xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
+        self._chain = tuple(chain)
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
         source: dict[str, Any] = {"model_path": model.path}
         if model.path is None or model.file.size <= _SMALL_BYTES:
             source = {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         natives = [delegate.for_official() for delegate in chain]
+        if any(_core.KernelGuard.guards(op.builtin_code) for graph in model.subgraphs for op in graph.operators):
+            natives.append(_core.KernelGuard())
         try:
             with warnings.catch_warnings():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
@@ -210,6 +215,7 @@ class ClassicSession:
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
+        check_shape(self.model, self._chain, 0, index, shape)
         self._official.resize_tensor_input(index, shape, strict=strict)
         self._is_allocated = False
 
@@ -243,7 +249,13 @@ class ClassicSession:
 
     def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
         """Run a signature on inputs by name."""
-        outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
+        signature = next(signature for signature in self.model.signatures if signature.key == key)
+        for name, index in signature.inputs:
+            check_shape(self.model, self._chain, signature.subgraph_index, index, np.shape(values[name]))
+        try:
+            outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
+        except RuntimeError as error:
+            raise RunError(f"cannot run signature {key!r}: {error}") from error
         return outputs
 
     def placement(self) -> tuple[Placement, ...]:

@@ -16,6 +16,7 @@ from litedelegates.delegates.options import from_toml, to_toml
 from litedelegates.errors import CompileError, DelegateUnavailableError, UnsupportedError
 from litedelegates.model import Model, numpy_dtype
 from litedelegates.routes import Array, Route
+from litedelegates.routes.shapes import check_shape
 from litedelegates.runtime import log_lines, log_severity, open_runtime
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class CompiledSession:
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
         position = self.model.subgraphs[0].inputs.index(index)
+        check_shape(self.model, self.chain, 0, index, shape)
         self._resize(self.runner, position, shape, strict)
         self._requested[index] = tuple(shape)
 
@@ -212,6 +214,7 @@ class CompiledSession:
         for name, index in signature.inputs:
             shape, at = np.shape(values[name]), graph.inputs.index(index)
             if tuple(runner.input_shapes[at]) != shape:
+                check_shape(self.model, self.chain, signature.subgraph_index, index, shape)
                 self._resize(runner, at, shape, strict=False)
         runner.allocate()
         for name, index in signature.inputs:
