@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "check_operators.h"
@@ -144,6 +145,8 @@ void check_dilate(Node& node) {
   node.set_output(0, output);
 }
 
+bool may_be_equal(std::int64_t a, std::int64_t b) { return a == b || a == kUnknown || b == kUnknown; }
+
 void check_matrix_diagonal(Node& node) {
   Shape output = node.input_shape(0);
   if (node.op() == Op::MATRIX_DIAG) {
@@ -151,6 +154,14 @@ void check_matrix_diagonal(Node& node) {
     if (output) output->push_back(output->back());
   } else if (output && output->size() < 2) {
     node.fail("the input has the shape " + text(*output));
+  } else if (const Shape& diagonal = node.input_shape(1); output && diagonal) {
+    Dims expected = *output;
+    expected.pop_back();
+    expected.back() = std::min(expected.back(), output->back());
+    if (expected.size() != diagonal->size() ||
+        !std::equal(expected.begin(), expected.end(), diagonal->begin(), may_be_equal)) {
+      node.fail("a diagonal of the shape " + text(*diagonal) + " does not fit the input " + text(*output));
+    }
   }
   node.set_output(0, output);
 }

@@ -54,9 +54,13 @@ class ClassicSession:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
         self.set_tensor = self._official.set_tensor
         self._is_allocated = False
+        tensors = enumerate(model.subgraphs[0].tensors)
+        self._handles = frozenset(i for i, tensor in tensors if tensor.element_type in ("resource", "variant"))
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""
+        if index in self._handles and subgraph == 0:
+            raise UnsupportedError(f"tensor {index} is a handle of the model's own state and has no value to read")
         value: Array = self._official.get_tensor(index, subgraph)
         return value
 
