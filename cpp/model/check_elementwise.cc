@@ -30,10 +30,14 @@ bool is_quantized(const Node& node, const Tensor& tensor) {
   return node.is_type(tensor, {Type::INT8, Type::UINT8});
 }
 
-// The runtime hands kernels one scale, which is zero for a tensor that has several.
+// The runtime hands kernels one scale, which is zero for a tensor that has several; and so it computes with
+// numbers below the smallest normal one.
 double scale_of(const Node& node, const Tensor& tensor, const char* what) {
   const auto& scales = tensor.quantization.scales;
   if (scales.empty() || !(scales[0] > 0)) node.fail(std::string(what) + " is quantized but has no scale");
+  if (!std::isnormal(scales[0])) {
+    node.fail(std::string(what) + " has a quantization scale that is too small to be computed with");
+  }
   if (scales.size() > 1) {
     node.fail(std::string(what) + " has " + std::to_string(scales.size()) +
               " quantization scales, and the kernel takes one");

@@ -172,6 +172,22 @@ void check_shape(Node& node) {
   node.set_output(0, input ? Shape(Dims{static_cast<std::int64_t>(input->size())}) : std::nullopt);
 }
 
+// Two shapes as values; the runtime takes for granted that they can be broadcast to one.
+void check_broadcast_args(Node& node) {
+  const auto a = node.constant(0), b = node.constant(1);
+  for (std::size_t i = 1; a && b && i <= std::min(a->size(), b->size()); ++i) {
+    const std::int64_t left = (*a)[a->size() - i], right = (*b)[b->size() - i];
+    if (left != right && left != 1 && right != 1) {
+      node.fail("the shapes " + text(*a) + " and " + text(*b) + " cannot be broadcast");
+    }
+  }
+  const Dims* first = node.ranked_input(0, 1, "the first shape");
+  const Dims* second = node.ranked_input(1, 1, "the second shape");
+  const bool known =
+      first != nullptr && second != nullptr && (*first)[0] != kUnknown && (*second)[0] != kUnknown;
+  node.set_output(0, known ? Shape(Dims{std::max((*first)[0], (*second)[0])}) : std::nullopt);
+}
+
 // The runtime computes in whole bytes.
 void check_bitcast(Node& node) {
   if (type_bits(node.input(0).type) < 8 || type_bits(node.output(0).type) < 8) {
@@ -205,6 +221,8 @@ void check_parameters(Node& node) {
       return check_matrix_diagonal(node);
     case Op::BITCAST:
       return check_bitcast(node);
+    case Op::BROADCAST_ARGS:
+      return check_broadcast_args(node);
     case Op::SHAPE:
     case Op::RANK:
       return check_shape(node);

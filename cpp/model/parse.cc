@@ -75,6 +75,7 @@ void mark_empty_constants(Subgraph& subgraph) {
     Tensor& tensor = subgraph.tensors[i];
     const bool is_empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
     if (is_empty && !is_written[i] && !tensor.is_variable && tensor.external_buffer == 0) {
+      tensor.lacks_buffer = !tensor.has_data;
       tensor.has_data = true;
     }
   }

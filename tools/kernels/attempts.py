@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +43,7 @@ Change = tuple[int | str, str, Any]  # the slot (or "all"), what, and the value
 
 @dataclass(frozen=True)
 class Attempt:
-    """A template with a type for its data and changes; it is its key, which reads ``OP/0/INT8q/[[1,"type","BOOL"]]``."""
+    """A template with a type for its data and changes; its key reads ``OP/0/INT8q/[[1,"type","BOOL"]]``."""
 
     op: str
     number: int
@@ -68,7 +70,9 @@ class Attempt:
     def from_key(cls, key: str) -> Attempt:
         """Return the attempt with this key."""
         op, number, base, changes = key.split("/", 3)
-        made = tuple((at, what, tuple(value) if isinstance(value, list) else value) for at, what, value in json.loads(changes))
+        made = tuple(
+            (at, what, tuple(value) if isinstance(value, list) else value) for at, what, value in json.loads(changes)
+        )
         return cls(op, int(number), base.rstrip("q"), base.endswith("q"), made)
 
 
@@ -101,7 +105,8 @@ def _attempts_of(op: str, number: int) -> Iterator[Attempt]:
             yield one((of_type, of_type in QUANTIZED), *_ranks(slots, given, rank))
         if op in OF_TWO_TYPES:
             yield from (one((of_type, False), (len(template.inputs), "type", to)) for to in ALL_TYPES)
-    for base in bases:
+    # A handle that nobody gave ends the process whatever is beside it.
+    for base in bases if not any(slot.of_type == "RESOURCE" for slot in template.inputs) else ():
         yield one(base, ("all", "options", None))
         yield one(base, *((index, "shape", ()) for index in given), *((index, "norank", None) for index in given))
         for index in given:
@@ -140,6 +145,20 @@ def _of_rank(slot: Slot, rank: int) -> tuple[int, ...]:
     """Return the slot's shape with another number of dimensions: ones in front, or its last dimensions."""
     shape = slot.shape
     return (1,) * (rank - len(shape)) + shape if rank > len(shape) else shape[len(shape) - rank :]
+
+
+def random_attempt(rng: random.Random) -> Attempt:
+    """Return an attempt with the changes of one to three others."""
+    op = rng.choice(sorted(TEMPLATES))
+    chosen = rng.choice(_all_attempts(op))
+    others = [other for other in _all_attempts(op) if other.number == chosen.number]
+    changes = [change for other in rng.choices(others, k=rng.randrange(3)) for change in other.changes]
+    return Attempt(op, chosen.number, chosen.base, chosen.quantized, (*chosen.changes, *changes))
+
+
+@functools.cache
+def _all_attempts(op: str) -> list[Attempt]:
+    return list(attempts(op))
 
 
 def plain(op: str) -> Attempt:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+from pathlib import Path
 from typing import Any
 
 import flatbuffers  # type: ignore[import-untyped, unused-ignore]
@@ -9,7 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped, unused-ignore]
 
 from kernels.attempts import Attempt
-from kernels.templates import DATA, Slot, Template
+from kernels.templates import DATA, Slot
 
 TYPES: dict[str, int] = {name: code for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 OPS: dict[str, int] = {name: code for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
@@ -24,11 +27,24 @@ FIXED_OUTPUTS = {
     "L2_NORMALIZATION": (1 / 128, 0),
 }
 SCALE = 0.0078125
+FOUND = Path(__file__).parent / "found.json"  # the stored result
 
 
 def numpy_type(name: str) -> Any:
     """Return numpy's type of this name, or None."""
     return {"BOOL": np.bool_}.get(name) or getattr(np, name.lower(), None) if name not in BITS else None
+
+
+@functools.cache
+def _stored() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FOUND.read_text())["ops"]
+    return found
+
+
+def stored_version(op: str) -> int:
+    """Return the version of an op that the stored result was found with."""
+    version: int = _stored()[op]["version"]
+    return version
 
 
 def build(attempt: Attempt, version: int) -> bytes:

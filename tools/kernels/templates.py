@@ -293,12 +293,13 @@ def _rearrangements() -> list[Template]:
         ),
         Template("SLICE", (data(3, 4), numbers(1, 1), numbers(2, 2)), (data(2, 2),), "SliceOptions"),
         Template(
-            "STRIDED_SLICE", (data(3, 4), numbers(0, 0), numbers(3, 4), numbers(1, 2)), (data(3, 2),), "StridedSliceOptions"
+            "STRIDED_SLICE",
+            (data(3, 4), numbers(0, 0), numbers(3, 4), numbers(1, 2)),
+            (data(3, 2),),
+            "StridedSliceOptions",
         ),
         Template("PAD", (data(2, 3), numbers(1, 1, 1, 1, shape=(2, 2))), (data(4, 5),), "PadOptions"),
-        Template(
-            "PADV2", (data(2, 3), numbers(1, 1, 1, 1, shape=(2, 2)), weights()), (data(4, 5),), "PadV2Options"
-        ),
+        Template("PADV2", (data(2, 3), numbers(1, 1, 1, 1, shape=(2, 2)), weights()), (data(4, 5),), "PadV2Options"),
         Template("MIRROR_PAD", (data(2, 3), numbers(1, 1, 1, 1, shape=(2, 2))), (data(4, 5),), "MirrorPadOptions"),
         Template("TILE", (data(2, 3), numbers(2, 2)), (data(4, 6),), "TileOptions"),
         Template("BROADCAST_TO", (data(1, 3), numbers(2, 3)), (data(2, 3),), "BroadcastToOptions"),
@@ -348,7 +349,11 @@ def _lookups() -> list[Template]:
         Template("GATHER_ND", (data(4, 3), numbers(1, 2, shape=(1, 2))), (data(1),), "GatherNdOptions"),
         Template("SCATTER_ND", (numbers(1, 2, shape=(2, 1)), data(2), numbers(4)), (data(4),), "ScatterNdOptions"),
         Template(
-            "ONE_HOT", (numbers(0, 1), numbers(3, shape=()), data(), data()), (data(2, 3),), "OneHotOptions", {"axis": -1}
+            "ONE_HOT",
+            (numbers(0, 1), numbers(3, shape=()), data(), data()),
+            (data(2, 3),),
+            "OneHotOptions",
+            {"axis": -1},
         ),
         Template("EMBEDDING_LOOKUP", (numbers(0, 1), weights(4, 3)), (data(2, 3),)),
         Template("EMBEDDING_LOOKUP", (numbers(0, 1), weights(4, 3)), (typed("FLOAT32", 2, 3),)),
@@ -377,8 +382,12 @@ def _lookups() -> list[Template]:
         Template("WHERE", (data(2, 3),), (typed("INT64", 0, 2),), "WhereOptions"),
         Template("TOPK_V2", (data(2, 5), numbers(2, shape=())), (data(2, 2), typed("INT32", 2, 2)), "TopKV2Options"),
         Template("CUMSUM", (data(2, 3), numbers(0, shape=())), (data(2, 3),), "CumsumOptions"),
-        Template("ARG_MAX", (data(2, 3), numbers(1, shape=())), (typed("INT64", 2),), "ArgMaxOptions", {"outputType": 4}),
-        Template("ARG_MIN", (data(2, 3), numbers(1, shape=())), (typed("INT32", 2),), "ArgMinOptions", {"outputType": 2}),
+        Template(
+            "ARG_MAX", (data(2, 3), numbers(1, shape=())), (typed("INT64", 2),), "ArgMaxOptions", {"outputType": 4}
+        ),
+        Template(
+            "ARG_MIN", (data(2, 3), numbers(1, shape=())), (typed("INT32", 2),), "ArgMinOptions", {"outputType": 2}
+        ),
         Template(
             "STABLEHLO_GATHER",
             (data(4, 3), numbers(0, 1, shape=(2, 1))),
