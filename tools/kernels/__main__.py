@@ -48,7 +48,7 @@ def newest_version(op: str) -> int:
 def try_op(op: str) -> dict[str, Any]:
     """Return the counts of how the attempts of an op ended, and the keys of those that died.
 
-    A key says where it died: without XNNPACK ("b") or with it ("x").
+    A key says where it died: without XNNPACK ("b") or with it ("x"); a capital letter says that it did not end.
     """
     of_op = newest_version(op)
     tried = list(attempts(op))
@@ -59,7 +59,8 @@ def try_op(op: str) -> dict[str, Any]:
     died: dict[str, str] = {}
     for (attempt, with_xnnpack), end in zip(jobs, ends, strict=True):
         if end in (DIED, HUNG):
-            died[attempt.key] = died.get(attempt.key, "") + ("x" if with_xnnpack else "b")
+            where = "x" if with_xnnpack else "b"
+            died[attempt.key] = died.get(attempt.key, "") + (where.upper() if end == HUNG else where)
     counts = collections.Counter(ends)
     return {"version": of_op, "ran": counts["+"], "refused": counts["-"], "died": dict(sorted(died.items()))}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 BATCH = 100
 SECONDS = 5  # for one attempt
+MEMORY = 4 << 30  # bytes for a process; some attempts ask for any amount
 RAN, REFUSED, DIED, HUNG = "+", "-", "D", "H"
 
 
@@ -37,6 +39,7 @@ def _run_batch(jobs: Sequence[Any], attempt: Callable[[Any], bool]) -> str:
     child = os.fork()
     if child == 0:
         os.close(reader)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
