@@ -32,7 +32,7 @@ STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
 .PHONY: help bench test oldest interop converters lint format stub wheel clean tidy
-.PHONY: sanitize sanitize-threads sanitize-leaks fuzz fuzz-guided soak faults test-boards test-pythons
+.PHONY: sanitize sanitize-threads sanitize-leaks kernels fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -105,6 +105,9 @@ sanitize-threads: $(TEST)/installed ## Many interpreters in many threads with Th
 
 sanitize-leaks: $(TEST)/installed ## Load, run and close with LeakSanitizer [ARGS=--leak: it has to find one].
 	tools/check_sanitized.sh leak $(TEST)/bin/python tests/leaks.py $(ARGS)
+
+kernels: $(TEST)/installed ## What the kernels of the runtime take without ending the process, anew: make kernels [ARGS="--repeat 100"].
+	cd tools && ../$(TEST)/bin/python -m kernels $(ARGS)
 
 fuzz: $(TEST)/installed ## Damaged inputs, 10,000 for every reader: make fuzz [ARGS="--target store --inputs 100"].
 	cd tests && ../$(TEST)/bin/python -m fuzz $(ARGS)

@@ -77,6 +77,7 @@ void register_description(py::module_& module) {
       .def_readonly("is_variable", &model::Tensor::is_variable)
       .def_readonly("is_sparse", &model::Tensor::is_sparse)
       .def_readonly("is_constant", &model::Tensor::has_data)
+      .def_readonly("lacks_buffer", &model::Tensor::lacks_buffer)
       .def_property_readonly("element_type", [](const model::Tensor& t) { return element_type(t.type).name; })
       .def_property_readonly("element_bits", [](const model::Tensor& t) { return element_type(t.type).bits; })
       .def_property_readonly("constant_bytes", [](const model::Tensor& t) { return t.data.size(); })

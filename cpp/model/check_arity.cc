@@ -50,7 +50,7 @@ constexpr std::array kArities = std::to_array<Arity>({
     {Op::BROADCAST_ARGS, 2, 2, 1, 1},
     {Op::ADD_N, 1, kAny, 1, 1},
     {Op::CONV_2D, 2, 3, 1, 1},
-    {Op::DEPTHWISE_CONV_2D, 2, 3, 1, 1},
+    {Op::DEPTHWISE_CONV_2D, 3, 3, 1, 1},  // the bias may be absent, but not left out: the kernel looks for it
     {Op::TRANSPOSE_CONV, 3, 4, 1, 1},
     {Op::CONV_3D, 2, 3, 1, 1},
     {Op::CONV_3D_TRANSPOSE, 3, 4, 1, 1},
@@ -218,7 +218,6 @@ bool may_lack_inputs(Op op) {
     case Op::BIDIRECTIONAL_SEQUENCE_LSTM:
     case Op::BIDIRECTIONAL_SEQUENCE_RNN:
     case Op::SVDF:
-    case Op::RESHAPE:
     case Op::LSH_PROJECTION:
     case Op::CUSTOM:
       return true;

@@ -138,6 +138,7 @@ void check_transpose_conv(Node& node) {
   check_activation(node, kind, 3);
   const Dims* filter = node.ranked_input(1, 4, "the filter");
   const Dims* input = node.ranked_input(2, 4, "the input");
+  node.ranked_input(0, 1, "the output shape");
   Window height{kUnknown, node.option<std::int32_t>(kind, 2), 1};
   Window width{kUnknown, node.option<std::int32_t>(kind, 1), 1};
   if (filter != nullptr) {

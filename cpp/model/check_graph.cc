@@ -49,6 +49,19 @@ void check_operator_order(const Operator& op, std::vector<bool>& available) {
   }
 }
 
+// Nobody outside can give the model a handle of one of its variables or tables: operators would follow
+// whatever lies in memory.
+void check_handles(const Subgraph& main) {
+  for (const std::int32_t input : main.inputs) {
+    const Tensor& tensor = main.tensors[static_cast<std::size_t>(input)];
+    const auto type = static_cast<Type>(tensor.type);
+    if (type == Type::RESOURCE || type == Type::VARIANT) {
+      throw InvalidModel("input tensor " + std::to_string(input) + " of the model is of type " +
+                         type_name(tensor.type) + ", which no caller can give");
+    }
+  }
+}
+
 void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, std::size_t index) {
   const std::size_t tensors = subgraph.tensors.size();
   in_place("subgraph", index, [&] {
@@ -61,6 +74,7 @@ void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, st
                          std::to_string(input) + ", is a constant of the file and cannot be written");
     }
   }
+  if (index == 0) check_handles(subgraph);
   std::vector<bool> available = initially_available(subgraph);
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     in_place("operator", i, "subgraph", index, [&] {

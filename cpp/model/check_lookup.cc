@@ -87,6 +87,9 @@ void check_scatter_nd(Node& node) {
 void check_one_hot(Node& node) {
   const Shape& indices = node.input_shape(0);
   const auto depth = node.constant(1);
+  if (!node.is_type(node.input(1), {Type::INT32, Type::INT64})) {
+    node.fail("the depth is no integer");  // the kernel reads its bits as one
+  }
   if (depth && (depth->size() != 1 || (*depth)[0] < 0)) node.fail("the depth is " + text(*depth));
   if (!indices || !depth) return node.set_output(0, std::nullopt);
   const std::size_t axis = node.axis(node.option<std::int32_t>(OptionsKind::one_hot, 0), indices->size() + 1);

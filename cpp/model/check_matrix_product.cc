@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "check_operators.h"
@@ -6,6 +7,22 @@
 
 namespace litedelegates::model {
 namespace {
+
+// The kernel reads the scales of blocks while it prepares, when only constants are there.
+void check_block_scales(const Node& node, const Tensor& weights) {
+  const Quantization& quantization = weights.quantization;
+  if (!quantization.is_blockwise) return;
+  const auto require_constant = [&](std::int32_t index, const char* what) {
+    if (index == kAbsent) return;
+    const Tensor& tensor = node.tensor(index);
+    if (!tensor.has_data && tensor.external_buffer == 0) {
+      node.fail(std::string("the ") + what + " of its weights (tensor " + std::to_string(index) +
+                ") are no constants");
+    }
+  };
+  require_constant(quantization.scales_tensor, "scales");
+  require_constant(quantization.zero_points_tensor, "zero points");
+}
 
 // Weights [units, inputs].
 void check_fully_connected(Node& node) {
@@ -18,6 +35,7 @@ void check_fully_connected(Node& node) {
   if (shuffled) node.set_output(1, std::nullopt);
   const Shape& input = node.input_shape(0);
   const Dims* weights = node.ranked_input(1, 2, "the weights");
+  check_block_scales(node, node.input(1));
   if (!input || weights == nullptr) return node.set_output(0, std::nullopt);
 
   const std::int64_t units = (*weights)[0], depth = (*weights)[1];
@@ -55,6 +73,22 @@ std::int64_t broadcast_batch(const Node& node, std::int64_t a, std::int64_t b) {
   return a == 1 ? b : a;
 }
 
+// XNNPACK takes the operator and then cannot make its kernel, which ends the process.
+void check_product_scales(const Node& node) {
+  if (!node.is_type(node.input(0), {Type::INT8, Type::UINT8})) return;
+  const auto scale = [](const Tensor& tensor) {
+    return tensor.quantization.scales.empty() ? 0.0F : tensor.quantization.scales[0];
+  };
+  const float x = scale(node.input(0)), y = scale(node.input(1)), output = scale(node.output(0));
+  if (x == 0 || y == 0 || output == 0) return;
+  constexpr float kMost = 256;
+  const float ratio = x * y / output;
+  if (!std::isnormal(x) || !(ratio > 0) || !(ratio < kMost)) {
+    node.fail("the quantization scales of inputs and output differ too much (ratio " + std::to_string(ratio) +
+              ")");
+  }
+}
+
 void check_batch_matmul(Node& node) {
   constexpr auto kind = OptionsKind::batch_matmul;
   const bool transpose_x = node.option<std::uint8_t>(kind, 0) != 0;
@@ -62,6 +96,7 @@ void check_batch_matmul(Node& node) {
   if (node.output(0).type != node.input(0).type && !node.is_type(node.output(0), {Type::INT32})) {
     node.fail(std::string("it cannot give ") + type_name(node.output(0).type));
   }
+  check_product_scales(node);
   const Shape& x = node.input_shape(0);
   const Shape& y = node.input_shape(1);
   if (!x || !y) return node.set_output(0, std::nullopt);

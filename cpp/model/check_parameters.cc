@@ -160,6 +160,8 @@ void check_dilate(Node& node) {
   node.set_output(0, output);
 }
 
+bool may_be_equal(std::int64_t a, std::int64_t b) { return a == b || a == kUnknown || b == kUnknown; }
+
 void check_matrix_diagonal(Node& node) {
   Shape output = node.input_shape(0);
   if (node.op() == Op::MATRIX_DIAG) {
@@ -167,6 +169,14 @@ void check_matrix_diagonal(Node& node) {
     if (output) output->push_back(output->back());
   } else if (output && output->size() < 2) {
     node.fail("the input has the shape " + text(*output));
+  } else if (const Shape& diagonal = node.input_shape(1); output && diagonal) {
+    Dims expected = *output;
+    expected.pop_back();
+    expected.back() = std::min(expected.back(), output->back());
+    if (expected.size() != diagonal->size() ||
+        !std::equal(expected.begin(), expected.end(), diagonal->begin(), may_be_equal)) {
+      node.fail("a diagonal of the shape " + text(*diagonal) + " does not fit the input " + text(*output));
+    }
   }
   node.set_output(0, output);
 }
@@ -177,12 +187,20 @@ void check_shape(Node& node) {
   node.set_output(0, input ? Shape(Dims{static_cast<std::int64_t>(input->size())}) : std::nullopt);
 }
 
-// The shape that two shapes are broadcast to has as many sizes as the longer one.
+// Two shapes as values; the runtime takes for granted that they can be broadcast to one.
 void check_broadcast_args(Node& node) {
-  const Shape& a = node.input_shape(0);
-  const Shape& b = node.input_shape(1);
-  const bool is_told = node.is_inferring() && a && b && a->size() == 1 && b->size() == 1;
-  node.set_output(0, is_told ? Shape(Dims{std::max((*a)[0], (*b)[0])}) : std::nullopt);
+  const auto a = node.constant(0), b = node.constant(1);
+  for (std::size_t i = 1; a && b && i <= std::min(a->size(), b->size()); ++i) {
+    const std::int64_t left = (*a)[a->size() - i], right = (*b)[b->size() - i];
+    if (left != right && left != 1 && right != 1) {
+      node.fail("the shapes " + text(*a) + " and " + text(*b) + " cannot be broadcast");
+    }
+  }
+  const Dims* first = node.ranked_input(0, 1, "the first shape");
+  const Dims* second = node.ranked_input(1, 1, "the second shape");
+  const bool known =
+      first != nullptr && second != nullptr && (*first)[0] != kUnknown && (*second)[0] != kUnknown;
+  node.set_output(0, known ? Shape(Dims{std::max((*first)[0], (*second)[0])}) : std::nullopt);
 }
 
 // The runtime computes in whole bytes.
@@ -217,10 +235,10 @@ void check_parameters(Node& node) {
     case Op::MATRIX_DIAG:
     case Op::MATRIX_SET_DIAG:
       return check_matrix_diagonal(node);
-    case Op::BROADCAST_ARGS:
-      return check_broadcast_args(node);
     case Op::BITCAST:
       return check_bitcast(node);
+    case Op::BROADCAST_ARGS:
+      return check_broadcast_args(node);
     case Op::SHAPE:
     case Op::RANK:
       return check_shape(node);

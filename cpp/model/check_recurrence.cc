@@ -2,6 +2,7 @@
 #include <string>
 
 #include "check_operators.h"
+#include "verify.h"
 
 namespace litedelegates::model {
 namespace {
@@ -71,6 +72,13 @@ constexpr Expected kLstm[] = {
     {22, {cells, none}},          {23, {cells, none}},
 };
 
+// A cell that has weights of the input gate has its bias as well; the kernel does not ask.
+void require_gate_bias(const Node& node, std::size_t weights, std::size_t bias) {
+  if (node.has_input(weights) && !node.has_input(bias)) {
+    node.fail("the input gate has weights, but its bias (input " + std::to_string(bias) + ") is missing");
+  }
+}
+
 void check_lstm(Node& node) {
   constexpr auto kind = OptionsKind::unidirectional_sequence_lstm;
   const bool sequence = node.op() == Op::UNIDIRECTIONAL_SEQUENCE_LSTM;
@@ -78,6 +86,7 @@ void check_lstm(Node& node) {
   Sizes sizes = sizes_of_input(node, sequence, sequence && node.option<std::uint8_t>(kind, 3) != 0);
   if (diagonal) return set_state_output(node, 0, kUnknown);  // recurrent weights of another shape
   for (const Expected& expected : kLstm) check_sizes(node, expected, sizes);
+  require_gate_bias(node, 1, 12);
   set_state_output(node, 0, sizes[outputs]);
 }
 
@@ -105,6 +114,24 @@ void check_rnn(Node& node) {
   set_state_output(node, 0, sizes[cells]);
 }
 
+// The kernel looks at the input's type and takes those of weights and state for granted.
+void check_svdf_types(const Node& node) {
+  const bool is_float = node.is_type(node.input(0), {Type::FLOAT32});
+  const bool is_quantized = node.is_type(node.input(0), {Type::INT8});
+  const auto require = [&](std::size_t input, std::initializer_list<Type> types) {
+    if (!node.is_type(node.input(input), types)) {
+      node.fail(std::string("it cannot handle ") + type_name(node.input(0).type) + " with input " +
+                std::to_string(input) + " of type " + type_name(node.input(input).type));
+    }
+  };
+  if (is_float) require(4, {Type::FLOAT32});
+  if (is_quantized) {
+    require(1, {Type::INT8});
+    require(2, {Type::INT8, Type::INT16});
+    require(4, {Type::INT8, Type::INT16});
+  }
+}
+
 // Inputs: input, feature weights [filters, inputs], time weights [filters, memory], bias [units], state.
 void check_svdf(Node& node) {
   const std::int64_t rank = node.option<std::int32_t>(OptionsKind::svdf, 0);
@@ -112,6 +139,7 @@ void check_svdf(Node& node) {
   const Dims* feature = node.ranked_input(1, 2, "the feature weights");
   const Dims* time = node.ranked_input(2, 2, "the time weights");
   const Dims* state = node.ranked_input(4, 2, "the state");
+  check_svdf_types(node);
   if (rank < 1) node.fail("the rank is " + std::to_string(rank));
   if (input == nullptr || feature == nullptr || time == nullptr || state == nullptr) {
     return node.set_output(0, std::nullopt);
@@ -140,6 +168,16 @@ void check_bidirectional(Node& node) {
     node.fail("it has " + std::to_string(node.output_count()) + " outputs");
   }
   node.ranked_input(0, 3, "the input");
+  if (lstm) {
+    require_gate_bias(node, 1, 12);
+    require_gate_bias(node, 18, 29);
+  } else {
+    for (const std::size_t state : {4U, 8U}) {
+      if (node.has_input(state) && node.input(state).has_data) {
+        node.fail("its state (input " + std::to_string(state) + ") is a constant, which it would write to");
+      }
+    }
+  }
   for (std::size_t i = 1; i < node.input_count(); ++i) {
     if (!node.has_input(i) || !node.input_shape(i)) continue;
     const Shape& shape = node.input_shape(i);

@@ -171,6 +171,9 @@ void check_dynamic_update_slice(Node& node) {
 
 void check_reverse(Node& node) {
   const Shape& input = node.input_shape(0);
+  if (const Shape& list = node.input_shape(1); list && element_count(*list) == 0) {
+    node.fail("it has no axis to reverse");
+  }
   if (const auto axes = node.constant(1); axes && input) {
     for (const std::int64_t axis : *axes) static_cast<void>(node.axis(axis, input->size()));
   }

@@ -24,13 +24,42 @@ void require_range(const Node& node, const Dims& values, std::int64_t least, std
   }
 }
 
-void check_gather(const Node& node) {
+// Offset dimensions of the output come from the slice, the others from the indices.
+Shape gathered_shape(const Node& node, const Dims& indices, const Dims& offsets, const Dims& collapsed,
+                     const Dims& sizes, std::size_t index_vector) {
+  Dims batch = indices, slice, output(batch.size() + offsets.size());
+  if (index_vector < batch.size()) {
+    batch.erase(batch.begin() + static_cast<std::ptrdiff_t>(index_vector));
+    output.pop_back();
+  }
+  const auto holds = [](const Dims& dims, std::size_t value) {
+    return std::find(dims.begin(), dims.end(), static_cast<std::int64_t>(value)) != dims.end();
+  };
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (!holds(collapsed, i)) slice.push_back(sizes[i]);
+  }
+  std::size_t from_slice = 0, from_batch = 0;
+  for (std::size_t i = 0; i < output.size(); ++i) {
+    const bool is_offset = holds(offsets, i);
+    const Dims& origin = is_offset ? slice : batch;
+    std::size_t& next = is_offset ? from_slice : from_batch;
+    if (next == origin.size()) node.fail("the slices do not fit indices of the shape " + text(indices));
+    output[i] = origin[next++];
+  }
+  if (from_slice != slice.size() || from_batch != batch.size()) {
+    node.fail("the slices do not fit indices of the shape " + text(indices));
+  }
+  return output;
+}
+
+void check_gather(Node& node) {
   constexpr auto kind = OptionsKind::stablehlo_gather;
   const Shape& input = node.input_shape(0);
   const auto rank = static_cast<std::int64_t>(input ? input->size() : kMaxRank);
-  require_range(node, vector_option(node, kind, 0, "offset_dims"), 0, kMaxRank - 1, "offset_dims");
-  require_range(node, vector_option(node, kind, 1, "collapsed_slice_dims"), 0, rank - 1,
-                "collapsed_slice_dims");
+  const Dims offsets = vector_option(node, kind, 0, "offset_dims");
+  const Dims collapsed = vector_option(node, kind, 1, "collapsed_slice_dims");
+  require_range(node, offsets, 0, kMaxRank - 1, "offset_dims");
+  require_range(node, collapsed, 0, rank - 1, "collapsed_slice_dims");
   require_range(node, vector_option(node, kind, 2, "start_index_map"), 0, rank - 1, "start_index_map");
   const Dims sizes = vector_option(node, kind, 4, "slice_sizes");
   if (input && sizes.size() != input->size()) node.fail("slice_sizes is " + text(sizes));
@@ -41,7 +70,11 @@ void check_gather(const Node& node) {
   }
   const Shape& indices = node.input_shape(1);
   const auto index_rank = static_cast<std::int64_t>(indices ? indices->size() : kMaxRank);
-  require_range(node, {node.option<std::int64_t>(kind, 3)}, 0, index_rank, "index_vector_dim");
+  const auto index_vector = node.option<std::int64_t>(kind, 3);
+  require_range(node, {index_vector}, 0, index_rank, "index_vector_dim");
+  node.set_output(0, indices ? gathered_shape(node, *indices, offsets, collapsed, sizes,
+                                              static_cast<std::size_t>(index_vector))
+                             : std::nullopt);
 }
 
 void check_scatter(const Node& node) {
@@ -102,8 +135,7 @@ void check_reduce_window(Node& node) {
 void check_stablehlo(Node& node) {
   switch (node.op()) {
     case Op::STABLEHLO_GATHER:
-      check_gather(node);
-      break;
+      return check_gather(node);
     case Op::STABLEHLO_SCATTER:
       check_scatter(node);
       return node.set_output(0, node.input_shape(0));

@@ -132,16 +132,12 @@ void check_zero_points(const Tensor& tensor) {
   }
 }
 
-// Quotients and products of two scales within these bounds are numbers that a float can hold; outside them
-// the tables of 8-bit activations are indexed with infinity. Constants may have any scale, and zero for a
-// dead channel; converters write scales as small as 1e-43 for 16-bit activations that are always zero.
-constexpr float kLeastScale = 1e-18F, kMostScale = 1e18F;
-
+// A scale of any size is a number that kernels compute with; which sizes a kernel cannot take is its own
+// affair (check_scales.cc). Converters write scales as small as 1e-43 for activations that are always zero,
+// and constants have zero for a dead channel.
 void check_scale_values(const Tensor& tensor) {
   for (const float scale : tensor.quantization.scales) {
-    const bool plausible =
-        type_bits(tensor.type) > 8 ? scale > 0 : scale >= kLeastScale && scale <= kMostScale;
-    if (!std::isfinite(scale) || scale < 0 || (!plausible && !tensor.has_data)) {
+    if (!std::isfinite(scale) || scale < 0 || (scale == 0 && !tensor.has_data)) {
       throw InvalidModel("has the quantization scale " + std::to_string(scale));
     }
   }

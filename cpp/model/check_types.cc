@@ -135,28 +135,52 @@ void require_same_type(const Node& node, const SameType& rule) {
   }
 }
 
-// Types that only a few operators know. Given to the others, some kernels end the process instead of
-// reporting it.
-bool is_exotic(const Tensor& tensor) {
-  switch (static_cast<Type>(tensor.type)) {
-    case Type::STRING:
-    case Type::COMPLEX64:
-    case Type::COMPLEX128:
-    case Type::RESOURCE:
-    case Type::VARIANT:
+[[noreturn]] void fail_type(const Node& node, const Tensor& tensor) {
+  node.fail(std::string("it cannot handle ") + type_name(tensor.type));
+}
+
+template <class Check>
+void for_each_tensor(const Node& node, const Check& check) {
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    if (node.has_input(i)) check(node.input(i));
+  }
+  for (std::size_t i = 0; i < node.output_count(); ++i) check(node.output(i));
+}
+
+// Handles of variables, tables and lists: memory that is no value. Only operators that make, use or hand on
+// handles may see them; others take what lies there for numbers or text.
+bool is_handle(const Tensor& tensor) {
+  const auto type = static_cast<Type>(tensor.type);
+  return type == Type::RESOURCE || type == Type::VARIANT;
+}
+
+bool takes_handles(Op op) {
+  switch (op) {
+    case Op::CUSTOM:
+    case Op::VAR_HANDLE:
+    case Op::READ_VARIABLE:
+    case Op::ASSIGN_VARIABLE:
+    case Op::HASHTABLE:
+    case Op::HASHTABLE_FIND:
+    case Op::HASHTABLE_IMPORT:
+    case Op::HASHTABLE_SIZE:
+    case Op::IF:
+    case Op::WHILE:
+    case Op::CALL_ONCE:
+    case Op::STABLEHLO_CASE:
+    case Op::STABLEHLO_COMPOSITE:
+    case Op::STABLEHLO_WHILE:
       return true;
     default:
-      return false;
+      return static_cast<std::size_t>(op) >= kOperatorCount;
   }
 }
 
-void require_numbers(const Node& node) {
-  for (std::size_t i = 0; i < node.input_count() + node.output_count(); ++i) {
-    const bool output = i >= node.input_count();
-    if (!output && !node.has_input(i)) continue;
-    const Tensor& tensor = output ? node.output(i - node.input_count()) : node.input(i);
-    if (is_exotic(tensor)) node.fail(std::string("it cannot handle ") + type_name(tensor.type));
-  }
+// Types that only a few operators know. Given to the others, some kernels end the process instead of
+// reporting it.
+bool is_exotic(const Tensor& tensor) {
+  const auto type = static_cast<Type>(tensor.type);
+  return type == Type::STRING || type == Type::COMPLEX64 || type == Type::COMPLEX128 || is_handle(tensor);
 }
 
 bool takes_exotic_types(Op op) {
@@ -199,6 +223,10 @@ bool takes_exotic_types(Op op) {
     case Op::QUANTIZE:
     case Op::DEQUANTIZE:
     case Op::L2_NORMALIZATION:
+    case Op::FAKE_QUANT:
+    case Op::EMBEDDING_LOOKUP:
+    case Op::MATRIX_DIAG:
+    case Op::MATRIX_SET_DIAG:
       return false;
     default:
       return true;
@@ -216,6 +244,20 @@ void check_top_k_types(const Node& node) {
   if (node.input(0).type != node.output(0).type) fail_types(node, node.input(0), node.output(0));
 }
 
+// The kernel takes every other type for float32, and writes behind the end of smaller ones.
+void check_diagonal_types(const Node& node) {
+  if (!node.is_type(node.input(0),
+                    {Type::FLOAT32, Type::INT8, Type::UINT8, Type::INT16, Type::INT32, Type::INT64})) {
+    fail_type(node, node.input(0));
+  }
+}
+
+// Products of 16-bit integers in fewer bits exist for equal shapes only.
+void check_product_types(const Node& node) {
+  if (!node.is_type(node.input(0), {Type::INT16}) || node.is_type(node.output(0), {Type::INT16})) return;
+  if (node.input_shape(0) != node.input_shape(1)) fail_types(node, node.input(0), node.output(0));
+}
+
 }  // namespace
 
 void check_types(const Node& node) {
@@ -224,7 +266,15 @@ void check_types(const Node& node) {
   if (rule != kSameType.end()) require_same_type(node, *rule);
   if (node.op() == Op::SOFTMAX) check_softmax_types(node);
   if (node.op() == Op::TOPK_V2) check_top_k_types(node);
-  if (!takes_exotic_types(node.op())) require_numbers(node);
+  if (node.op() == Op::MATRIX_DIAG) check_diagonal_types(node);
+  if (node.op() == Op::LSH_PROJECTION && !node.is_type(node.output(0), {Type::INT32})) {
+    fail_type(node, node.output(0));
+  }
+  if (node.op() == Op::MUL) check_product_types(node);
+  const bool takes_exotic = takes_exotic_types(node.op()), takes_handle = takes_handles(node.op());
+  for_each_tensor(node, [&](const Tensor& tensor) {
+    if ((!takes_exotic && is_exotic(tensor)) || (!takes_handle && is_handle(tensor))) fail_type(node, tensor);
+  });
 }
 
 }  // namespace litedelegates::model

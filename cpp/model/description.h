@@ -35,6 +35,7 @@ struct Tensor {
   bool is_sparse = false;
   Quantization quantization;
   bool has_data = false;
+  bool lacks_buffer = false;  // a constant without elements; the runtime takes it for one that is computed
   std::span<const std::uint8_t> data;
 };
 

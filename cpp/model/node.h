@@ -46,6 +46,11 @@ class Node {
   bool has_input(std::size_t index) const;
   const Tensor& input(std::size_t index) const;
   const Tensor& output(std::size_t index) const;
+  // A tensor of the subgraph that belongs to one of these, such as the scales of blocks; the index is
+  // checked.
+  const Tensor& tensor(std::int32_t index) const {
+    return subgraph_.tensors[static_cast<std::size_t>(index)];
+  }
   const Shape& input_shape(std::size_t index) const;
   const Shape& output_shape(std::size_t index) const;
   bool is_type(const Tensor& tensor, std::initializer_list<Type> types) const;

@@ -59,6 +59,28 @@ Operator parse_operator(const File& file, const Table& table, const std::vector<
   return op;
 }
 
+// A tensor without elements needs no buffer: what nothing writes is a constant, of no values.
+void mark_empty_constants(Subgraph& subgraph) {
+  std::vector<bool> is_written(subgraph.tensors.size());
+  const auto mark = [&](const std::vector<std::int32_t>& indices) {
+    for (const std::int32_t index : indices) {
+      if (index >= 0 && static_cast<std::size_t>(index) < is_written.size()) {
+        is_written[static_cast<std::size_t>(index)] = true;
+      }
+    }
+  };
+  mark(subgraph.inputs);
+  for (const Operator& op : subgraph.operators) mark(op.outputs);
+  for (std::size_t i = 0; i < is_written.size(); ++i) {
+    Tensor& tensor = subgraph.tensors[i];
+    const bool is_empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
+    if (is_empty && !is_written[i] && !tensor.is_variable && tensor.external_buffer == 0) {
+      tensor.lacks_buffer = !tensor.has_data;
+      tensor.has_data = true;
+    }
+  }
+}
+
 Subgraph parse_subgraph(const File& file, const Table& table, std::size_t index,
                         const std::vector<Buffer>& buffers, const std::vector<OperatorCode>& codes,
                         SubgraphDetails& details) {
@@ -88,6 +110,7 @@ Subgraph parse_subgraph(const File& file, const Table& table, std::size_t index,
       subgraph.operators.push_back(parse_operator(file, operators[i], codes, details.operators[i]));
     });
   }
+  mark_empty_constants(subgraph);
   return subgraph;
 }
 

@@ -6,6 +6,7 @@
 #include "check_variables.h"
 #include "parse.h"
 #include "place.h"
+#include "settle_types.h"
 
 namespace litedelegates::model {
 
@@ -20,6 +21,7 @@ Description verify(std::span<const std::uint8_t> bytes) {
     }
   }
   check_graph(parsed);
+  settle_types(parsed);
   check_signatures(parsed.description);
   check_operators(parsed);
   check_variables(parsed);

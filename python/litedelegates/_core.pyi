@@ -276,6 +276,9 @@ class Tensor:
     def is_variable(self) -> bool:
         ...
     @property
+    def lacks_buffer(self) -> bool:
+        ...
+    @property
     def name(self) -> str:
         ...
     @property

@@ -92,12 +92,23 @@ def load_session(
         # What computes no shapes is prepared right by the runtime too.
         return FoldedSession(model, compiled, classic if model.file.computes_shapes else lambda _: compiled())
     session = compiled()
-    session.allocate()
+    try:
+        session.allocate()
+    except CompileError:
+        if not _has_open_sizes(model):
+            raise
+        return session  # as in the official Interpreter: it can be allocated once its inputs were resized
     dynamic = session.dynamic_outputs()
     if dynamic:
         session.close()
         return classic(f"the size of output {dynamic[0]!r} is only known while the model runs")
     return session
+
+
+def _has_open_sizes(model: Model) -> bool:
+    """Return whether an input has a size that the file leaves open; what it stores may be one that never fits."""
+    graph = model.subgraphs[0]
+    return any(-1 in graph.tensors[index].shape_signature for index in graph.inputs)
 
 
 def load_without_failing(

@@ -13,10 +13,15 @@ _SHARE_OF_BYTES = 0.4
 
 
 def mutate(kind: str, content: bytes, rng: random.Random) -> bytes:
-    """Return ``content`` damaged once to thrice; ``kind`` is "tflite", "onnx", "json" or "bytes"."""
+    """Return ``content`` damaged once to thrice; ``kind`` is "tflite", "ops", "onnx", "json" or "bytes".
+
+    Of "ops" only the structure is changed, half of the time for another one: an op with a few unusual tensors.
+    """
+    if kind == "ops" and rng.random() < 0.5:
+        return _unusual_op(rng)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         structured = _STRUCTURED.get(kind)
-        if structured is not None and rng.random() >= _SHARE_OF_BYTES:
+        if structured is not None and (kind == "ops" or rng.random() >= _SHARE_OF_BYTES):
             try:
                 content = structured(content, rng)
                 continue
@@ -76,6 +81,14 @@ def _mutate_tflite(content: bytes, rng: random.Random) -> bytes:
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _unusual_op(rng: random.Random) -> bytes:
+    from kernels.attempts import random_attempt
+    from kernels.models import build, stored_version
+
+    attempt = random_attempt(rng)
+    return build(attempt, stored_version(attempt.op))
 
 
 def _places(table: Any) -> list[tuple[Any, Any]]:
@@ -181,4 +194,4 @@ def _mutate_json(content: bytes, rng: random.Random) -> bytes:
     return json.dumps(holders[0][0]).encode()
 
 
-_STRUCTURED = {"tflite": _mutate_tflite, "onnx": _mutate_onnx, "json": _mutate_json}
+_STRUCTURED = {"tflite": _mutate_tflite, "ops": _mutate_tflite, "onnx": _mutate_onnx, "json": _mutate_json}

@@ -6,6 +6,7 @@ import base64
 import functools
 import json
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import synthetic_study
 from litedelegates.study import Store
 
 from fuzz.targets import TARGETS
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))  # for the templates of ops
 
 FOLDER = Path(__file__).parent
 CORPUS = FOLDER / "corpus.json"
@@ -60,6 +63,8 @@ def seeds(target: str, with_real_models: bool = True) -> tuple[bytes, ...]:
     """Return the undamaged inputs of a target, with what was kept for it in the corpus."""
     kept = tuple(corpus().get(target, {}).values())
     _, kind = TARGETS[target]
+    if kind == "ops":
+        return (*_ops(), *kept)
     if kind in ("tflite", "onnx"):
         real = [MODELS / name for name in REAL if name.endswith(kind)] if with_real_models else []
         folding = small_models_shapes.examples() if target == "tflite_fold" else ()
@@ -82,6 +87,20 @@ def _models(kind: str) -> tuple[bytes, ...]:
     makers = ("skips", "qdq", "qoperator", "branches", "loop", "constant_nodes", "local_function", "optional_places")
     made = [small_onnx.conv_net(), *(getattr(small_onnx_models, name)() for name in makers)]
     return tuple(model.SerializeToString() for model in made)
+
+
+def _ops() -> tuple[bytes, ...]:
+    """Return a model of each op with each type that kernels compute in."""
+    from kernels.attempts import BASES, TEMPLATES, Attempt
+    from kernels.models import build, stored_version
+
+    made = [
+        Attempt(op, number, *base)
+        for op, templates in TEMPLATES.items()
+        for number in range(len(templates))
+        for base in BASES
+    ]
+    return tuple(build(attempt, stored_version(attempt.op)) for attempt in made)
 
 
 def _dumped(*values: Any) -> tuple[bytes, ...]:

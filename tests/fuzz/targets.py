@@ -25,7 +25,11 @@ def load_tflite(data: bytes) -> None:
 
 def run_tflite(data: bytes) -> None:
     # By content and not in turn, so that an input alone says what was done with it.
-    with Interpreter(data, delegate=(None, "xnnpack")[zlib.crc32(data) % 2]) as interpreter:
+    _run_tflite(data, (None, "xnnpack")[zlib.crc32(data) % 2])
+
+
+def _run_tflite(data: bytes, delegate: str | None) -> None:
+    with Interpreter(data, delegate=delegate) as interpreter:
         # The official Interpreter, which is the classic route, says that it takes no 2-bit inputs with a ValueError.
         if all(_is_small(info.shape) and info.element_type != "int2" for info in interpreter.inputs):
             interpreter.run(*(_value(info) for info in interpreter.inputs))
@@ -41,6 +45,13 @@ def fold_tflite(data: bytes) -> None:
             shapes = [list(graph.tensors[index].shape) for index in graph.inputs]
             with contextlib.suppress(*ALLOWED):
                 model.file.fold(subgraph, [[batch, *shape[1:]] if batch and shape else shape for shape in shapes])
+
+
+def run_tflite_everywhere(data: bytes) -> None:
+    for delegate in (None, "xnnpack"):
+        # The classic route says with a ValueError that numpy has no such type or size.
+        with contextlib.suppress(*ALLOWED, ValueError):
+            _run_tflite(data, delegate)
 
 
 def run_onnx(data: bytes) -> None:
@@ -175,7 +186,8 @@ def _value(info: Any) -> Any:
 
     if info.dtype.kind in "SUO":
         return np.full(info.shape, b"x", np.object_)
-    return random_value(info, np.random.default_rng(0))
+    value = random_value(info, np.random.default_rng(0))
+    return np.clip(value, -8, 7) if info.element_type == "int4" else value
 
 
 # The reader, and what kind of input it reads.
@@ -183,6 +195,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {
     "tflite_load": (load_tflite, "tflite"),
     "tflite_run": (run_tflite, "tflite"),
     "tflite_fold": (fold_tflite, "tflite"),
+    "tflite_ops": (run_tflite_everywhere, "ops"),
     "tflite_cut": (cut, "tflite"),
     "tflite_quantize": (quantize, "tflite"),
     "onnx_load": (load_onnx, "onnx"),

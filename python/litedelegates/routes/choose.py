@@ -22,6 +22,8 @@ def why_classic(model: Model) -> str | None:
                 return f"tensor {tensor.name!r} is a variable"
             if tensor.element_type == "complex128":
                 return f"tensor {tensor.name!r} is complex128"
+            if tensor.lacks_buffer:  # shapes that it decides are only known while the model runs
+                return f"tensor {tensor.name!r} is a constant without elements and without a buffer"
         reason = _why_border(subgraph) if _is_entry(model, index) else None
         if reason:
             return reason

@@ -6,14 +6,14 @@ import hashlib
 
 
 class Constants:
-    """Contents by buffer index; the first is empty, which is what the format asks for.
+    """Contents by buffer index; the first is None, which stands for "no data". A constant without elements has data.
 
     Tensors that share a buffer in their file share one here. With ``by_content`` constants of the same content share
     one as well: the parts of a model that are joined again bring the same constants from several files.
     """
 
     def __init__(self, *, by_content: bool) -> None:
-        self.contents: list[memoryview] = [memoryview(b"")]
+        self.contents: list[memoryview | None] = [None]
         self._by_content = by_content
         self._known: dict[object, int] = {}
 
@@ -21,7 +21,7 @@ class Constants:
         """Return the index of the buffer for ``content``, which is the buffer ``origin`` of its file."""
         flat = content.cast("B") if content.nbytes else content
         if not flat.nbytes:
-            return 0
+            origin = "empty"
         key = (flat.nbytes, hashlib.blake2b(flat, digest_size=16).digest()) if self._by_content else origin
         if key not in self._known:
             self._known[key] = self.add(flat)

@@ -22,12 +22,13 @@ _LARGEST = (1 << 31) - 1  # bytes; the runtime reads offsets as signed numbers
 _EMPTY = np.zeros(0, np.uint8)
 
 
-def pack(model: Any, contents: Sequence[memoryview]) -> Iterator[bytes | memoryview]:
+def pack(model: Any, contents: Sequence[memoryview | None]) -> Iterator[bytes | memoryview]:
     """Yield the content of a ``.tflite``.
 
     Args:
         model: The schema's ModelT; its buffers are made here from ``contents``.
-        contents: The bytes of each buffer, by index; the first is empty, which is what the format asks for.
+        contents: The bytes of each buffer, by index, or None for one without data, which the first has to be. No bytes
+            are data as well: they make a constant without elements.
 
     Raises:
         InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
@@ -39,7 +40,7 @@ def pack(model: Any, contents: Sequence[memoryview]) -> Iterator[bytes | memoryv
     model.buffers = []
     for content in contents:
         buffer = schema.BufferT()
-        buffer.data = _EMPTY if content.nbytes else None
+        buffer.data = None if content is None else _EMPTY
         model.buffers.append(buffer)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
@@ -47,16 +48,16 @@ def pack(model: Any, contents: Sequence[memoryview]) -> Iterator[bytes | memoryv
     paddings = _place(schema.Model.GetRootAs(tables, 0), tables, contents)
     yield bytes(tables)
     for padding, content in zip(paddings, contents, strict=True):
-        if content.nbytes:
+        if content:
             yield padding
             yield content
 
 
-def _place(root: Any, tables: bytearray, contents: Sequence[memoryview]) -> list[bytes]:
+def _place(root: Any, tables: bytearray, contents: Sequence[memoryview | None]) -> list[bytes]:
     """Point each buffer of ``tables`` at the place of its content behind them; return what stands before each."""
     end, before = len(tables), []
     for index, content in enumerate(contents):
-        if not content.nbytes:
+        if not content:
             before.append(b"")
             continue
         table = root.Buffers(index)._tab

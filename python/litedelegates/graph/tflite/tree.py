@@ -71,9 +71,8 @@ def serialize(tree: Tree) -> bytes:
     Raises:
         InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
     """
-    empty = np.zeros(0, np.uint8)
-    stored = [empty if buffer.data is None else np.asarray(buffer.data, np.uint8) for buffer in tree.buffers]
-    return b"".join(pack(tree, [data.data for data in stored]))
+    stored = [None if buffer.data is None else np.asarray(buffer.data, np.uint8).data for buffer in tree.buffers]
+    return b"".join(pack(tree, stored))
 
 
 def repair(tree: Tree) -> None:
@@ -82,6 +81,7 @@ def repair(tree: Tree) -> None:
     - It reads only ``builtinCode``: in files that carry only ``deprecatedBuiltinCode`` every op would be taken for ADD.
     - It calibrates by signature: a model without one gets ``serving_default``, its entries named after the tensors.
     - It keeps its notes by tensor name: empty and repeated names become unique.
+    - It takes a tensor without a buffer for one that is computed: constants without elements get an empty one.
     - It takes any scale for "already quantized": float32 tensors lose theirs, which no kernel reads.
     """
     from ai_edge_litert import schema_py_generated as schema
@@ -89,6 +89,7 @@ def repair(tree: Tree) -> None:
     for code in tree.operatorCodes:
         code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
     for graph in tree.subgraphs:
+        _give_buffers_to_empty_constants(tree, graph)
         taken: set[str] = set()
         for index, tensor in enumerate(graph.tensors):
             name = wanted = text(tensor.name) or f"tensor_{index}"
@@ -103,6 +104,20 @@ def repair(tree: Tree) -> None:
         tree.signatureDefs = [_default_signature(tree.subgraphs[0])]
 
 
+def _give_buffers_to_empty_constants(tree: Tree, graph: Any) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    written = {index for op in graph.operators for index in op.outputs} | set(graph.inputs)
+    for index, tensor in enumerate(graph.tensors):
+        if tensor.isVariable or index in written or 0 not in shape_of(tensor):
+            continue
+        if tree.buffers[tensor.buffer].data is None:
+            buffer = schema.BufferT()
+            buffer.data = np.zeros(0, np.uint8)
+            tensor.buffer = len(tree.buffers)
+            tree.buffers.append(buffer)
+
+
 def tensor_data(tree: Tree, tensor: Any) -> NDArray[Any] | None:
     """Return the constant content of ``tensor`` in its own shape, or None for one that is computed at run time.
 
@@ -110,7 +125,7 @@ def tensor_data(tree: Tree, tensor: Any) -> NDArray[Any] | None:
         InvalidModelError: The bytes stored do not fill the shape.
     """
     stored = tree.buffers[tensor.buffer].data
-    if stored is None or len(stored) == 0:
+    if stored is None or (len(stored) == 0 and 0 not in shape_of(tensor)):
         return None
     raw = np.asarray(stored, np.uint8)
     dtype = _numpy_type(tensor)

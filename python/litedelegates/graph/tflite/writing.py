@@ -62,6 +62,8 @@ class _Tree:
     def _tensor(self, tensor: Tensor, positions: Any) -> Any:
         made = tensor.native.unpack()
         made.name = tensor.name
+        # The runtime may know better than the file, which a cut would otherwise turn into the type of an input.
+        made.type = getattr(self._schema.TensorType, tensor.element_type.upper(), made.type)
         if tensor.shape is not None and min(tensor.shape, default=0) >= 0:
             made.shape = list(tensor.shape)  # another than the file's where the graph was read with other sizes
         made.buffer = self._constants.index(tensor.native.data(), tensor.native.origin) if tensor.is_constant else 0
