@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "bindings/registers.h"
+#include "model/sparsity.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
 
@@ -56,6 +57,12 @@ py::object constant_data(const py::object& self, size_t subgraph, size_t tensor)
   return read_only_view(constant.data, self);
 }
 
+model::Sparsity sparsity(const ModelFile& file, size_t subgraph, size_t tensor) {
+  if (!file.description().subgraphs.at(subgraph).tensors.at(tensor).is_sparse)
+    throw py::value_error("tensor " + std::to_string(tensor) + " is dense");
+  return model::read_sparsity(file.bytes(), subgraph, tensor);
+}
+
 using Names = py::typing::List<py::typing::Tuple<py::str, py::int_>>;
 
 Names to_names(const std::vector<model::SignatureEntry>& entries) {
@@ -83,6 +90,15 @@ void register_description(py::module_& module) {
       .def_property_readonly("quantized_dimension",
                              [](const model::Tensor& t) { return t.quantization.quantized_dimension; })
       .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; });
+  py::class_<model::SparseDimension>(module, "SparseDimension")
+      .def_readonly("format", &model::SparseDimension::format)
+      .def_readonly("dense_size", &model::SparseDimension::dense_size)
+      .def_readonly("segments", &model::SparseDimension::segments)
+      .def_readonly("indices", &model::SparseDimension::indices);
+  py::class_<model::Sparsity>(module, "Sparsity")
+      .def_readonly("traversal_order", &model::Sparsity::traversal_order)
+      .def_readonly("block_map", &model::Sparsity::block_map)
+      .def_property_readonly("dimensions", [](const model::Sparsity& s) { return s.dimensions; });
   py::class_<model::Operator>(module, "Operator")
       .def_readonly("builtin_code", &model::Operator::builtin_code)
       .def_readonly("version", &model::Operator::version)
@@ -125,7 +141,8 @@ void register_model_file(py::module_& module) {
       .def_property_readonly("signatures",
                              [](const ModelFile& file) { return file.description().signatures; })
       .def_property_readonly("custom_ops", &custom_ops)
-      .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
+      .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"))
+      .def("sparsity", &sparsity, py::arg("subgraph"), py::arg("tensor"));
 }
 
 }  // namespace litedelegates::bindings

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'SparseDimension', 'Sparsity', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -39,6 +39,8 @@ class ModelFile:
     def open(path: str) -> ModelFile:
         ...
     def constant_data(self, subgraph: typing.SupportsInt | typing.SupportsIndex, tensor: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        ...
+    def sparsity(self, subgraph: typing.SupportsInt | typing.SupportsIndex, tensor: typing.SupportsInt | typing.SupportsIndex) -> Sparsity:
         ...
     @property
     def bytes(self) -> numpy.typing.NDArray[numpy.uint8]:
@@ -160,6 +162,29 @@ class Signature:
         ...
     @property
     def subgraph_index(self) -> int:
+        ...
+class SparseDimension:
+    @property
+    def dense_size(self) -> int:
+        ...
+    @property
+    def format(self) -> int:
+        ...
+    @property
+    def indices(self) -> list[int]:
+        ...
+    @property
+    def segments(self) -> list[int]:
+        ...
+class Sparsity:
+    @property
+    def block_map(self) -> list[int]:
+        ...
+    @property
+    def dimensions(self) -> list[SparseDimension]:
+        ...
+    @property
+    def traversal_order(self) -> list[int]:
         ...
 class StableDelegate(LoadedDelegate):
     def __init__(self, path: str, *, settings: bytes, prefers_host_accessors: bool) -> None:

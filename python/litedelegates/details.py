@@ -23,11 +23,14 @@ def tensor_details(model: Model, subgraph: int, index: int, shape: tuple[int, ..
     if scales and len(zero_points) < len(scales):
         zero_points = (zero_points or [0]) * len(scales)
     per_tensor = (float(scales[0]), int(zero_points[0])) if len(scales) == 1 else (0.0, 0)
+    current = np.array(tensor.shape if shape is None else shape, dtype=np.int32)
     return {
         "name": tensor.name,
         "index": index,
-        "shape": np.array(tensor.shape if shape is None else shape, dtype=np.int32),
-        "shape_signature": np.array(tensor.shape_signature or tensor.shape, dtype=np.int32),
+        "shape": current,
+        "shape_signature": np.array(tensor.shape_signature, dtype=np.int32)
+        if tensor.shape_signature
+        else current.copy(),
         "dtype": numpy_dtype(tensor.element_type).type,
         "quantization": per_tensor,
         "quantization_parameters": {
@@ -36,8 +39,32 @@ def tensor_details(model: Model, subgraph: int, index: int, shape: tuple[int, ..
             "quantized_dimension": tensor.quantized_dimension,
             "block_size": tensor.block_size,
         },
-        "sparsity_parameters": {},
+        "sparsity_parameters": sparsity_parameters(model, subgraph, index) if tensor.is_sparse else {},
     }
+
+
+def sparsity_parameters(model: Model, subgraph: int, index: int) -> dict[str, Any]:
+    """Return how a sparse tensor stores its elements.
+
+    "traversal_order" is the order of the dimensions and blocks, "block_map" the dimension of each block, and
+    "dim_metadata" has a dictionary for each: "format" 0 with its "dense_size", or 1 with "array_segments" and
+    "array_indices", as in compressed sparse rows.
+    """
+    sparsity = model.file.sparsity(subgraph, index)
+    parameters: dict[str, Any] = {"traversal_order": np.array(sparsity.traversal_order, np.int32)}
+    if sparsity.block_map:
+        parameters["block_map"] = np.array(sparsity.block_map, np.int32)
+    parameters["dim_metadata"] = [
+        {"format": 0, "dense_size": dimension.dense_size}
+        if dimension.format == 0
+        else {
+            "format": dimension.format,
+            "array_segments": np.array(dimension.segments, np.int32),
+            "array_indices": np.array(dimension.indices, np.int32),
+        }
+        for dimension in sparsity.dimensions
+    ]
+    return parameters
 
 
 def signature_list(model: Model) -> dict[str, dict[str, dict[str, int]]]:

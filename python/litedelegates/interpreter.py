@@ -11,22 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
+from litedelegates.delegates import DelegateSpec, Xnnpack, chain
 from litedelegates.delegates.base import Payloads
-from litedelegates.drop_in import DropIn
-from litedelegates.errors import DelegateError, OptionError
-from litedelegates.loading import Skipped, load_session, load_without_failing
+from litedelegates.drop_in import DropIn, SignatureRunner
+from litedelegates.errors import DelegateError
+from litedelegates.interop import LibraryDelegate as Delegate
+from litedelegates.interop import load_delegate
+from litedelegates.loading import Skipped, load_classic, load_session, load_without_failing
 from litedelegates.model import Model
+from litedelegates.official_arguments import OpResolverType, checked_threads, in_either_order, only_source, resolved
 from litedelegates.routes import Array, Route
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from litedelegates.auto import Choice
+    from litedelegates.delegates import Hosted
     from litedelegates.model import ModelSource
     from litedelegates.placement import Placement
     from litedelegates.profile import Profile
     from litedelegates.tensor_info import TensorInfo
+
+__all__ = [
+    "Delegate",
+    "Interpreter",
+    "InterpreterWithCustomOps",
+    "OpResolverType",
+    "SignatureRunner",
+    "close_all",
+    "load_delegate",
+]
 
 # Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
 _on_devices: weakref.WeakSet[Interpreter] = weakref.WeakSet()
@@ -42,11 +56,13 @@ class Interpreter(DropIn):
     Attributes:
         delegates: The delegates in use, in order, with their options.
         skipped: With ``fallback=True``: the delegates that were left out, each with the reason.
-        route: How the model runs, and why that way.
         load_ns: Nanoseconds that verifying, loading and compiling took.
         choice: With ``delegate="auto"``: what was tried, what was measured, and why this one was taken; else None.
     """
 
+    _custom_op_registerers: Sequence[Any] = ()
+
+    @in_either_order
     def __init__(
         self,
         model: ModelSource | None = None,
@@ -58,7 +74,7 @@ class Interpreter(DropIn):
         model_path: ModelSource | None = None,
         model_content: bytes | None = None,
         experimental_delegates: Sequence[Any] | None = None,
-        experimental_op_resolver_type: Any = None,
+        experimental_op_resolver_type: Any = OpResolverType.AUTO,
         experimental_preserve_all_tensors: bool = False,
         experimental_disable_delegate_clustering: bool = False,
         experimental_default_delegate_latest_features: bool = False,
@@ -68,6 +84,10 @@ class Interpreter(DropIn):
         **options: Any,
     ) -> None:
         """Verify, load and compile a model.
+
+        By position it takes ``(model, delegate)``, or as the official Interpreter ``(model_path, model_content,
+        experimental_delegates, num_threads, ...)``: that is meant where the second argument is the content of a model
+        and where there are more than two.
 
         Args:
             model: Path of a ``.tflite`` file, or its content.
@@ -82,7 +102,7 @@ class Interpreter(DropIn):
             model_content: As in the official Interpreter; the same as ``model``.
             experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.
             experimental_op_resolver_type: As in the official Interpreter: BUILTIN_REF and
-                BUILTIN_WITHOUT_DEFAULT_DELEGATES switch XNNPACK off.
+                BUILTIN_WITHOUT_DEFAULT_DELEGATES switch XNNPACK off. Its `OpResolverType` or ours.
             experimental_preserve_all_tensors: Keep the values of inner tensors for `get_tensor`; takes the classic
                 route, and splits what delegates take: good for values, useless for timing.
             experimental_disable_delegate_clustering: As in the official Interpreter.
@@ -103,10 +123,9 @@ class Interpreter(DropIn):
         start = time.perf_counter_ns()
         self._executor: ThreadPoolExecutor | None = None
         self._inputs: tuple[TensorInfo, ...] | None = None  # as long as no input is resized
-        self._model = Model.load(_only_source(model, model_path, model_content))
+        num_threads = checked_threads(num_threads)
+        self._model = Model.load(only_source(model, model_path, model_content))
         self.choice: Choice | None = None
-        if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
-            raise OptionError(f"num_threads={num_threads!r}: it must be an integer of at least 1")
         if isinstance(delegate, str) and delegate == "auto":
             from litedelegates.auto import choose
 
@@ -114,8 +133,10 @@ class Interpreter(DropIn):
             delegate, options = self.choice.delegates, {}
         self.delegates = (
             *_hosted(experimental_delegates or ()),
-            *_resolved(chain(delegate, options), experimental_op_resolver_type),
+            *resolved(chain(delegate, options), experimental_op_resolver_type),
         )
+        self._delegates = experimental_delegates or []
+        self.experimental_compress_quantization_zero_points = experimental_compress_quantization_zero_points
         self._num_threads = num_threads
         official_options = {
             "experimental_preserve_all_tensors": experimental_preserve_all_tensors,
@@ -124,8 +145,10 @@ class Interpreter(DropIn):
             "experimental_compress_quantization_zero_points": experimental_compress_quantization_zero_points,
             "experimental_disable_delegate_node_fusion": experimental_disable_delegate_node_fusion,
             "experimental_force_delegate_node_profiling": experimental_force_delegate_node_profiling,
+            "custom_op_registerers": self._custom_op_registerers,
         }
         how: dict[str, Any] = {"num_threads": num_threads, "official_options": official_options}
+        self._how = how
         self.skipped: tuple[Skipped, ...] = ()
         self._asked = "+".join(part.name for part in self.delegates) or "none"
         if fallback:
@@ -134,12 +157,19 @@ class Interpreter(DropIn):
             self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
         else:
             self._session = load_session(self._model, self.delegates, **how)
-        self.route: Route = self._session.route
+        self._route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
         if not all(isinstance(part, Xnnpack) for part in self.delegates):
             _on_devices.add(self)
         if require_full_delegation:
             self._require_full_delegation()
+
+    @property
+    def route(self) -> Route:
+        """How the model runs for its current shapes, and why that way."""
+        if not isinstance(self._session, _Closed):
+            self._route = self._session.route
+        return self._route
 
     def run(self, *arrays: Any, quantize: bool = False, out: Any = None, **named: Any) -> Any:
         """Run the model: arrays in, arrays out.
@@ -160,7 +190,8 @@ class Interpreter(DropIn):
         infos = self.inputs
         values = _by_position(arrays, named, infos)
         self._fit_shapes(values, infos)
-        self._session.allocate()
+        if not self._is_ready:
+            self._allocate()
         if quantize:
             from litedelegates.border import quantize_array
 
@@ -207,13 +238,27 @@ class Interpreter(DropIn):
         one it has to be let go of before the next run, which raises a RuntimeError otherwise.
         """
         index = tensor if isinstance(tensor, int) else _index_of(tensor, (*self.inputs, *self.outputs))
-        self._session.allocate()
+        if not self._is_ready:
+            self._allocate()
         return self._session.view(index)
 
-    def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
-        """Give an input another shape; see `DropIn.resize_tensor_input`."""
+    def _resize(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         self._inputs = None
-        super().resize_tensor_input(input_index, tensor_size, strict)
+        if not shape or 0 in shape:  # which the compiled route refuses where the file has another
+            self._go_classic(f"an input has the shape {shape}")
+        super()._resize(index, shape, strict)
+
+    def _go_classic(self, reason: str) -> None:
+        if self._official is not None:
+            return
+        graph = self._model.subgraphs[0]
+        shapes = {index: self._shape(index) for index in graph.inputs}
+        session = load_classic(self._model, self.delegates, reason=reason, **self._how)
+        for index, shape in shapes.items():
+            if shape != tuple(graph.tensors[index].shape):
+                session.resize_input(index, shape, strict=False)
+        self._session = session
+        self._is_ready = False
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -229,9 +274,7 @@ class Interpreter(DropIn):
 
     def _infos(self, indices: Sequence[int]) -> tuple[TensorInfo, ...]:
         names = self._model.names(0)
-        return tuple(
-            self._model.tensor_info(0, index, self._session.shape(index), names.get(index)) for index in indices
-        )
+        return tuple(self._model.tensor_info(0, index, self._shape(index), names.get(index)) for index in indices)
 
     @property
     def placement(self) -> tuple[Placement, ...]:
@@ -261,7 +304,8 @@ class Interpreter(DropIn):
             int64 array of shape (runs, 3): nanoseconds of upload, run and read-back. Their sum is the latency: it
             includes waiting for the device.
         """
-        self._session.allocate()
+        if not self._is_ready:
+            self._allocate()
         return self._session.time_runs(min_runs, max_runs, max_seconds)
 
     def profile(self, runs: int = 50) -> Profile:
@@ -282,6 +326,7 @@ class Interpreter(DropIn):
         if not isinstance(self._session, _Closed):
             self._session.close()
             self._session = _Closed()
+            self._is_ready = True  # so that every call reaches it
 
     def __enter__(self) -> Interpreter:
         return self
@@ -322,8 +367,7 @@ class Interpreter(DropIn):
             if shape == info.shape or len(shape) != len(info.shape_signature):
                 continue
             if all(wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)):
-                self._inputs = None
-                self._session.resize_input(info.index, shape, strict=True)
+                self._resize(info.index, shape, strict=True)
 
     def _require_full_delegation(self) -> None:
         from litedelegates.placement import summarize
@@ -337,6 +381,24 @@ class Interpreter(DropIn):
             raise DelegateError(
                 f"full delegation was required, and {len(behind)} ops stayed behind ({summary}): {shown}"
             )
+
+
+class InterpreterWithCustomOps(Interpreter):
+    """An Interpreter for models with ops of your own, as the official one of this name; it takes the classic route."""
+
+    def __init__(self, custom_op_registerers: Sequence[Any] | None = None, **arguments: Any) -> None:
+        """Verify and load a model.
+
+        Args:
+            custom_op_registerers: Names of C symbols, or functions of extension modules, that take the address of a
+                ``MutableOpResolver`` and register ops.
+            **arguments: The arguments of `Interpreter`, by name.
+
+        Raises:
+            CompileError: A symbol is not found; see `Interpreter` for the others.
+        """
+        self._custom_op_registerers = custom_op_registerers or []
+        super().__init__(**arguments)
 
 
 class _Closed:
@@ -355,27 +417,12 @@ def close_all() -> None:
 atexit.register(close_all)
 
 
-def _only_source(*sources: ModelSource | None) -> ModelSource:
-    given = [source for source in sources if source is not None]
-    if len(given) != 1:
-        raise ValueError("give one model: a path or the content" if not given else "give one model, not several")
-    return given[0]
-
-
-def _hosted(delegates: Sequence[Any]) -> tuple[Delegate, ...]:
+def _hosted(delegates: Sequence[Any]) -> tuple[Hosted, ...]:
     if not delegates:
         return ()
     from litedelegates.delegates import Hosted
 
     return tuple(Hosted.from_official(delegate) for delegate in delegates)
-
-
-def _resolved(delegates: tuple[Delegate, ...], resolver: Any) -> tuple[Delegate, ...]:
-    name = getattr(resolver, "name", "AUTO")
-    others = tuple(delegate for delegate in delegates if not isinstance(delegate, Xnnpack))
-    if name == "BUILTIN_REF":
-        return (*others, Xnnpack(kernel_mode="reference"))
-    return others if name == "BUILTIN_WITHOUT_DEFAULT_DELEGATES" else delegates
 
 
 def _by_position(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:

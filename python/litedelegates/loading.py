@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from litedelegates.delegates import Delegate
+from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.errors import CompileError, DelegateError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes.choose import why_classic
@@ -43,7 +43,7 @@ def load_session(
     delegates: Sequence[Delegate],
     *,
     num_threads: int | None,
-    official_options: dict[str, bool] | None = None,
+    official_options: dict[str, Any] | None = None,
 ) -> CompiledSession | ClassicSession:
     """Compile a model for its delegates, or load it in the classic runtime where it has to be.
 
@@ -59,11 +59,10 @@ def load_session(
 
     for delegate in delegates:
         delegate.check_model(model)
+    _refuse_sparse_weights(model, delegates)
 
     def classic(reason: str) -> ClassicSession:
-        from litedelegates.routes.classic import ClassicSession
-
-        return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+        return load_classic(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
     flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
     if flex_ops:
@@ -84,6 +83,50 @@ def load_session(
         session.close()
         return classic(f"the size of output {dynamic[0]!r} is only known while the model runs")
     return session
+
+
+def load_classic(
+    model: Model,
+    delegates: Sequence[Delegate],
+    *,
+    num_threads: int | None,
+    reason: str,
+    official_options: dict[str, Any] | None = None,
+) -> ClassicSession:
+    """Load a model in the classic runtime.
+
+    Args:
+        model: The verified model.
+        delegates: What to apply, in order.
+        num_threads: Threads of the CPU kernels.
+        reason: Why it has to be this route.
+        official_options: Arguments of the official Interpreter, by name.
+
+    Raises:
+        UnsupportedError: A delegate works on the compiled route only.
+        CompileError: The runtime refused the model.
+    """
+    from litedelegates.routes.classic import ClassicSession
+
+    given = {name: value for name, value in (official_options or {}).items() if value}
+    return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+
+
+def _refuse_sparse_weights(model: Model, delegates: Sequence[Delegate]) -> None:
+    """Only the built-in kernel of a fully connected layer reads sparse weights; others read past their end."""
+    if all(isinstance(delegate, Xnnpack) and delegate.kernel_mode == "builtin" for delegate in delegates):
+        return
+    for graph in model.subgraphs:
+        sparse = {index for index, tensor in enumerate(graph.tensors) if tensor.is_sparse}
+        if not sparse:
+            continue
+        for index, op in enumerate(graph.operators):
+            if op.type == "FULLY_CONNECTED" and op.inputs[1] in sparse:
+                asked = "+".join(delegate.name for delegate in delegates)
+                raise UnsupportedError(
+                    f"op {index} (FULLY_CONNECTED) has sparse weights, which {asked} would read as if they were dense: "
+                    "load the model with delegate=None, or put a DENSIFY before the op"
+                )
 
 
 def load_without_failing(

@@ -29,7 +29,7 @@ class ClassicSession:
         official_options: dict[str, Any] | None = None,
     ) -> None:
         _refuse_what_it_cannot_take(chain, reason)
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        from ai_edge_litert.interpreter import InterpreterWithCustomOps, OpResolverType
 
         self.model = model
         self.route = Route("classic", reason)
@@ -37,13 +37,18 @@ class ClassicSession:
         xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
         source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
-        resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        modes = {delegate.kernel_mode for delegate in xnnpack}
+        resolver = OpResolverType.AUTO
+        if "reference" in modes:
+            resolver = OpResolverType.BUILTIN_REF
+        elif not xnnpack or "builtin" in modes:
+            resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         natives = [delegate.for_official() for delegate in chain]
         try:
             with warnings.catch_warnings():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
                 warnings.simplefilter("ignore", UserWarning)
-                self._official = Interpreter(
+                self._official = InterpreterWithCustomOps(
                     **source,
                     num_threads=threads,
                     experimental_op_resolver_type=resolver,
@@ -134,6 +139,11 @@ class ClassicSession:
             )
             for index, op in enumerate(ops)
         )
+
+    @property
+    def official(self) -> Any:
+        """The official Interpreter."""
+        return self._official
 
     @property
     def device(self) -> str:
