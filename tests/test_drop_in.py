@@ -10,6 +10,7 @@ import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from litedelegates import CompileError, Interpreter, UnsupportedError
 from small_models import CASES, Case
+from small_models_builder import ModelBuilder, Op, schema
 
 RUNNABLE = [case for case in CASES.values() if case.obstacle is None]
 
@@ -222,6 +223,22 @@ def test_a_run_after_a_resize_takes_the_shape_that_it_is_given() -> None:
     assert interpreter.inputs[0].shape == (5, 4) and interpreter.outputs[0].shape == (1, 3)
     np.testing.assert_array_equal(interpreter.run(one), wanted)
     np.testing.assert_allclose(interpreter.run(np.repeat(one, 5, axis=0)), np.repeat(wanted, 5, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("delegate", [None, "xnnpack"])
+def test_a_run_with_a_shape_that_the_model_refuses_leaves_the_next_one_right(delegate: str | None) -> None:
+    """The file leaves every size open, and the constant that is added takes only some of them."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x, constant = graph.input("x", (1, 4)), graph.constant("constant", np.arange(4, dtype=np.float32)[None])
+    graph.table.tensors[x].shapeSignature = [-1, -1]
+    graph.op(Op.ADD, [x, constant], [graph.output("y", (-1, 4))], schema.AddOptionsT())
+    interpreter = Interpreter(model.to_bytes(), delegate)
+    value = np.random.default_rng(0).random((2, 4), np.float32)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            interpreter.run(np.ones((2, 5), np.float32))
+        np.testing.assert_array_equal(interpreter.run(value), value + np.arange(4, dtype=np.float32))
 
 
 def test_an_empty_batch_runs_as_officially_and_leaves_the_interpreter_whole() -> None:
