@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import OpResolverType
 from litedelegates import InvalidModelError, UnsupportedError
 from litedelegates.interpreter import Interpreter, SignatureRunner
 from small_models import CASES, Case
-from small_models_builder import Op
+from small_models_builder import ModelBuilder, Op, Type, schema
 from small_models_sparse import WEIGHTS, sparse_weights
 
 # The official Interpreter cannot describe bfloat16.
@@ -219,3 +219,22 @@ def test_sparse_weights_that_a_kernel_would_read_as_dense_are_refused() -> None:
     np.testing.assert_array_equal(Interpreter(direct, delegate=None).run(X), X @ WEIGHTS.T)
     builtin = both(direct, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     np.testing.assert_array_equal(run(builtin[1], X), run(builtin[0], X))
+
+
+def test_scales_of_blocks_are_those_of_the_tensor_that_holds_them() -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (1, 64))
+    scales = graph.constant("scales", np.array([[0.5, 0.25], [2, 1]], np.float16))
+    weights = graph.tensor("weights", (2, 64), Type.INT4, data=bytes([0x11]) * 64)  # ones
+    blocks = schema.BlockwiseQuantizationT()
+    blocks.scales, blocks.zeroPoints, blocks.blockSize = scales, -1, 32
+    quantization = schema.QuantizationParametersT()
+    quantization.detailsType, quantization.details = schema.QuantizationDetails.BlockwiseQuantization, blocks
+    graph.table.tensors[weights].quantization = quantization
+    graph.op(Op.FULLY_CONNECTED, [x, weights, -1], [graph.output("y", (1, 2))], schema.FullyConnectedOptionsT())
+    content = model.to_bytes()
+    wanted = Official(model_content=content).get_tensor_details()[weights]
+    got = Interpreter(content).get_tensor_details()[weights]
+    assert plain(got) == plain(wanted)
+    assert got["quantization_parameters"]["scales"].tolist() == [0.5, 0.25, 2, 1]

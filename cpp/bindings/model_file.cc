@@ -89,7 +89,11 @@ void register_description(py::module_& module) {
       .def_property_readonly("zero_points", [](const model::Tensor& t) { return t.quantization.zero_points; })
       .def_property_readonly("quantized_dimension",
                              [](const model::Tensor& t) { return t.quantization.quantized_dimension; })
-      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; });
+      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; })
+      .def_property_readonly("scales_tensor",
+                             [](const model::Tensor& t) { return t.quantization.scales_tensor; })
+      .def_property_readonly("zero_points_tensor",
+                             [](const model::Tensor& t) { return t.quantization.zero_points_tensor; });
   py::class_<model::SparseDimension>(module, "SparseDimension")
       .def_readonly("format", &model::SparseDimension::format)
       .def_readonly("dense_size", &model::SparseDimension::dense_size)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.model import Model, numpy_dtype
+from litedelegates.routes import Array
 
 
 def tensor_details(model: Model, subgraph: int, index: int, shape: tuple[int, ...] | None = None) -> dict[str, Any]:
@@ -34,13 +35,25 @@ def tensor_details(model: Model, subgraph: int, index: int, shape: tuple[int, ..
         "dtype": numpy_dtype(tensor.element_type).type,
         "quantization": per_tensor,
         "quantization_parameters": {
-            "scales": np.array(scales, dtype=np.float32),
-            "zero_points": np.array(zero_points, dtype=np.int32),
+            "scales": _stored(model, subgraph, tensor.scales_tensor, np.array(scales, dtype=np.float32)),
+            "zero_points": _stored(model, subgraph, tensor.zero_points_tensor, np.array(zero_points, dtype=np.int32)),
             "quantized_dimension": tensor.quantized_dimension,
             "block_size": tensor.block_size,
         },
         "sparsity_parameters": sparsity_parameters(model, subgraph, index) if tensor.is_sparse else {},
     }
+
+
+def _stored(model: Model, subgraph: int, index: int, otherwise: Array) -> Array:
+    """Return the constant that holds the scales or zero points of blocks, flat; ``otherwise`` where none does."""
+    if index < 0:
+        return otherwise
+    data, tensor = model.file.constant_data(subgraph, index), model.subgraphs[subgraph].tensors[index]
+    dtype = numpy_dtype(tensor.element_type)
+    if data is None or dtype.kind not in "fiu" or tensor.element_bits < 8:
+        return otherwise
+    values: Array = data.view(dtype).copy()
+    return values
 
 
 def sparsity_parameters(model: Model, subgraph: int, index: int) -> dict[str, Any]:
