@@ -132,7 +132,7 @@ def _refuse_sparse_weights(model: Model, delegates: Sequence[Delegate]) -> None:
         for index, op in enumerate(graph.operators):
             if op.type == "FULLY_CONNECTED" and op.inputs[1] in sparse:
                 raise UnsupportedError(
-                    f"op {index} (FULLY_CONNECTED) has sparse weights, which {dense[0]} would read as if they were dense: "
+                    f"op {index} (FULLY_CONNECTED) has sparse weights, which {dense[0]} would read as dense: "
                     "load the model with delegate=None, or put a DENSIFY before the op"
                 )
 
