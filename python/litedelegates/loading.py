@@ -114,14 +114,14 @@ def load_classic(
 
 
 def _refuse_sparse_weights(model: Model, delegates: Sequence[Delegate]) -> None:
-    """The built-in kernel of a fully connected layer reads sparse weights; XNNPACK's reads past their end.
+    """The built-in kernels of a fully connected layer read sparse weights; XNNPACK's reads past their end.
 
-    So does the reference kernel. What delegates of vendors do is theirs to know.
+    What delegates of vendors do is theirs to know.
     """
     dense = [
         delegate.name
         for delegate in delegates
-        if delegate.hardware != CPU or (isinstance(delegate, Xnnpack) and delegate.kernel_mode != "builtin")
+        if delegate.hardware != CPU or (isinstance(delegate, Xnnpack) and delegate.kernel_mode in (None, "delegate"))
     ]
     if not dense:
         return
