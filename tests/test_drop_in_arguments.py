@@ -14,7 +14,7 @@ import pytest
 import small_models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
-from litedelegates import Interpreter
+from litedelegates import Interpreter, InvalidModelError
 from litedelegates import interpreter as module
 from native_libraries import compile_library
 from small_models import CASES
@@ -61,6 +61,12 @@ def test_positional_arguments_that_fit_neither_order_are_refused() -> None:
         Interpreter(None, model, None, 1, num_threads=2)
     with pytest.raises(TypeError, match="at most 11"):
         Interpreter(None, model, *[None] * 10)
+
+
+def test_bytes_that_are_neither_a_model_nor_a_path_are_an_invalid_model(tmp_path: Path) -> None:
+    for content in (b"x" * 1000, b"x" * 5000, b"no\0path", os.fsencode(tmp_path), b"\xff\xfe"):
+        with pytest.raises(InvalidModelError, match="not a model"):
+            Interpreter(content)
 
 
 def test_models_are_taken_as_officially(tmp_path: Path) -> None:

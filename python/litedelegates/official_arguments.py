@@ -113,8 +113,12 @@ def only_source(model: Any, model_path: Any, model_content: Any) -> ModelSource:
 
 
 def _names_a_file(content: bytes) -> bool:
-    could_be = len(content) <= _LONGEST_PATH and content[4:8] != _IDENTIFIER and b"\0" not in content
-    return could_be and Path(os.fsdecode(content)).is_file()
+    if len(content) > _LONGEST_PATH or content[4:8] == _IDENTIFIER or b"\0" in content:
+        return False
+    try:
+        return Path(os.fsdecode(content)).is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def checked_threads(num_threads: Any) -> int | None:
