@@ -61,6 +61,8 @@ class DropIn:
         self._allocate()
 
     def _allocate(self) -> None:
+        if isinstance(self._session, Unallocated):
+            self._session = self._session.session
         self._session.allocate()
         self._is_ready = True
         self._resized = {}
@@ -72,8 +74,6 @@ class DropIn:
             RunError: The runtime failed; carries its message.
             RuntimeError: `allocate_tensors` was not called.
         """
-        if not self._is_ready:
-            raise RuntimeError("the tensors are not allocated: call allocate_tensors() before invoke()")
         self._session.invoke()
 
     def set_tensor(self, tensor_index: int, value: Any) -> None:
@@ -311,6 +311,24 @@ class DropIn:
                 raise ValueError(f"the model has {len(keys)} signatures ({', '.join(keys)}): name one")
             signature_key = keys[0]
         return SignatureRunner(self, signature_key)
+
+
+class Unallocated:
+    """Stands before a loaded session until memory is asked for, so that later runs need not look whether it was.
+
+    Attributes:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def invoke(self) -> None:
+        """Raise."""
+        raise RuntimeError("the tensors are not allocated: call allocate_tensors() before invoke()")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
 
 
 class SignatureRunner:

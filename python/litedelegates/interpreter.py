@@ -7,13 +7,13 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from litedelegates.delegates import DelegateSpec, Xnnpack, chain
 from litedelegates.delegates.base import Payloads
-from litedelegates.drop_in import DropIn, SignatureRunner
+from litedelegates.drop_in import DropIn, SignatureRunner, Unallocated
 from litedelegates.errors import DelegateError
 from litedelegates.interop import LibraryDelegate as Delegate
 from litedelegates.interop import load_delegate
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from litedelegates.model import ModelSource
     from litedelegates.placement import Placement
     from litedelegates.profile import Profile
+    from litedelegates.routes.session import Session
     from litedelegates.tensor_info import TensorInfo
 
 __all__ = [
@@ -157,6 +158,7 @@ class Interpreter(DropIn):
             self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
         else:
             self._session = load_session(self._model, self.delegates, **how)
+        self._session = cast("Session", Unallocated(self._session))
         self._route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
         if not all(isinstance(part, Xnnpack) for part in self.delegates):
