@@ -77,6 +77,7 @@ class OwnTimers:
 
     def __init__(self, interpreter: Any, inputs: list[Any]) -> None:
         self._interpreter = interpreter
+        interpreter.allocate_tensors()
         details = interpreter.get_input_details()
         self._feeds = [(entry["index"], value) for entry, value in zip(details, inputs, strict=True)]
         self._outputs = [entry["index"] for entry in interpreter.get_output_details()]

@@ -164,8 +164,9 @@ FLOATS = np.array([1, 2, 3, 4], np.float32)
         Raw(np.frombuffer(FLOATS.tobytes(), np.uint8), [2, 4, 6, 8]),
         Raw(np.append(FLOATS, np.float32(9)), [2, 4, 6, 8]),
         Raw(np.repeat(FLOATS, 2)[::2], [2, 4, 6, 8]),
+        Raw((FLOATS.ctypes.data_as(ctypes.c_void_p), FLOATS.size), [2, 4, 6, 8]),
     ],
-    ids=["array", "bytes", "array of bytes", "too long", "strided"],
+    ids=["array", "bytes", "array of bytes", "too long", "strided", "pointer"],
 )
 def test_run_inference_takes_raw_data_for_the_first_input(cls: Any, raw: Raw) -> None:
     interpreter = cls(model_content=small_models.scale_by_two())
@@ -182,6 +183,10 @@ def test_run_inference_takes_raw_data_for_the_first_input(cls: Any, raw: Raw) ->
         (FLOATS[None], ValueError, "one dimension"),
         (FLOATS.astype(np.float64), ValueError, r"float64.*float32"),
         ([1.0, 2.0, 3.0, 4.0], TypeError, "list"),
+        ((FLOATS.ctypes.data, 16), TypeError, "tuple"),
+        ((FLOATS.ctypes.data_as(ctypes.c_void_p), 3), ValueError, r"input size=3, expected=4\."),
+        ((FLOATS.ctypes.data_as(ctypes.c_void_p), -1), ValueError, r"input size=-1, expected=4\."),
+        ((ctypes.c_void_p(None), 16), ValueError, "address"),
         (None, TypeError, "NoneType"),
     ],
 )
@@ -189,3 +194,55 @@ def test_run_inference_refuses_what_does_not_fit(data: Any, error: type[Exceptio
     interpreter = edgetpu.make_interpreter(small_models.scale_by_two())
     with pytest.raises(error, match=message):
         edgetpu.run_inference(interpreter, data)
+
+
+def on_each_route() -> list[Any]:
+    model = small_models.scale_by_two()
+    found = [edgetpu.make_interpreter(model), Interpreter(model, experimental_preserve_all_tensors=True)]
+    assert [interpreter.route.name for interpreter in found] == ["compiled", "classic"]
+    return found
+
+
+def test_the_native_functions_run_on_the_handle_or_the_interpreter() -> None:
+    for interpreter in (*on_each_route(), Official(model_content=small_models.scale_by_two())):
+        interpreter.allocate_tensors()
+        output = interpreter.get_output_details()[0]["index"]
+        handles = [interpreter] if isinstance(interpreter, Official) else [interpreter, interpreter._native_handle()]
+        for factor, handle in enumerate(handles, start=1):
+            values = factor * FLOATS
+            edgetpu.invoke_with_membuffer(handle, values.ctypes.data, values.size)
+            assert interpreter.get_tensor(output).tolist() == [(2 * values).tolist()]
+            edgetpu.invoke_with_bytes(handle, FLOATS.tobytes() + b"more")
+            assert interpreter.get_tensor(output).tolist() == [(2 * FLOATS).tolist()]
+
+
+def test_the_native_functions_refuse_models_that_are_not_ready_and_sizes_that_do_not_fit() -> None:
+    for interpreter in on_each_route():
+        handle = interpreter._native_handle()
+        with pytest.raises(RuntimeError, match="allocate_tensors"):
+            edgetpu.invoke_with_membuffer(handle, FLOATS.ctypes.data, 4)
+        interpreter.allocate_tensors()
+        for size in (3, 0, -1):
+            with pytest.raises(ValueError, match=rf"input size={size}, expected=4\."):
+                edgetpu.invoke_with_membuffer(handle, FLOATS.ctypes.data, size)
+        with pytest.raises(ValueError, match="address"):
+            edgetpu.invoke_with_membuffer(handle, 0, 16)
+        with pytest.raises(ValueError, match=r"input size=3, expected=16\."):
+            edgetpu.invoke_with_bytes(handle, b"abc")
+    with pytest.raises(ValueError, match="native handle 0x10"):
+        edgetpu.invoke_with_membuffer(16, FLOATS.ctypes.data, 16)
+    with pytest.raises(TypeError, match="NoneType"):
+        edgetpu.invoke_with_bytes(None, b"")
+
+
+def test_device_memory_is_refused_and_says_what_to_do() -> None:
+    interpreter = edgetpu.make_interpreter(small_models.scale_by_two())
+    assert not edgetpu.supports_dmabuf(interpreter._native_handle())
+    with pytest.raises(RuntimeError, match=r"dma-buf of file descriptor 7 .*invoke_with_membuffer"):
+        edgetpu.invoke_with_dmabuffer(interpreter._native_handle(), 7, 16)
+
+
+def test_a_model_is_invoked_after_it_was_allocated_as_in_pycoral() -> None:
+    interpreter = edgetpu.make_interpreter(small_models.scale_by_two())
+    with pytest.raises(RuntimeError, match="allocate_tensors"):
+        edgetpu.run_inference(interpreter, FLOATS)

@@ -302,3 +302,18 @@ def test_the_digits_are_learned_again_from_64_images(tmp_path: Path) -> None:
             for image, label in zip(data["test_images"], data["test_labels"], strict=True)
         ]
         assert np.mean(right) > 0.97
+
+
+def test_a_model_that_cannot_be_opened_raises_a_value_error_as_in_pycoral(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.tflite", str(tmp_path / "missing.tflite"), tmp_path):
+        with pytest.raises(InvalidModelError, match=r"cannot open.*(No such file|directory)"):
+            ImprintingEngine(path)
+        with pytest.raises(ValueError, match="cannot open"):
+            SoftmaxRegression(4, 2).serialize_model(path)
+
+
+def test_an_engine_that_was_not_trained_raises_a_runtime_error_as_in_pycoral() -> None:
+    engine = ImprintingEngine(small_models.dense_classifier())
+    for error in (RuntimeError, ValueError):
+        with pytest.raises(error, match="no classes yet"):
+            engine.serialize_model()

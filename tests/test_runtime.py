@@ -68,7 +68,8 @@ def test_two_runtimes_never_meet_in_one_process() -> None:
 
 def test_the_runtime_is_silent_unless_its_logger_is_asked(tmp_path: Path) -> None:
     model = Path(__file__).parent.parent / "models/digits.tflite"
-    quiet = run_python(f"import litedelegates; litedelegates.Interpreter({str(model)!r}).invoke()")
+    run = f"import litedelegates as ld; it = ld.Interpreter({str(model)!r}); it.allocate_tensors(); it.invoke()"
+    quiet = run_python(run)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     code = (
         "import logging; logging.basicConfig(); logging.getLogger('litedelegates.runtime').setLevel(logging.INFO)\n"

@@ -9,6 +9,7 @@
 #include "bindings/registers.h"
 #include "bindings/without_gil.h"
 #include "model/in_place.h"
+#include "model/sparsity.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
 
@@ -58,6 +59,12 @@ py::object constant_data(const py::object& self, size_t subgraph, size_t tensor)
   return read_only_view(constant.data, self);
 }
 
+model::Sparsity sparsity(const ModelFile& file, size_t subgraph, size_t tensor) {
+  if (!file.description().subgraphs.at(subgraph).tensors.at(tensor).is_sparse)
+    throw py::value_error("tensor " + std::to_string(tensor) + " is dense");
+  return model::read_sparsity(file.bytes(), subgraph, tensor);
+}
+
 using Names = py::typing::List<py::typing::Tuple<py::str, py::int_>>;
 
 Names to_names(const std::vector<model::SignatureEntry>& entries) {
@@ -85,7 +92,20 @@ void register_description(py::module_& module) {
       .def_property_readonly("zero_points", [](const model::Tensor& t) { return t.quantization.zero_points; })
       .def_property_readonly("quantized_dimension",
                              [](const model::Tensor& t) { return t.quantization.quantized_dimension; })
-      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; });
+      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; })
+      .def_property_readonly("scales_tensor",
+                             [](const model::Tensor& t) { return t.quantization.scales_tensor; })
+      .def_property_readonly("zero_points_tensor",
+                             [](const model::Tensor& t) { return t.quantization.zero_points_tensor; });
+  py::class_<model::SparseDimension>(module, "SparseDimension")
+      .def_readonly("format", &model::SparseDimension::format)
+      .def_readonly("dense_size", &model::SparseDimension::dense_size)
+      .def_readonly("segments", &model::SparseDimension::segments)
+      .def_readonly("indices", &model::SparseDimension::indices);
+  py::class_<model::Sparsity>(module, "Sparsity")
+      .def_readonly("traversal_order", &model::Sparsity::traversal_order)
+      .def_readonly("block_map", &model::Sparsity::block_map)
+      .def_property_readonly("dimensions", [](const model::Sparsity& s) { return s.dimensions; });
   py::class_<model::Operator>(module, "Operator")
       .def_readonly("builtin_code", &model::Operator::builtin_code)
       .def_readonly("version", &model::Operator::version)
@@ -157,7 +177,8 @@ void register_model_file(py::module_& module) {
       .def_property_readonly("custom_ops", &custom_ops)
       .def_property_readonly("computes_shapes", &ModelFile::computes_shapes)
       .def("fold", &fold, py::arg("subgraph"), py::arg("input_shapes"))
-      .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
+      .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"))
+      .def("sparsity", &sparsity, py::arg("subgraph"), py::arg("tensor"));
 }
 
 }  // namespace litedelegates::bindings

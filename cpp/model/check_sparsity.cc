@@ -4,49 +4,11 @@
 
 #include "check_tensors.h"
 #include "schema.h"
+#include "sparsity.h"
 #include "verify.h"
 
 namespace litedelegates::model {
 namespace {
-
-// One of the three widths in which a sparse dimension stores its segments or indices.
-class Indices {
- public:
-  Indices(const Table& metadata, int slot, const char* what) {
-    const auto type = metadata.scalar<std::uint8_t>(slot, 0, what);
-    const Table table = metadata.table(slot + 1, what);
-    type_ = static_cast<IndexVector>(type);
-    switch (type_) {
-      case IndexVector::int32:
-        wide_ = table.vector<std::int32_t>(0, what);
-        break;
-      case IndexVector::uint16:
-        medium_ = table.vector<std::uint16_t>(0, what);
-        break;
-      case IndexVector::uint8:
-        narrow_ = table.vector<std::uint8_t>(0, what);
-        break;
-      default:
-        break;
-    }
-    if (!wide_.present() && !medium_.present() && !narrow_.present()) {
-      throw InvalidModel(std::string("is sparse, but ") + what + " of a dimension are missing");
-    }
-  }
-
-  std::size_t size() const { return wide_.size() + medium_.size() + narrow_.size(); }
-
-  std::int64_t operator[](std::size_t index) const {
-    if (type_ == IndexVector::int32) return wide_[index];
-    return type_ == IndexVector::uint16 ? medium_[index] : narrow_[index];
-  }
-
- private:
-  IndexVector type_ = IndexVector::none;
-  Vector<std::int32_t> wide_;
-  Vector<std::uint16_t> medium_;
-  Vector<std::uint8_t> narrow_;
-};
 
 [[noreturn]] void fail(const std::string& message) {
   throw InvalidModel("is sparse, but its parameters do not fit: " + message);
@@ -67,8 +29,8 @@ void check_traversal(const Vector<std::int32_t>& order, std::size_t rank) {
 
 // Follows one compressed dimension and returns how many elements it holds.
 std::int64_t walk_compressed(const Table& metadata, std::int64_t parents, std::int64_t size) {
-  const Indices segments(metadata, slot::dim_metadata::array_segments, "the segments");
-  const Indices indices(metadata, slot::dim_metadata::array_indices, "the indices");
+  const SparseIndices segments(metadata, slot::dim_metadata::array_segments, "the segments");
+  const SparseIndices indices(metadata, slot::dim_metadata::array_indices, "the indices");
   if (segments.size() != static_cast<std::size_t>(parents) + 1 || segments[0] != 0) {
     fail("a dimension has " + std::to_string(segments.size()) + " segment bounds for " +
          std::to_string(parents) + " segments");

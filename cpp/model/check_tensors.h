@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -17,5 +18,8 @@ void check_tensor(const Tensor& tensor, const Subgraph& subgraph, const Table& s
 
 // Elements that a sparse constant stores. Refuses parameters that would lead the runtime outside its arrays.
 [[nodiscard]] std::int64_t stored_element_count(const Tensor& tensor, const Table& sparsity);
+
+// Refuses a sparse constant where a kernel would read past its end, as if every element were stored.
+void check_sparse_reads(const Subgraph& subgraph, std::size_t index);
 
 }  // namespace litedelegates::model

@@ -22,6 +22,9 @@ Description verify(std::span<const std::uint8_t> bytes) {
   }
   check_graph(parsed);
   settle_types(parsed);
+  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
+    check_sparse_reads(parsed.description.subgraphs[s], s);
+  }
   check_signatures(parsed.description);
   check_operators(parsed);
   check_variables(parsed);

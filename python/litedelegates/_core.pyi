@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'KernelGuard', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'KernelGuard', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'SparseDimension', 'Sparsity', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -65,6 +65,8 @@ class ModelFile:
     def constant_data(self, subgraph: typing.SupportsInt | typing.SupportsIndex, tensor: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
     def fold(self, subgraph: typing.SupportsInt | typing.SupportsIndex, input_shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]) -> FoldedModel:
+        ...
+    def sparsity(self, subgraph: typing.SupportsInt | typing.SupportsIndex, tensor: typing.SupportsInt | typing.SupportsIndex) -> Sparsity:
         ...
     @property
     def bytes(self) -> numpy.typing.NDArray[numpy.uint8]:
@@ -194,6 +196,29 @@ class Signature:
     @property
     def subgraph_index(self) -> int:
         ...
+class SparseDimension:
+    @property
+    def dense_size(self) -> int:
+        ...
+    @property
+    def format(self) -> int:
+        ...
+    @property
+    def indices(self) -> list[int]:
+        ...
+    @property
+    def segments(self) -> list[int]:
+        ...
+class Sparsity:
+    @property
+    def block_map(self) -> list[int]:
+        ...
+    @property
+    def dimensions(self) -> list[SparseDimension]:
+        ...
+    @property
+    def traversal_order(self) -> list[int]:
+        ...
 class StableDelegate(LoadedDelegate):
     def __init__(self, path: str, *, settings: bytes, prefers_host_accessors: bool) -> None:
         ...
@@ -288,6 +313,9 @@ class Tensor:
     def scales(self) -> list[float]:
         ...
     @property
+    def scales_tensor(self) -> int:
+        ...
+    @property
     def shape(self) -> list[int]:
         ...
     @property
@@ -295,6 +323,9 @@ class Tensor:
         ...
     @property
     def zero_points(self) -> list[int]:
+        ...
+    @property
+    def zero_points_tensor(self) -> int:
         ...
 def end_runs(*, limit_s: typing.SupportsFloat | typing.SupportsIndex) -> None:
     ...

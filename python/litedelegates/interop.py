@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litedelegates.delegates import Delegate, External
 from litedelegates.errors import OptionError, UnsupportedError
+
+if TYPE_CHECKING:
+    import ctypes
 
 
 class OfficialDelegate:
@@ -26,8 +29,32 @@ class OfficialDelegate:
         address: int = self._native._get_native_delegate_pointer()
         return address
 
+    @property
+    def _delegate_ptr(self) -> int:
+        return self._get_native_delegate_pointer()
+
     def __repr__(self) -> str:
         return f"<delegate of {self.options!r}>"
+
+
+class LibraryDelegate(OfficialDelegate):
+    """An external delegate of a shared library; made as the official ``Delegate(library, options)``."""
+
+    def __init__(self, library: str | os.PathLike[str], options: dict[str, Any] | None = None) -> None:
+        """Create the delegate.
+
+        Raises:
+            DelegateError: The library cannot be opened, is no delegate, or refused; says why. It is a ValueError too.
+        """
+        external = External(library, options=options)
+        super().__init__(external, external.for_official())
+
+    @property
+    def _library(self) -> ctypes.PyDLL:
+        """The library, for functions of its own."""
+        import ctypes
+
+        return ctypes.PyDLL(os.fspath(self.options.library))  # type: ignore[attr-defined]
 
 
 def load_delegate(
@@ -48,8 +75,8 @@ def load_delegate(
         UnsupportedError: There is no such TFLite delegate to hand out.
     """
     if isinstance(delegate, (str, os.PathLike)):
-        delegate = External(delegate, options=options)
-    elif options is not None:
+        return LibraryDelegate(delegate, options)
+    if options is not None:
         raise OptionError("load_delegate: give the options to the delegate itself")
     if not isinstance(delegate, Delegate):
         raise OptionError(f"load_delegate takes an object such as External('libvendor.so'), not {delegate!r}")

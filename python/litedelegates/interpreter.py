@@ -9,17 +9,20 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
 from litedelegates import _core
-from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
+from litedelegates.delegates import DelegateSpec, Xnnpack, chain
 from litedelegates.delegates.base import Payloads
-from litedelegates.drop_in import DropIn
+from litedelegates.drop_in import DropIn, SignatureRunner, Unallocated
 from litedelegates.errors import DelegateError, OptionError, RunError
-from litedelegates.loading import Skipped, load_session, load_without_failing
+from litedelegates.interop import LibraryDelegate as Delegate
+from litedelegates.interop import load_delegate
+from litedelegates.loading import Skipped, load_classic, load_session, load_without_failing
 from litedelegates.model import Model
+from litedelegates.official_arguments import OpResolverType, checked_threads, in_either_order, only_source, resolved
 from litedelegates.routes import Array, Route
 from litedelegates.run_lock import RunLock
 
@@ -27,11 +30,22 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from litedelegates.auto import Choice
+    from litedelegates.delegates import Hosted
     from litedelegates.model import ModelSource
     from litedelegates.placement import Placement
     from litedelegates.profile import Profile
     from litedelegates.routes.session import Session
     from litedelegates.tensor_info import TensorInfo
+
+__all__ = [
+    "Delegate",
+    "Interpreter",
+    "InterpreterWithCustomOps",
+    "OpResolverType",
+    "SignatureRunner",
+    "close_all",
+    "load_delegate",
+]
 
 # Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
 _on_devices: weakref.WeakSet[Interpreter] = weakref.WeakSet()
@@ -60,6 +74,9 @@ class Interpreter(DropIn):
         choice: With ``delegate="auto"``: what was tried, what was measured, and why this one was taken; else None.
     """
 
+    _custom_op_registerers: Sequence[Any] = ()
+
+    @in_either_order
     def __init__(
         self,
         model: ModelSource | None = None,
@@ -72,7 +89,7 @@ class Interpreter(DropIn):
         model_path: ModelSource | None = None,
         model_content: bytes | None = None,
         experimental_delegates: Sequence[Any] | None = None,
-        experimental_op_resolver_type: Any = None,
+        experimental_op_resolver_type: Any = OpResolverType.AUTO,
         experimental_preserve_all_tensors: bool = False,
         experimental_disable_delegate_clustering: bool = False,
         experimental_default_delegate_latest_features: bool = False,
@@ -82,6 +99,10 @@ class Interpreter(DropIn):
         **options: Any,
     ) -> None:
         """Verify, load and compile a model.
+
+        By position it takes ``(model, delegate)``, or as the official Interpreter ``(model_path, model_content,
+        experimental_delegates, num_threads, ...)``: that is meant where the second argument is the content of a model
+        and where there are more than two.
 
         Args:
             model: Path of a ``.tflite`` file, or its content.
@@ -102,7 +123,7 @@ class Interpreter(DropIn):
             model_content: As in the official Interpreter; the same as ``model``.
             experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.
             experimental_op_resolver_type: As in the official Interpreter: BUILTIN_REF and
-                BUILTIN_WITHOUT_DEFAULT_DELEGATES switch XNNPACK off.
+                BUILTIN_WITHOUT_DEFAULT_DELEGATES switch XNNPACK off. Its `OpResolverType` or ours.
             experimental_preserve_all_tensors: Keep the values of inner tensors for `get_tensor`; takes the classic
                 route, and splits what delegates take: good for values, useless for timing.
             experimental_disable_delegate_clustering: As in the official Interpreter.
@@ -124,10 +145,9 @@ class Interpreter(DropIn):
         self._run_lock = RunLock()
         self._executor: ThreadPoolExecutor | None = None
         self._inputs: tuple[TensorInfo, ...] | None = None  # as long as no input is resized
-        self._model = Model.load(_only_source(model, model_path, model_content))
+        num_threads = checked_threads(num_threads)
+        self._model = Model.load(only_source(model, model_path, model_content))
         self.choice: Choice | None = None
-        if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
-            raise OptionError(f"num_threads={num_threads!r}: it must be an integer of at least 1")
         if isinstance(delegate, str) and delegate == "auto":
             from litedelegates.auto import choose
 
@@ -135,8 +155,10 @@ class Interpreter(DropIn):
             delegate, options = self.choice.delegates, {}
         self.delegates = (
             *_hosted(experimental_delegates or ()),
-            *_resolved(chain(delegate, options), experimental_op_resolver_type),
+            *resolved(chain(delegate, options), experimental_op_resolver_type),
         )
+        self._delegates = experimental_delegates or []
+        self.experimental_compress_quantization_zero_points = experimental_compress_quantization_zero_points
         self._num_threads = num_threads
         self._is_isolated = isolated
         official_options = {
@@ -146,8 +168,10 @@ class Interpreter(DropIn):
             "experimental_compress_quantization_zero_points": experimental_compress_quantization_zero_points,
             "experimental_disable_delegate_node_fusion": experimental_disable_delegate_node_fusion,
             "experimental_force_delegate_node_profiling": experimental_force_delegate_node_profiling,
+            "custom_op_registerers": self._custom_op_registerers,
         }
         how: dict[str, Any] = {"num_threads": num_threads, "official_options": official_options}
+        self._how = how
         self.skipped: tuple[Skipped, ...] = ()
         self._asked = "+".join(part.name for part in self.delegates) or "none"
         self._session: Session
@@ -162,6 +186,7 @@ class Interpreter(DropIn):
             self._session = load_session(self._model, self.delegates, **how)
         left_out = [id(skipped.delegate) for skipped in self.skipped]
         self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
+        self._session = cast("Session", Unallocated(self._session))
         self._route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
         if not all(isinstance(part, Xnnpack) for part in self.delegates):
@@ -219,11 +244,13 @@ class Interpreter(DropIn):
             run_lock.wait(time_limit_s)
         run_lock.owner = get_ident()
         try:
-            session, infos = self._session, self.inputs
+            infos = self.inputs
             if len(values) != len(infos):
                 _refuse_count(values, infos)
             self._fit_shapes(values, infos)
-            session.allocate()
+            if not self._is_ready:
+                self._allocate()
+            session = self._session
             if quantize:
                 from litedelegates.border import quantize_array
 
@@ -277,7 +304,8 @@ class Interpreter(DropIn):
         one it has to be let go of before the next run, which raises a RuntimeError otherwise.
         """
         index = tensor if isinstance(tensor, int) else _index_of(tensor, (*self.inputs, *self.outputs))
-        self._session.allocate()
+        if not self._is_ready:
+            self._allocate()
         return self._session.view(index)
 
     def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
@@ -290,6 +318,24 @@ class Interpreter(DropIn):
         """Prepare memory for the current input shapes; see `DropIn.allocate_tensors`."""
         with self._run_lock:
             super().allocate_tensors()
+
+    def _resize(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
+        self._inputs = None
+        if not shape or 0 in shape:  # which the compiled route refuses where the file has another
+            self._go_classic(f"an input has the shape {shape}")
+        super()._resize(index, shape, strict)
+
+    def _go_classic(self, reason: str) -> None:
+        if self._official is not None or self._is_isolated:
+            return
+        graph = self._model.subgraphs[0]
+        shapes = {index: self._shape(index) for index in graph.inputs}
+        session = load_classic(self._model, self.delegates, reason=reason, **self._how)
+        for index, shape in shapes.items():
+            if shape != tuple(graph.tensors[index].shape):
+                session.resize_input(index, shape, strict=False)
+        self._session = session
+        self._is_ready = False
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -305,9 +351,7 @@ class Interpreter(DropIn):
 
     def _infos(self, indices: Sequence[int]) -> tuple[TensorInfo, ...]:
         names = self._model.names(0)
-        return tuple(
-            self._model.tensor_info(0, index, self._session.shape(index), names.get(index)) for index in indices
-        )
+        return tuple(self._model.tensor_info(0, index, self._shape(index), names.get(index)) for index in indices)
 
     @property
     def placement(self) -> tuple[Placement, ...]:
@@ -338,7 +382,8 @@ class Interpreter(DropIn):
             includes waiting for the device.
         """
         with self._run_lock:
-            self._session.allocate()
+            if not self._is_ready:
+                self._allocate()
             return self._session.time_runs(min_runs, max_runs, max_seconds)
 
     def profile(self, runs: int = 50) -> Profile:
@@ -350,6 +395,8 @@ class Interpreter(DropIn):
         from litedelegates.profile import profile
 
         with self._run_lock:
+            if not self._is_ready:
+                self._allocate()
             if self._is_isolated:
                 from litedelegates.isolated_session import IsolatedSession
 
@@ -371,7 +418,8 @@ class Interpreter(DropIn):
     def _close_session(self) -> None:
         if not isinstance(self._session, _Unusable):
             self._session.close()
-        self._session = _Closed()
+            self._session = _Closed()
+            self._is_ready = True  # so that every call reaches it
 
     def __enter__(self) -> Interpreter:
         return self
@@ -423,8 +471,7 @@ class Interpreter(DropIn):
             if shape == info.shape or len(shape) != len(info.shape_signature):
                 continue
             if all(wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)):
-                self._inputs = None
-                self._session.resize_input(info.index, shape, strict=True)
+                self._resize(info.index, shape, strict=True)
 
     def _require_full_delegation(self) -> None:
         from litedelegates.placement import summarize
@@ -438,6 +485,24 @@ class Interpreter(DropIn):
             raise DelegateError(
                 f"full delegation was required, and {len(behind)} ops stayed behind ({summary}): {shown}"
             )
+
+
+class InterpreterWithCustomOps(Interpreter):
+    """An Interpreter for models with ops of your own, as the official one of this name; it takes the classic route."""
+
+    def __init__(self, custom_op_registerers: Sequence[Any] | None = None, **arguments: Any) -> None:
+        """Verify and load a model.
+
+        Args:
+            custom_op_registerers: Names of C symbols, or functions of extension modules, that take the address of a
+                ``MutableOpResolver`` and register ops.
+            **arguments: The arguments of `Interpreter`, by name.
+
+        Raises:
+            CompileError: A symbol is not found; see `Interpreter` for the others.
+        """
+        self._custom_op_registerers = custom_op_registerers or []
+        super().__init__(**arguments)
 
 
 class _Unusable:
@@ -475,27 +540,12 @@ atexit.register(close_all)
 os.register_at_fork(after_in_child=_forget_parent)
 
 
-def _only_source(*sources: ModelSource | None) -> ModelSource:
-    given = [source for source in sources if source is not None]
-    if len(given) != 1:
-        raise ValueError("give one model: a path or the content" if not given else "give one model, not several")
-    return given[0]
-
-
-def _hosted(delegates: Sequence[Any]) -> tuple[Delegate, ...]:
+def _hosted(delegates: Sequence[Any]) -> tuple[Hosted, ...]:
     if not delegates:
         return ()
     from litedelegates.delegates import Hosted
 
     return tuple(Hosted.from_official(delegate) for delegate in delegates)
-
-
-def _resolved(delegates: tuple[Delegate, ...], resolver: Any) -> tuple[Delegate, ...]:
-    name = getattr(resolver, "name", "AUTO")
-    others = tuple(delegate for delegate in delegates if not isinstance(delegate, Xnnpack))
-    if name == "BUILTIN_REF":
-        return (*others, Xnnpack(kernel_mode="reference"))
-    return others if name == "BUILTIN_WITHOUT_DEFAULT_DELEGATES" else delegates
 
 
 def _by_name(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[TensorInfo]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litedelegates import _core
-from litedelegates.delegates import Delegate
+from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.delegates.base import CPU
 from litedelegates.errors import CompileError, DelegateError, UnsupportedError
 from litedelegates.model import Model
@@ -46,7 +46,7 @@ def load_session(
     delegates: Sequence[Delegate],
     *,
     num_threads: int | None,
-    official_options: dict[str, bool] | None = None,
+    official_options: dict[str, Any] | None = None,
 ) -> CompiledSession | FoldedSession | ClassicSession:
     """Compile a model for its delegates, or load it in the classic runtime where it has to be.
 
@@ -62,11 +62,10 @@ def load_session(
 
     for delegate in delegates:
         delegate.check_model(model)
+    _refuse_sparse_weights(model, delegates)
 
     def classic(reason: str) -> ClassicSession:
-        from litedelegates.routes.classic import load_keeping_values
-
-        return load_keeping_values(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+        return load_classic(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
     flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
     if flex_ops:
@@ -109,6 +108,57 @@ def _has_open_sizes(model: Model) -> bool:
     """Return whether an input has a size that the file leaves open; what it stores may be one that never fits."""
     graph = model.subgraphs[0]
     return any(-1 in graph.tensors[index].shape_signature for index in graph.inputs)
+
+
+def load_classic(
+    model: Model,
+    delegates: Sequence[Delegate],
+    *,
+    num_threads: int | None,
+    reason: str,
+    official_options: dict[str, Any] | None = None,
+) -> ClassicSession:
+    """Load a model in the classic runtime.
+
+    Args:
+        model: The verified model.
+        delegates: What to apply, in order.
+        num_threads: Threads of the CPU kernels.
+        reason: Why it has to be this route.
+        official_options: Arguments of the official Interpreter, by name.
+
+    Raises:
+        UnsupportedError: A delegate works on the compiled route only.
+        CompileError: The runtime refused the model.
+    """
+    from litedelegates.routes.classic import load_keeping_values
+
+    given = {name: value for name, value in (official_options or {}).items() if value}
+    return load_keeping_values(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+
+
+def _refuse_sparse_weights(model: Model, delegates: Sequence[Delegate]) -> None:
+    """The built-in kernels of a fully connected layer read sparse weights; XNNPACK's reads past their end.
+
+    What delegates of vendors do is theirs to know.
+    """
+    dense = [
+        delegate.name
+        for delegate in delegates
+        if delegate.hardware != CPU or (isinstance(delegate, Xnnpack) and delegate.kernel_mode in (None, "delegate"))
+    ]
+    if not dense:
+        return
+    for graph in model.subgraphs:
+        sparse = {index for index, tensor in enumerate(graph.tensors) if tensor.is_sparse}
+        if not sparse:
+            continue
+        for index, op in enumerate(graph.operators):
+            if op.type == "FULLY_CONNECTED" and op.inputs[1] in sparse:
+                raise UnsupportedError(
+                    f"op {index} (FULLY_CONNECTED) has sparse weights, which {dense[0]} would read as dense: "
+                    "load the model with delegate=None, or put a DENSIFY before the op"
+                )
 
 
 def load_without_failing(

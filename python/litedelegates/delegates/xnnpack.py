@@ -82,6 +82,6 @@ class Xnnpack(Delegate):
         return _core.Step.cpu()
 
     def why_not_classic(self) -> str | None:
-        """Only the number of threads can be told to the classic runtime."""
-        extra = set(set_options(self)) - {"num_threads"}
-        return f"its XNNPACK takes num_threads and not {', '.join(sorted(extra))}" if extra else None
+        """Only the number of threads and the kind of kernels can be told to the classic runtime."""
+        extra = set(set_options(self)) - {"num_threads", "kernel_mode"}
+        return f"its XNNPACK takes num_threads and kernel_mode and not {', '.join(sorted(extra))}" if extra else None

@@ -89,7 +89,7 @@ class ClassicSession:
         official_options: dict[str, Any] | None = None,
     ) -> None:
         _refuse_what_it_cannot_take(chain, reason)
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        from ai_edge_litert.interpreter import InterpreterWithCustomOps, OpResolverType
 
         self.model = model
         self.route = Route("classic", reason)
@@ -100,7 +100,12 @@ class ClassicSession:
         source: dict[str, Any] = {"model_path": model.path}
         if model.path is None or model.file.size <= _SMALL_BYTES:
             source = {"model_content": model.file.bytes.tobytes()}
-        resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        modes = {delegate.kernel_mode for delegate in xnnpack}
+        resolver = OpResolverType.AUTO
+        if "reference" in modes:
+            resolver = OpResolverType.BUILTIN_REF
+        elif not xnnpack or "builtin" in modes:
+            resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         natives = [delegate.for_official() for delegate in chain]
         if any(_core.KernelGuard.guards(op.builtin_code) for graph in model.subgraphs for op in graph.operators):
             natives.append(_core.KernelGuard())
@@ -108,7 +113,7 @@ class ClassicSession:
             with warnings.catch_warnings():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
                 warnings.simplefilter("ignore", UserWarning)
-                self._official = Interpreter(
+                self._official = InterpreterWithCustomOps(
                     **source,
                     num_threads=threads,
                     experimental_op_resolver_type=resolver,
@@ -274,6 +279,11 @@ class ClassicSession:
             )
             for index, op in enumerate(ops)
         )
+
+    @property
+    def official(self) -> Any:
+        """The official Interpreter."""
+        return self._official
 
     @property
     def device(self) -> str:

@@ -146,14 +146,17 @@ class CompiledSession:
     def _constant(self, subgraph: int, index: int) -> Array:
         tensor = self.model.subgraphs[subgraph].tensors[index]
         data = self.model.file.constant_data(subgraph, index)
-        if data is None or tensor.is_sparse or tensor.element_type == "string":
+        if data is None or tensor.element_type == "string":
             raise ValueError(
                 f"tensor {index} ({tensor.name!r}) is computed inside the model and its value is not kept: load it "
                 "with experimental_preserve_all_tensors=True"
             )
+        shape = tuple(tensor.shape)
+        if tensor.is_sparse:  # only its stored elements are there, in a row
+            shape = (len(data) * 8 // tensor.element_bits,)
         if tensor.element_bits < 8:
-            return _unpack(data, tensor.element_type, tensor.element_bits, tuple(tensor.shape))
-        value: Array = data.view(numpy_dtype(tensor.element_type)).reshape(tensor.shape)
+            return _unpack(data, tensor.element_type, tensor.element_bits, shape)
+        value: Array = data.view(numpy_dtype(tensor.element_type)).reshape(shape)
         return value.copy()
 
     def view(self, index: int) -> Array:

@@ -84,6 +84,11 @@ class FoldedSession:
             raise UnsupportedError(f"the model runs on the classic route ({current.route.reason})")
         return current
 
+    @property
+    def official(self) -> Any:
+        """The official Interpreter where the current shapes take the classic route; else None."""
+        return getattr(self._current, "official", None)
+
     def allocate(self) -> None:
         """Fold and compile for the current shapes, unless that was done before.
 

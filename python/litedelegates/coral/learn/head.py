@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.border import dequantize
-from litedelegates.errors import MissingExtraError, UnsupportedError
+from litedelegates.errors import InvalidModelError, MissingExtraError, UnsupportedError
 from litedelegates.graph.tflite.tree import op_name, parse, read_bytes, serialize, shape_of, tensor_data, type_name
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class EditedModel:
 
         Raises:
             MissingExtraError: flatbuffers, which reads and writes model files, is not installed.
-            InvalidModelError: The model is damaged.
+            InvalidModelError: The model cannot be opened or is damaged.
             UnsupportedError: It has not exactly one output.
         """
         try:
@@ -47,7 +47,11 @@ class EditedModel:
         from ai_edge_litert import schema_py_generated as schema
 
         self._schema = schema
-        self._tree = parse(read_bytes(source))
+        try:
+            content = read_bytes(source)
+        except OSError as error:
+            raise InvalidModelError(f"cannot open the model {source!r}: {error.strerror or error}") from error
+        self._tree = parse(content)
         self._graph = self._tree.subgraphs[0]
         if len(self._graph.outputs) != 1:
             raise UnsupportedError(f"a model with one output is needed; this one has {len(self._graph.outputs)}")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from litedelegates.coral.utils.raw_memory import (
+    invoke_with_bytes,
+    invoke_with_dmabuffer,
+    invoke_with_membuffer,
+    read_input,
+    supports_dmabuf,
+)
 from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.delegates.edgetpu import EdgeTpu
 from litedelegates.delegates.edgetpu_library import EdgeTpuLibrary
@@ -16,6 +24,19 @@ from litedelegates.model import Model
 
 if TYPE_CHECKING:
     from litedelegates.model import ModelSource
+
+__all__ = [
+    "invoke_with_bytes",
+    "invoke_with_dmabuffer",
+    "invoke_with_membuffer",
+    "list_edge_tpus",
+    "get_runtime_version",
+    "load_edgetpu_delegate",
+    "make_interpreter",
+    "run_inference",
+    "set_verbosity",
+    "supports_dmabuf",
+]
 
 CUSTOM_OP = "edgetpu-custom-op"  # what the Edge TPU compiler puts in place of the ops it took
 _DEVICE = re.compile(r"(?P<type>usb|pci)?(?::(?P<index>\d+))?")
@@ -73,7 +94,7 @@ def make_interpreter(
     """Load a model for the Edge TPU, for another delegate, or for the CPU.
 
     A model that was not compiled for the Edge TPU runs on XNNPACK, as the Edge TPU would take none of its ops.
-    `allocate_tensors` may be called afterwards, and does not have to be.
+    As in PyCoral, `allocate_tensors` has to be called before the first `invoke`.
 
     Args:
         model_path_or_content: Path of a ``.tflite`` file as str, or its content as bytes.
@@ -115,21 +136,27 @@ def run_inference(interpreter: Any, input_data: Any) -> None:
 
     Args:
         interpreter: An interpreter whose tensors are allocated.
-        input_data: bytes, or an array of shape (N,): of the input's dtype, or of uint8 for the bytes of any dtype. What
-            goes beyond the size of the input is ignored.
+        input_data: bytes; or an array of shape (N,), of the input's dtype or of uint8 for the bytes of any dtype; or a
+            tuple of a ``ctypes.c_void_p`` and the number of elements there. What goes beyond the size of the input is
+            ignored.
 
     Raises:
         ValueError: The data is too small, of another dtype, or not one-dimensional.
-        TypeError: It is neither bytes nor an array.
+        TypeError: It is none of these.
     """
     details = interpreter.get_input_details()[0]
     dtype, shape = np.dtype(details["dtype"]), tuple(int(size) for size in details["shape"])
     if isinstance(input_data, bytes):
         values = np.frombuffer(input_data, np.uint8)
+    elif _is_pointer(input_data):
+        pointer, size = input_data
+        values = read_input(interpreter, pointer.value, size)
     elif isinstance(input_data, np.ndarray):
         values = input_data
     else:
-        raise TypeError(f"input data is bytes or a numpy array, not {type(input_data).__name__}")
+        raise TypeError(
+            f"input data is bytes, a numpy array or (ctypes.c_void_p, size), not {type(input_data).__name__}"
+        )
     if values.ndim != 1:
         raise ValueError(f"input data has the shape {values.shape}; it must have one dimension, as of .flatten()")
     if values.dtype not in (dtype, np.dtype(np.uint8)):
@@ -140,6 +167,12 @@ def run_inference(interpreter: Any, input_data: Any) -> None:
     raw = np.ascontiguousarray(values[:expected])
     interpreter.set_tensor(details["index"], raw.view(dtype).reshape(shape))
     interpreter.invoke()
+
+
+def _is_pointer(data: Any) -> bool:
+    if not isinstance(data, tuple) or len(data) != 2:
+        return False
+    return isinstance(data[0], ctypes.c_void_p) and isinstance(data[1], int)
 
 
 def _edge_tpu(options: dict[str, Any]) -> Delegate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litedelegates.coral.learn.head import EditedModel
-from litedelegates.errors import UnsupportedError
+from litedelegates.errors import LiteDelegatesError, UnsupportedError
 
 if TYPE_CHECKING:
     from litedelegates.graph.tflite.tree import ModelSource
@@ -16,6 +16,10 @@ Array = np.ndarray[Any, Any]
 
 # Cosines lie in [-1, 1], and their softmax is nearly flat; the paper scales them by a factor that it learns.
 SCORE_SCALE = 16.0
+
+
+class NotTrainedError(LiteDelegatesError, RuntimeError, ValueError):
+    """A model was asked for before it was trained."""
 
 
 class ImprintingEngine:
@@ -38,7 +42,7 @@ class ImprintingEngine:
                 are brought to length 1.
 
         Raises:
-            InvalidModelError: The model is damaged.
+            InvalidModelError: The model cannot be opened or is damaged.
             UnsupportedError: It does not end in such a layer; or the classes are to be kept and that layer has biases,
                 which cosines cannot be compared with.
             MissingExtraError: flatbuffers is not installed.
@@ -86,10 +90,10 @@ class ImprintingEngine:
         Its output is the softmax of ``SCORE_SCALE`` times the cosines, float32 of shape (batch, num_classes).
 
         Raises:
-            ValueError: There are no classes yet.
+            NotTrainedError: There are no classes yet; it is a RuntimeError and a ValueError.
         """
         if not self.num_classes:
-            raise ValueError("there are no classes yet: call train with an embedding of each")
+            raise NotTrainedError("there are no classes yet: call train with an embedding of each")
         trained = [self._sums[class_id] for class_id in sorted(self._sums)]
         weights = np.concatenate([self._kept, _of_length_1(np.array(trained))]) if trained else self._kept
         model = EditedModel(self._extractor)
