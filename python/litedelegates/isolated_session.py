@@ -29,6 +29,7 @@ from litedelegates.shared_memory import Block
 
 _GRACE_S = 0.25  # for a run that stops by itself when its time is over
 _QUIT_S = 2.0
+_LONGEST_WAIT_S = 3600.0  # at a time: the system takes no more than some days
 
 
 class IsolatedSession:
@@ -307,16 +308,17 @@ class _Worker:
         waiting.register(file, select.POLLIN)
         line = bytearray()
         while not line.endswith(b"\n"):  # it answers when it was asked, a line each time
-            left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1e3
-            if not waiting.poll(left_ms):
+            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            if left_s < 0:
                 raise RunTimeoutError(
                     f"{_in_words(command)}: the worker process did not answer within {limit_s:.3g} s and was ended; "
                     "the next call starts another"
                 )
-            chunk = os.read(file, 1 << 20)
-            if not chunk:
-                self._raise_crashed(command)
-            line += chunk
+            if waiting.poll(1e3 * min(left_s, _LONGEST_WAIT_S)):
+                chunk = os.read(file, 1 << 20)
+                if not chunk:
+                    self._raise_crashed(command)
+                line += chunk
         return line
 
     def _raise_crashed(self, command: str) -> NoReturn:
