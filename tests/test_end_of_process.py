@@ -71,6 +71,30 @@ def test_a_program_ends_in_order_while_daemon_threads_run_models(before: str, st
         assert (ended.returncode, ended.stdout) == (0, "end of the program\n"), ended.stderr
 
 
+def test_an_exit_handler_may_wait_for_a_thread_that_runs_models() -> None:
+    ended = run_program("""
+        import atexit, threading, time
+        stop = threading.Event()
+        atexit.register(lambda: (stop.set(), thread.join(), print("joined")))  # before the import: it runs last
+        import numpy as np
+        import small_models
+        from litedelegates import Interpreter
+
+        x = np.ones((1, 4), np.float32)
+        it = Interpreter(small_models.scale_by_two())
+
+        def work():
+            while not stop.is_set():
+                it.run(x)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        time.sleep(0.2)
+        print("end of the program")
+    """)
+    assert (ended.returncode, ended.stdout) == (0, "end of the program\njoined\n"), ended.stderr
+
+
 def test_a_child_process_runs_what_its_parent_loaded() -> None:
     ended = run_program("""
         import os, signal, sys
