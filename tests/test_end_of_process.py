@@ -8,8 +8,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
-from litedelegates import _core
+import small_models
+from litedelegates import Interpreter, RunError, _core
 
 HERE = Path(__file__).parent
 
@@ -67,6 +69,30 @@ def test_a_program_ends_in_order_while_daemon_threads_run_models(before: str, st
     for _ in range(3):
         ended = run_program(DAEMONS.format(before=before, step=step))
         assert (ended.returncode, ended.stdout) == (0, "end of the program\n"), ended.stderr
+
+
+def test_an_exit_handler_may_wait_for_a_thread_that_runs_models() -> None:
+    ended = run_program("""
+        import atexit, threading, time
+        stop = threading.Event()
+        atexit.register(lambda: (stop.set(), thread.join(), print("joined")))  # before the import: it runs last
+        import numpy as np
+        import small_models
+        from litedelegates import Interpreter
+
+        x = np.ones((1, 4), np.float32)
+        it = Interpreter(small_models.scale_by_two())
+
+        def work():
+            while not stop.is_set():
+                it.run(x)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        time.sleep(0.2)
+        print("end of the program")
+    """)
+    assert (ended.returncode, ended.stdout) == (0, "end of the program\njoined\n"), ended.stderr
 
 
 def test_a_child_process_runs_what_its_parent_loaded() -> None:
@@ -143,13 +169,77 @@ def test_no_class_of_the_native_core_gives_an_object_with_nothing_in_it(kind: ty
 
 
 def test_a_small_file_that_is_cut_off_does_no_harm_on_the_classic_route(tmp_path: Path) -> None:
-    import numpy as np
-    import small_models
-    from litedelegates import Interpreter
-
     path = tmp_path / "model.tflite"
     path.write_bytes(small_models.scale_by_two())
     interpreter = Interpreter(path, experimental_preserve_all_tensors=True)
     assert interpreter.route.name == "classic"
     os.truncate(path, 0)
     assert interpreter.run(np.ones((1, 4), np.float32)).tolist() == [[2, 2, 2, 2]]
+
+
+def test_every_tensor_can_be_asked_for_at_any_time_on_the_classic_route() -> None:
+    """Before memory is there, after errors, before a run: a value or a ValueError, and the values of constants."""
+    ended = run_program("""
+        import os
+        import numpy as np
+        import small_models
+        from litedelegates import Interpreter, LiteDelegatesError
+
+        def read_all(it):
+            for subgraph in range(it.num_subgraphs()):
+                for index, tensor in enumerate(it._model.subgraphs[subgraph].tensors):
+                    try:
+                        str(it.get_tensor(index, subgraph))
+                    except ValueError:
+                        assert not tensor.is_constant or tensor.element_bits < 8 or tensor.element_type == "string"
+                    try:
+                        str(it.tensor(index)() if subgraph == 0 else None)
+                    except ValueError:
+                        pass
+
+        def attempt(step, *arguments):
+            try:
+                step(*arguments)
+            except (LiteDelegatesError, ValueError, RuntimeError):
+                pass
+            read_all(it)
+
+        for case in small_models.CASES.values():
+            if case.name == "while_loop":
+                continue  # how often it runs depends on what is in its memory
+            try:
+                it = Interpreter(case.build(), delegate=None, experimental_preserve_all_tensors=True)
+            except LiteDelegatesError:
+                continue
+            read_all(it)
+            for shape_of in (lambda shape: [size + 1 for size in shape], list):
+                attempt(it.allocate_tensors)
+                attempt(it.invoke)
+                for details in it.get_input_details():
+                    attempt(it.resize_tensor_input, details["index"], shape_of(details["shape"]))
+            attempt(it.allocate_tensors)
+            attempt(it.invoke)
+            print(case.name)
+    """)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.split()) > 70
+
+
+def test_tensors_that_the_classic_runtime_cannot_show_are_refused() -> None:
+    interpreter = Interpreter(
+        small_models.CASES["copy_bfloat16"].build(), delegate=None, experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    with pytest.raises(ValueError, match="bfloat16"):
+        interpreter.get_tensor(interpreter._model.subgraphs[0].outputs[0])
+    strings = Interpreter(small_models.string_equal(), delegate=None)
+    strings.allocate_tensors()
+    with pytest.raises(RunError, match="string inputs"):
+        strings.invoke()
+    with pytest.raises(ValueError, match="holds no strings yet"):
+        strings.get_tensor(strings.inputs[0].index)
+    packed = Interpreter(small_models.CASES["copy_int4"].build(), delegate=None)
+    packed.run(*small_models.CASES["copy_int4"].inputs(np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="no memory to show"):
+        packed.view(packed.outputs[0].index)
+    assert packed.get_tensor(packed.outputs[0].index).shape == packed.outputs[0].shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -141,7 +142,7 @@ def test_a_time_limit_stops_a_model_on_either_route(classic: bool) -> None:
         with pytest.raises(RunTimeoutError):
             interpreter.run(ENDLESS, X, time_limit_s=0.2)
         assert time.perf_counter() - begin < 5
-        count, y = interpreter.run(np.array([3], np.int32), X, time_limit_s=20)
+        count, y = interpreter.run(np.array([3], np.int32), X, time_limit_s=float("inf"))
         assert (count.tolist(), y.tolist()) == ([5], [[4, 4, 4, 4]])
         # On the compiled route the run stops by itself, and the model stays loaded.
         assert (worker_pid(interpreter) == first) is not classic
@@ -186,6 +187,24 @@ def test_closing_ends_the_worker_and_so_does_the_end_of_the_caller() -> None:
     )
     killed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert has_ended(int(killed.stdout))
+
+
+def test_nothing_is_left_of_interpreters_that_failed_to_load_or_were_let_go_of() -> None:
+    def count_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    Interpreter(small_models.scale_by_two(), isolated=True).close()
+    before = count_files()
+    for _ in range(3):
+        with pytest.raises(CompileError):
+            Interpreter(small_models.custom_op(), isolated=True)
+    interpreter = Interpreter(small_models.scale_by_two(), isolated=True)
+    pid = worker_pid(interpreter)
+    del interpreter
+    gc.collect()
+    assert has_ended(pid)
+    Interpreter(small_models.scale_by_two(), isolated=True).close()
+    assert count_files() == before
 
 
 def test_a_child_process_gets_a_worker_of_its_own() -> None:

@@ -114,6 +114,13 @@ def test_waiting_for_another_thread_counts() -> None:
     assert_loop_is_right(interpreter)
 
 
+@pytest.mark.parametrize("limit", [5, 1e12, float("inf")])
+def test_a_time_limit_that_is_not_reached_changes_nothing(limit: float) -> None:
+    interpreter = Interpreter(small_models.scale_by_two())
+    for _ in range(3):
+        assert interpreter.run(X, time_limit_s=limit).tolist() == [[2, 2, 2, 2]]
+
+
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), True, "1"])
 def test_a_time_limit_that_is_no_time_is_refused(limit: object) -> None:
     with pytest.raises(OptionError, match="time_limit_s"):

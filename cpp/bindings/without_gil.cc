@@ -19,7 +19,7 @@ namespace py = pybind11;
 namespace litedelegates::bindings {
 namespace {
 
-constexpr std::chrono::milliseconds kWaitStep{1};
+constexpr std::chrono::milliseconds kWaitStep{1}, kPatience{1000};
 
 // Counted with the GIL, so that counting needs no locked instruction; those that stay here for good have no
 // GIL.
@@ -28,15 +28,31 @@ std::atomic<int> threads_kept{0};
 std::atomic<bool> is_ending{false};
 std::thread::id ending_thread;  // written before `is_ending` is set
 
-bool must_not_come_back() { return is_ending && std::this_thread::get_id() != ending_thread; }
+bool must_stay() { return is_ending && std::this_thread::get_id() != ending_thread; }
 
 void count(int change) {
   threads_at_work.store(threads_at_work.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
 }
 
-[[noreturn]] void wait_for_the_end_of_the_process() {
+bool is_python_ending() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+// Keep a thread here once runs have ended: for good when Python ends, which it does soon. When it does not,
+// an exit handler of the program may be waiting for this thread, which then goes on.
+void stay_while_ending() {
+  if (!must_stay()) return;
   ++threads_kept;
-  for (;;) ::pause();
+  const auto patience = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < patience) {
+    while (is_python_ending()) ::pause();
+    std::this_thread::sleep_for(kWaitStep);
+  }
+  --threads_kept;
 }
 
 bool is_main_thread() {
@@ -49,7 +65,7 @@ bool is_main_thread() {
 
 // Whether a run has to stop: Python ends, or a signal handler raised (KeyboardInterrupt, say).
 bool poll() {
-  if (must_not_come_back()) return true;
+  if (must_stay()) return true;
   if (is_ending || !is_main_thread())
     return false;  // Python calls the handlers of signals in its main thread
   const PyGILState_STATE gil = PyGILState_Ensure();
@@ -58,7 +74,7 @@ bool poll() {
   return raised;
 }
 
-// Let other threads of Python do native work until the time is over, then keep them there.
+// Wait until other threads of Python have done their native work, or the time is over; then keep them there.
 void end_runs(double limit_s) {
   ending_thread = std::this_thread::get_id();
   is_ending = true;
@@ -80,11 +96,11 @@ void forget_other_threads() {
 WithoutGil::WithoutGil() {
   count(1);
   state_ = PyEval_SaveThread();
-  if (must_not_come_back()) wait_for_the_end_of_the_process();
+  stay_while_ending();
 }
 
 WithoutGil::~WithoutGil() {
-  if (must_not_come_back()) wait_for_the_end_of_the_process();
+  stay_while_ending();
   PyEval_RestoreThread(state_);
   count(-1);
 }

@@ -8,7 +8,7 @@ namespace litedelegates::bindings {
 // Releases the GIL while it exists.
 //
 // A thread that asks for the GIL while Python ends is unwound by Python (before 3.14), and the frames of C++
-// on its stack make that the end of the process. So it waits here until the process is gone.
+// on its stack make that the end of the process. So it stays here until the process is gone.
 class WithoutGil {
  public:
   WithoutGil();

@@ -8,8 +8,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import get_ident
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -233,38 +232,40 @@ class Interpreter(DropIn):
             UnsupportedError: A time limit on the classic route, which cannot stop a run; ``isolated=True`` can.
             WorkerCrashedError: With ``isolated=True``: the worker process ended in the middle of the run.
         """
-        deadline = None if time_limit_s is None else time.monotonic() + _checked_limit(time_limit_s)
         if named:
             arrays = _by_name(arrays, named, self.inputs)
         # Before the lock is taken, because a conversion may run code of the caller's.
         values = [value if type(value) is np.ndarray else np.asarray(value) for value in arrays]
         run_lock = self._run_lock
-        lock = run_lock.lock
-        if not lock.acquire(False):
-            run_lock.wait(time_limit_s)
-        run_lock.owner = get_ident()
-        try:
-            infos = self.inputs
-            if len(values) != len(infos):
-                _refuse_count(values, infos)
-            self._fit_shapes(values, infos)
-            if not self._is_ready:
-                self._allocate()
-            session = self._session
-            if quantize:
-                from litedelegates.border import quantize_array
+        if time_limit_s is not None:
+            deadline = time.monotonic() + _checked_limit(time_limit_s)
+            with run_lock.within(time_limit_s):
+                return self._run(values, quantize, out, deadline)
+        if run_lock.is_owned():
+            run_lock.refuse()
+        with run_lock.lock:
+            return self._run(values, quantize, out, None)
 
-                values = [quantize_array(value, info) for info, value in zip(infos, values, strict=True)]
-            for info, value in zip(infos, values, strict=True):
-                session.set_tensor(info.index, value)
-            if deadline is None:
-                session.invoke()
-            else:
-                session.invoke_within(max(0.0, deadline - time.monotonic()))
-            return self._collect(quantize, out)
-        finally:
-            run_lock.owner = 0
-            lock.release()
+    def _run(self, values: list[Array], quantize: bool, out: Any, deadline: float | None) -> Any:
+        infos = self.inputs
+        if len(values) != len(infos):
+            names = ", ".join(info.name for info in infos)
+            raise ValueError(f"the model takes {len(infos)} inputs ({names}); got {len(values)}")
+        self._fit_shapes(values, infos)
+        if not self._is_ready:
+            self._allocate()
+        session = self._session
+        if quantize:
+            from litedelegates.border import quantize_array
+
+            values = [quantize_array(value, info) for info, value in zip(infos, values, strict=True)]
+        for info, value in zip(infos, values, strict=True):
+            session.set_tensor(info.index, value)
+        if deadline is None:
+            session.invoke()
+        else:
+            session.invoke_within(max(0.0, deadline - time.monotonic()))
+        return self._collect(quantize, out)
 
     def _collect(self, quantize: bool, out: Any) -> Any:
         indices = self._model.subgraphs[0].outputs
@@ -555,11 +556,6 @@ def _by_name(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[Tenso
     if set(named) != set(names):
         raise ValueError(f"the model takes {', '.join(names)}; got {', '.join(sorted(named))}")
     return tuple(named[name] for name in names)
-
-
-def _refuse_count(arrays: Sequence[Any], infos: Sequence[TensorInfo]) -> NoReturn:
-    names = ", ".join(info.name for info in infos)
-    raise ValueError(f"the model takes {len(infos)} inputs ({names}); got {len(arrays)}")
 
 
 def _checked_limit(time_limit_s: float) -> float:

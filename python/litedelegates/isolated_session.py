@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _GRACE_S = 0.25  # for a run that stops by itself when its time is over
 _QUIT_S = 2.0
+_LONGEST_WAIT_S = 3600.0  # at a time: the system takes no more than some days
 
 
 class IsolatedSession:
@@ -58,7 +59,8 @@ class IsolatedSession:
         self._resized: dict[int, tuple[int, ...]] = {}
         self._strings: dict[int, Any] = {}
         self._file = None if model.path else _memory_file(model.file.bytes)
-        self._inbox, self._outbox, self._others = Block(), Block(), Block()
+        self._close_file = weakref.finalize(self, os.close, self._file) if self._file is not None else None
+        self._make_blocks()
         self._inputs: dict[str, Array] = {}
         self._places: list[dict[str, Any]] = []
         self._outputs: dict[str, Array] = {}
@@ -111,7 +113,7 @@ class IsolatedSession:
                 return self.view(index).copy()
             if index in self._graph.outputs:
                 raise ValueError(f"output {index} was not computed: run the model")
-        value: Array = self._ask("get_tensor", index=index, subgraph=subgraph)
+        value: Array = self._call("get_tensor", index=index, subgraph=subgraph)
         return value
 
     def view(self, index: int) -> Array:
@@ -134,14 +136,14 @@ class IsolatedSession:
             raise RuntimeError("the tensors are not allocated: call allocate_tensors() first")
         self._forget_outputs()
         grace_s = _GRACE_S if self.route.name == "compiled" else 0.0
-        answer = self._ask(
+        reply = self._call(
             "run",
             limit_s=None if time_limit_s is None else time_limit_s + grace_s,
             strings=self._strings,
             time_limit_s=time_limit_s,
         )
-        self._shapes = answer["shapes"]
-        self._outputs, self._string_outputs = self._outbox.read(answer["outputs"]), answer["strings"]
+        self._shapes = reply["shapes"]
+        self._outputs, self._string_outputs = self._outbox.read(reply["outputs"]), reply["strings"]
 
     def _forget_outputs(self) -> None:
         self._outputs, self._string_outputs = {}, {}
@@ -153,14 +155,14 @@ class IsolatedSession:
     def allocate(self) -> None:
         """Prepare memory for the current shapes."""
         if not self._is_allocated:
-            prepared = self._ask("allocate")
+            prepared = self._call("allocate")
             self._shapes, self.route = prepared["shapes"], _in_worker(prepared["route"])
             self._place_inputs()
             self._is_allocated = True
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
-        self._ask("resize", index=index, shape=shape, strict=strict)
+        self._call("resize", index=index, shape=shape, strict=strict)
         self._resized[index] = tuple(shape)
         self._shapes[index] = tuple(shape)
         self._is_allocated = False
@@ -171,28 +173,28 @@ class IsolatedSession:
 
     def reset_variables(self) -> None:
         """Set the variable tensors back to their first values; a worker that was started anew has those."""
-        self._ask("reset_variables")
+        self._call("reset_variables")
 
     def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
         """Return nanoseconds of upload, run and read-back of each run in the worker, shape (runs, 3)."""
-        samples: Array = self._ask("time_runs", strings=self._strings, limits=(min_runs, max_runs, max_seconds))
+        samples: Array = self._call("time_runs", strings=self._strings, limits=(min_runs, max_runs, max_seconds))
         return samples
 
     def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
         """Run a signature on inputs by name."""
         arrays = {name: np.asarray(value) for name, value in values.items()}
-        outputs: dict[str, Array] = self._ask("run_signature", key=key, values=arrays)
+        outputs: dict[str, Array] = self._call("run_signature", key=key, values=arrays)
         return outputs
 
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran."""
         if self._placement is None:
-            self._placement = tuple(self._ask("placement"))
+            self._placement = tuple(self._call("placement"))
         return self._placement
 
     def profile(self, runs: int) -> Profile:
         """Return the times of each op."""
-        found: Profile = self._ask("profile", strings=self._strings, runs=runs)
+        found: Profile = self._call("profile", strings=self._strings, runs=runs)
         return found
 
     def options_in_effect(self) -> dict[str, dict[str, Any]]:
@@ -204,18 +206,16 @@ class IsolatedSession:
         self._end_worker(in_order=True)
         self._inputs.clear()
         self._forget_outputs()
-        for block in (self._inbox, self._outbox, self._others):
-            block.close()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._close_blocks()
+        if self._close_file is not None:
+            self._close_file()
 
-    def _ask(self, command: str, *, limit_s: float | None = None, **arguments: Any) -> Any:
-        """Have the worker do something and return its answer.
+    def _call(self, command: str, *, limit_s: float | None = None, **arguments: Any) -> Any:
+        """Have the worker do something and return its reply.
 
         Raises:
             WorkerCrashedError: It ended meanwhile.
-            RunTimeoutError: It did not answer in time and was ended.
+            RunTimeoutError: It did not reply in time and was ended.
         """
         if os.getpid() != self._pid:
             self._forget_parent()
@@ -223,32 +223,41 @@ class IsolatedSession:
             # It may have ended while it did nothing: the system ends processes when memory runs out.
             if self._worker is None or self._worker.process.poll() is not None:
                 self._start()
-            return self._talk(command, limit_s, arguments)
+            return self._exchange(command, limit_s, arguments)
 
     def _start(self) -> dict[str, Any]:
         self._end_worker(in_order=False)
-        blocks = (self._inbox, self._outbox, self._others)
-        self._worker = _Worker(blocks, () if self._file is None else (self._file,))
+        self._worker = _Worker(self._blocks, () if self._file is None else (self._file,))
         weakref.finalize(self, _end, self._worker.process)
         model = str(Path(self.model.path).absolute()) if self.model.path else self._file
-        loaded: dict[str, Any] = self._talk("load", None, {**self._arguments, "model": model, "shapes": self._resized})
-        self._shapes = loaded["shapes"]
-        if self._is_allocated:
-            self._talk("allocate", None, {})
-        if self._places:
-            self._talk("place_inputs", None, {"places": self._places})
+        try:
+            loaded: dict[str, Any] = self._exchange(
+                "load", None, {**self._arguments, "model": model, "shapes": self._resized}
+            )
+            self._shapes = loaded["shapes"]
+            if self._is_allocated:
+                self._exchange("allocate", None, {})
+            if self._places:
+                self._exchange("place_inputs", None, {"places": self._places})
+        except BaseException:  # without its model it is of no use
+            self._end_worker(in_order=False)
+            raise
         return loaded
 
-    def _talk(self, command: str, limit_s: float | None, arguments: dict[str, Any]) -> Any:
+    def _make_blocks(self) -> None:
+        self._blocks = self._inbox, self._outbox, self._others = Block(), Block(), Block()
+        self._close_blocks = weakref.finalize(self, _close, self._blocks)
+
+    def _exchange(self, command: str, limit_s: float | None, arguments: dict[str, Any]) -> Any:
         assert self._worker is not None
         try:
-            is_done, answer = self._worker.ask(command, arguments, limit_s)
-        except BaseException:  # what it does or answers now is of no use: Ctrl-C too
+            is_done, reply = self._worker.call(command, arguments, limit_s)
+        except BaseException:  # what it does or replies now is of no use: Ctrl-C too
             self._end_worker(in_order=False)
             raise
         if is_done:
-            return answer
-        raise answer
+            return reply
+        raise reply
 
     def _place_inputs(self) -> None:
         """Lay the inputs out in the shared memory, with the values of those that keep their shape."""
@@ -264,7 +273,7 @@ class IsolatedSession:
             )
         self._places = self._inbox.write(arrays)
         self._inputs = self._inbox.read(self._places)
-        self._ask("place_inputs", places=self._places)
+        self._call("place_inputs", places=self._places)
 
     def _end_worker(self, in_order: bool) -> None:
         if self._worker is not None:
@@ -275,7 +284,7 @@ class IsolatedSession:
         """Leave the worker and the memory to the parent, in a child process, and make others."""
         self._pid, self._lock, self._worker = os.getpid(), RunLock(), None
         values = {name: array.copy() for name, array in self._inputs.items()}
-        self._inbox, self._outbox, self._others = Block(), Block(), Block()
+        self._make_blocks()
         self._forget_outputs()
         self._places = self._inbox.write(values)
         self._inputs = self._inbox.read(self._places)
@@ -296,8 +305,8 @@ class _Worker:
             pass_fds=(*descriptors, *files),
         )
 
-    def ask(self, command: str, arguments: dict[str, Any], limit_s: float | None) -> tuple[bool, Any]:
-        """Send a command and return whether it was done, and the answer or the error."""
+    def call(self, command: str, arguments: dict[str, Any], limit_s: float | None) -> tuple[bool, Any]:
+        """Send a command and return whether it was done, and the reply or the error."""
         deadline = None if limit_s is None else time.monotonic() + limit_s
         assert self.process.stdin is not None
         try:
@@ -305,8 +314,8 @@ class _Worker:
             self.process.stdin.flush()
         except OSError:
             self._raise_crashed(command)
-        is_done, answer = decode(self._read_line(command, deadline, limit_s), self._others)
-        return is_done, answer
+        is_done, reply = decode(self._read_line(command, deadline, limit_s), self._others)
+        return is_done, reply
 
     def _read_line(self, command: str, deadline: float | None, limit_s: float | None) -> bytearray:
         assert self.process.stdout is not None
@@ -314,17 +323,18 @@ class _Worker:
         waiting = select.poll()
         waiting.register(file, select.POLLIN)
         line = bytearray()
-        while not line.endswith(b"\n"):  # it answers when it was asked, a line each time
-            left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1e3
-            if not waiting.poll(left_ms):
+        while not line.endswith(b"\n"):  # it replies when it was asked, a line each time
+            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            if left_s < 0:
                 raise RunTimeoutError(
-                    f"{_in_words(command)}: the worker process did not answer within {limit_s:.3g} s and was ended; "
+                    f"{_in_words(command)}: the worker process did not reply within {limit_s:.3g} s and was ended; "
                     "the next call starts another"
                 )
-            chunk = os.read(file, 1 << 20)
-            if not chunk:
-                self._raise_crashed(command)
-            line += chunk
+            if waiting.poll(1e3 * min(left_s, _LONGEST_WAIT_S)):
+                chunk = os.read(file, 1 << 20)
+                if not chunk:
+                    self._raise_crashed(command)
+                line += chunk
         return line
 
     def _raise_crashed(self, command: str) -> NoReturn:
@@ -358,6 +368,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
+
+
+def _close(blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        block.close()
 
 
 def _in_worker(route: Route) -> Route:

@@ -1,6 +1,6 @@
 """The worker process of an isolated Interpreter: loads the model and runs it on command.
 
-``python -m litedelegates.isolated_worker INBOX OUTBOX OTHERS`` reads commands from its standard input and answers on
+``python -m litedelegates.isolated_worker INBOX OUTBOX OTHERS`` reads commands from its standard input and replies on
 its standard output, a line each (see `isolated_protocol`). Arrays are in three blocks of shared memory, which it
 inherits as the descriptors named: the model's inputs, its outputs, and what else a message holds. It ends when its
 input is closed.
@@ -8,6 +8,7 @@ input is closed.
 
 from __future__ import annotations
 
+import mmap
 import os
 import queue
 import sys
@@ -45,9 +46,8 @@ class Handler:
         from litedelegates.model import Model
 
         if isinstance(model, int):
-            with open(model, "rb", closefd=False) as file:
-                file.seek(0)
-                self._model = Model.load(file.read())
+            with mmap.mmap(model, 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
+                self._model = Model.load(view)
         else:
             self._model = Model.load(model)
         self._delegates = list(delegates)
@@ -148,8 +148,8 @@ class Handler:
 
 def main() -> None:
     """Do commands until there are no more."""
-    # Libraries print; what they print must not pass for an answer.
-    answers = os.dup(1)
+    # Libraries print; what they print must not pass for a reply.
+    replies = os.dup(1)
     os.dup2(2, 1)
     commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, commands), daemon=True).start()
@@ -163,12 +163,12 @@ def main() -> None:
         line = commands.get()
         try:
             name, arguments = decode(line, others)
-            answer = encode([True, getattr(handler, name)(**arguments)], others)
+            reply = encode([True, getattr(handler, name)(**arguments)], others)
         except Exception as error:
-            answer = encode([False, error], others)
-        view = memoryview(answer)
+            reply = encode([False, error], others)
+        view = memoryview(reply)
         while view:
-            view = view[os.write(answers, view) :]
+            view = view[os.write(replies, view) :]
 
 
 def _listen(file: BinaryIO, commands: queue.SimpleQueue[bytes]) -> None:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 KEEP_ALL = "experimental_preserve_all_tensors"
 
-# What is in such tensors are addresses inside the runtime.
-_OPAQUE = frozenset({"resource", "variant"})
+# Types that the official Interpreter ends the process on when they are read: the first two are addresses inside the
+# runtime, and it does not know the third.
+_UNREADABLE = frozenset({"resource", "variant", "bfloat16"})
 
 
 # The official Interpreter maps a file that it gets by its path, and whoever cuts the file off then ends the process:
@@ -167,10 +168,10 @@ class ClassicSession:
         if not (0 <= index < len(tensors)):
             return
         tensor = tensors[index]
-        if tensor.element_type in _OPAQUE:
+        if tensor.element_type in _UNREADABLE:
             raise ValueError(
-                f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}: its value is the runtime's own "
-                "and has no array"
+                f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}, of which the classic runtime has "
+                "no array"
             )
         if tensor.is_constant:
             return
@@ -230,6 +231,8 @@ class ClassicSession:
             return tuple(int(size) for size in self._official._get_tensor_details(index, 0)["shape"])
         except UnicodeDecodeError as error:
             raise InvalidModelError(f"the name of tensor {index} in {self.model.name} is no UTF-8: {error}") from error
+        except ValueError:  # of a type that the official Interpreter does not know, such as bfloat16
+            return tuple(int(size) for size in self._official._interpreter.TensorSize(index, 0))
 
     def reset_variables(self) -> None:
         """Set the variable tensors back to their first values."""
