@@ -43,7 +43,7 @@ RUNNABLE = [case for case in CASES.values() if case.obstacle is None]
 
 
 def worker_pid(interpreter: Interpreter) -> int:
-    session = interpreter._session
+    session = getattr(interpreter._session, "session", interpreter._session)  # where nothing is allocated yet
     assert isinstance(session, IsolatedSession)
     assert session.pid is not None
     return session.pid

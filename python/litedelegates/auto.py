@@ -115,9 +115,8 @@ def _chain(
         if not found.is_available:
             raise DelegateUnavailableError(found.reason)
     delegates = chain(names, taken)
-    try_in_worker: Callable[..., None] | None = getattr(devices, "try_in_worker", None)
-    if on_devices and try_in_worker is not None:
-        try_in_worker(model, names, taken, num_threads)
+    if on_devices:
+        devices.try_in_worker(model, names, taken, num_threads)
     return delegates
 
 
