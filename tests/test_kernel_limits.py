@@ -76,7 +76,7 @@ NEED_HANDLES = ("ASSIGN_VARIABLE", "READ_VARIABLE", "HASHTABLE_FIND", "HASHTABLE
         ("MATRIX_DIAG/0/FLOAT16/[]", "MATRIX_DIAG: it cannot handle FLOAT16"),
         ('SVDF/0/FLOAT32/[[4,"type","BOOL"]]', "SVDF: it cannot handle FLOAT32 with input 4 of type BOOL"),
         ('FAKE_QUANT/0/FLOAT32/[[0,"type","STRING"]]', "FAKE_QUANT: it cannot handle STRING"),
-        ('FAKE_QUANT/0/FLOAT32/[[0,"type","VARIANT"]]', "is of type VARIANT, which no caller can give"),
+        ('FAKE_QUANT/0/FLOAT32/[[0,"type","VARIANT"]]', "is of type VARIANT, which only an operator can give"),
         ('FAKE_QUANT/0/FLOAT32/[[1,"type","VARIANT"]]', "FAKE_QUANT: it cannot handle VARIANT"),
         ('LOG_SOFTMAX/0/FLOAT32/[[0,"shape",[]]]', "LOG_SOFTMAX: a scalar has no axis"),
         ("ADD/1/INT16q/[]", "ADD: 16-bit integers whose scales are powers of two cannot be broadcast"),

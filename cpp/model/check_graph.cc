@@ -1,5 +1,6 @@
 #include "check_graph.h"
 
+#include <algorithm>
 #include <string>
 
 #include "place.h"
@@ -49,15 +50,19 @@ void check_operator_order(const Operator& op, std::vector<bool>& available) {
   }
 }
 
-// Nobody outside can give the model a handle of one of its variables or tables: operators would follow
-// whatever lies in memory.
-void check_handles(const Subgraph& main) {
-  for (const std::int32_t input : main.inputs) {
-    const Tensor& tensor = main.tensors[static_cast<std::size_t>(input)];
+// Only operators make handles of variables and tables. Callers, files and states have none to give, and
+// operators would follow whatever lies in memory.
+void check_handles(const Subgraph& subgraph, bool is_main) {
+  for (std::size_t i = 0; i < subgraph.tensors.size(); ++i) {
+    const Tensor& tensor = subgraph.tensors[i];
     const auto type = static_cast<Type>(tensor.type);
-    if (type == Type::RESOURCE || type == Type::VARIANT) {
-      throw InvalidModel("input tensor " + std::to_string(input) + " of the model is of type " +
-                         type_name(tensor.type) + ", which no caller can give");
+    if (type != Type::RESOURCE && type != Type::VARIANT) continue;
+    const auto& inputs = subgraph.inputs;
+    const bool is_input =
+        is_main && std::find(inputs.begin(), inputs.end(), static_cast<std::int32_t>(i)) != inputs.end();
+    if (is_input || tensor.is_variable || tensor.has_data || tensor.external_buffer != 0) {
+      throw InvalidModel(std::string(is_input ? "input " : "") + "tensor " + std::to_string(i) +
+                         " is of type " + type_name(tensor.type) + ", which only an operator can give");
     }
   }
 }
@@ -74,7 +79,7 @@ void check_subgraph(const Subgraph& subgraph, const SubgraphDetails& details, st
                          std::to_string(input) + ", is a constant of the file and cannot be written");
     }
   }
-  if (index == 0) check_handles(subgraph);
+  check_handles(subgraph, index == 0);
   std::vector<bool> available = initially_available(subgraph);
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     in_place("operator", i, "subgraph", index, [&] {

@@ -10,6 +10,8 @@ namespace {
 
 void check_slice(Node& node) {
   const Shape& input = node.input_shape(0);
+  // Kernels up to 2.2 read the size in the type of begin.
+  if (node.input(1).type != node.input(2).type) node.fail("begin and size are of two types");
   const auto begin = node.constant(1), size = node.constant(2);
   if (!input || !begin || !size) return node.set_output(0, std::nullopt);
   if (begin->size() != input->size() || size->size() != input->size()) {

@@ -27,11 +27,9 @@ void require_range(const Node& node, const Dims& values, std::int64_t least, std
 // Offset dimensions of the output come from the slice, the others from the indices.
 Shape gathered_shape(const Node& node, const Dims& indices, const Dims& offsets, const Dims& collapsed,
                      const Dims& sizes, std::size_t index_vector) {
-  Dims batch = indices, slice, output(batch.size() + offsets.size());
-  if (index_vector < batch.size()) {
-    batch.erase(batch.begin() + static_cast<std::ptrdiff_t>(index_vector));
-    output.pop_back();
-  }
+  Dims batch = indices, slice;
+  batch.erase(batch.begin() + static_cast<std::ptrdiff_t>(index_vector));
+  Dims output(batch.size() + offsets.size());
   const auto holds = [](const Dims& dims, std::size_t value) {
     return std::find(dims.begin(), dims.end(), static_cast<std::int64_t>(value)) != dims.end();
   };
@@ -71,7 +69,8 @@ void check_gather(Node& node) {
   const Shape& indices = node.input_shape(1);
   const auto index_rank = static_cast<std::int64_t>(indices ? indices->size() : kMaxRank);
   const auto index_vector = node.option<std::int64_t>(kind, 3);
-  require_range(node, {index_vector}, 0, index_rank, "index_vector_dim");
+  // The dimension must be there: the kernel does not know that one of size 1 may be left out.
+  require_range(node, {index_vector}, 0, index_rank - 1, "index_vector_dim");
   node.set_output(0, indices ? gathered_shape(node, *indices, offsets, collapsed, sizes,
                                               static_cast<std::size_t>(index_vector))
                              : std::nullopt);

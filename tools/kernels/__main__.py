@@ -24,6 +24,7 @@ from kernels.attempts import TEMPLATES, Attempt, attempts, plain
 from kernels.models import FOUND, build, stored_version
 from kernels.workers import DIED, HUNG, RAN, is_delegated, official, run_all
 
+SOMETIMES = 0.05  # share of the attempts that need not die each time
 MALLOC_DEBUG = "libc_malloc_debug.so.0"  # glibc's: finds what was written behind the end of an allocation
 
 
@@ -73,7 +74,7 @@ def write(result: dict[str, Any], path: Path) -> None:
 
 
 def repeat(count: int, seed: int) -> int:
-    """Try some attempts of the stored result again; return 1 where one ends otherwise."""
+    """Try some attempts of the stored result again; return 1 where another one died, or several died no more."""
     stored = json.loads(FOUND.read_text())["ops"]
     died = {Attempt.from_key(key): where for found in stored.values() for key, where in found["died"].items()}
     rng = random.Random(seed)
@@ -85,13 +86,16 @@ def repeat(count: int, seed: int) -> int:
         if attempt not in died and not _has_handle(attempt):
             tried.append(attempt)
     ends = run_all(tried, lambda attempt: official(build(attempt, stored_version(attempt.op)), False))
-    changed = [
-        f"{attempt.key} ended with {end!r}"
-        for attempt, end in zip(tried, ends, strict=True)
-        if (end in (DIED, HUNG)) != (attempt in died)
-    ]
-    print(f"{count} attempts repeated, {len(changed)} ended otherwise", *changed, sep="\n")
-    return 1 if changed else 0
+    changed: dict[bool, list[str]] = {False: [], True: []}  # by whether it died
+    for attempt, end in zip(tried, ends, strict=True):
+        if (end in (DIED, HUNG)) != (attempt in died):
+            changed[attempt in died].append(f"{attempt.key} ended with {end!r}")
+    print(
+        f"{count} attempts repeated, {len(changed[False])} more died and {len(changed[True])} did not", *changed[True]
+    )
+    print(*changed[False], sep="\n")
+    # What a kernel reads or writes beside its memory need not end the process each time.
+    return 1 if changed[False] or len(changed[True]) > SOMETIMES * count else 0
 
 
 def _has_handle(attempt: Attempt) -> bool:
