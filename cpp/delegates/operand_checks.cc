@@ -76,7 +76,7 @@ class Operands {
     va_end(arguments);
     const TfLiteTensor* tensor = input(position);
     const char* name = tensor == nullptr || tensor->name == nullptr ? "" : tensor->name;
-    context_.ReportError(&context_, "%s: input %d (tensor %d, \"%.200s\") %s", op_, position,
+    context_.ReportError(&context_, "%s: input %d (tensor %d, \"%.200s\") %s\n", op_, position,
                          tensor == nullptr ? -1 : node_.inputs->data[position], name, reason);
     return false;
   }
