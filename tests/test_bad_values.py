@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import small_models
 from ai_edge_litert.interpreter import Interpreter as Official  # type: ignore[import-untyped, unused-ignore]
-from litedelegates import CompileError, Interpreter, LiteDelegatesError, RunError
+from litedelegates import CompileError, Interpreter, InvalidModelError, LiteDelegatesError, RunError
 from small_models_builder import GraphBuilder, ModelBuilder, Op, Type, schema
 from small_models_case import Array
 from soak import in_own_process
@@ -231,8 +231,8 @@ def outcomes(model: bytes, feeds: Sequence[Sequence[Array]]) -> list[tuple[str, 
         with Interpreter(model, delegate=delegate) as interpreter:
             for feed in feeds:
                 try:
-                    for info, value in zip(interpreter.inputs, feed, strict=True):
-                        if info.shape != value.shape:
+                    if len({tuple(value.shape for value in feed) for feed in feeds}) > 1:
+                        for info, value in zip(interpreter.inputs, feed, strict=True):
                             interpreter.resize_tensor_input(info.index, value.shape)
                     found.append(("ran", interpreter.run(*feed)))
                 except LiteDelegatesError as error:
@@ -281,6 +281,39 @@ def test_shapes_that_the_options_do_not_fit_are_refused() -> None:
         assert good[0] == "ran" and np.array_equal(good[1], PLANE[[1, 0]])
         assert indices[0] == "CompileError" and re.search(r"needs 2 dimensions with 1 indices", indices[1])
         assert data[0] == "CompileError" and re.search(r"slices take 3 of dimension 1", data[1])
+
+
+def broadcast_of_two_shapes() -> bytes:
+    """BROADCAST_ARGS of the shapes of two inputs: the runtime computes that while kernels prepare."""
+    model = ModelBuilder()
+    graph = model.graph()
+    shapes = []
+    for name, size in (("a", 3), ("b", 1)):
+        shapes.append(graph.tensor(f"shape_of_{name}", (2,), Type.INT32))
+        value = graph.input(name, (2, size))
+        graph.op(Op.SHAPE, [value], [shapes[-1]], table("ShapeOptions", outType=Type.INT32))
+    graph.op(Op.BROADCAST_ARGS, shapes, [graph.output("out", (2,), Type.INT32)])
+    return model.to_bytes()
+
+
+def test_shapes_of_inputs_that_do_not_broadcast_are_refused_when_an_input_is_resized() -> None:
+    good = [np.zeros((2, 3), np.float32), np.zeros((2, 1), np.float32)]
+    bad = [good[0], np.zeros((5, 4), np.float32)]
+    found = in_own_process(outcomes, broadcast_of_two_shapes(), [good, bad, good])
+    for first, refused, last in (found[:3], found[3:]):
+        assert refused[0] == "CompileError"
+        assert re.search(r"BROADCAST_ARGS: input 1 .*\"shape_of_b\"\) holds 4 .* holds 3", refused[1])
+        for how, output in (first, last):
+            assert how == "ran" and np.array_equal(output, int32(2, 3))
+
+
+def test_constants_that_do_not_broadcast_are_refused_at_load() -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    constants = [graph.constant("a", int32(2, 3)), graph.constant("b", int32(4, 1))]
+    graph.op(Op.BROADCAST_ARGS, constants, [graph.output("out", (2,), Type.INT32)])
+    with pytest.raises(InvalidModelError, match=r"BROADCAST_ARGS: the shapes \[2, 3\] and \[4, 1\] do not broadcast"):
+        Interpreter(model.to_bytes())
 
 
 def test_a_shift_of_other_shapes_is_refused() -> None:
