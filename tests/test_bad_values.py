@@ -196,6 +196,15 @@ CASES = {
             ([PLANE, int32(2, -1), np.array(0, np.float32)], "holds the factor -1"),
         ],
     ),
+    "transpose": BadValues(
+        one_op(Op.TRANSPOSE, [PLANE, int32(1, 0)], PLANE.T),
+        [PLANE, int32(1, 0)],
+        [
+            ([PLANE, int32(0, 0)], "TRANSPOSE: input 1 .* names the axis 0 twice"),
+            ([PLANE, int32(-3, 0)], "TRANSPOSE: input 1 .* names the axis -3, outside -2 to 1"),
+        ],
+        PLANE.T,
+    ),
     "slice": BadValues(
         one_op(Op.SLICE, [PLANE, int32(1, 0), int32(1, 2)], np.zeros((1, 2), np.float32)),
         [PLANE, int32(1, 0), int32(1, 2)],

@@ -286,6 +286,32 @@ bool check_slice(const Operands& op) {
   return true;
 }
 
+// The kernel lets an axis be named twice, and reads outside the input then; a scalar it does not write at
+// all.
+bool check_transpose(const Operands& op) {
+  if (op.input(0) == nullptr) return true;
+  const auto rank = static_cast<int64_t>(op.shape(0).size());
+  if (rank == 0) return op.refuse(0, "is a scalar, and has no dimensions to transpose");
+  if (!op.is_readable(1)) return true;
+  if (op.count(1) != rank) {
+    return op.refuse(1, "names %lld axes of %lld", static_cast<long long>(op.count(1)),
+                     static_cast<long long>(rank));
+  }
+  uint64_t seen = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    const int64_t axis = op.value(1, i) < 0 ? op.value(1, i) + rank : op.value(1, i);
+    if (axis < 0 || axis >= std::min<int64_t>(rank, 64)) {
+      return op.refuse(1, "names the axis %lld, outside %lld to %lld", static_cast<long long>(op.value(1, i)),
+                       static_cast<long long>(-rank), static_cast<long long>(rank - 1));
+    }
+    if ((seen >> axis & 1U) != 0) {
+      return op.refuse(1, "names the axis %lld twice", static_cast<long long>(axis));
+    }
+    seen |= uint64_t{1} << axis;
+  }
+  return true;
+}
+
 struct StridedSliceOptions {
   int32_t begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask;
 };
@@ -464,6 +490,7 @@ constexpr NamedCheck kChecks[] = {
     BEFORE_INVOKE(RESIZE_NEAREST_NEIGHBOR, check_resize),
     BEFORE_INVOKE(DILATE, check_dilate),
     BEFORE_BOTH(SLICE, check_slice),
+    BEFORE_INVOKE(TRANSPOSE, check_transpose),
     BEFORE_INVOKE(SPLIT, check_split),
     BEFORE_INVOKE(SPLIT_V, check_split_v),
     BEFORE_BOTH(STRIDED_SLICE, check_strided_slice),
