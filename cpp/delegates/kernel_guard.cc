@@ -28,14 +28,14 @@ std::mutex guarding;  // for adding; an entry never changes once a node has its 
 template <size_t number>
 TfLiteStatus checked_prepare(TfLiteContext* context, TfLiteNode* node) {
   const Guarded& kernel = guarded[number];
-  if (!kernel.check->passes(*context, *node)) return TfLiteStatus::kError;
+  if (!kernel.check->passes(*context, *node, false)) return TfLiteStatus::kError;
   return kernel.prepare(context, node);
 }
 
 template <size_t number>
 TfLiteStatus checked_invoke(TfLiteContext* context, TfLiteNode* node) {
   const Guarded& kernel = guarded[number];
-  if (!kernel.check->passes(*context, *node)) return TfLiteStatus::kError;
+  if (!kernel.check->passes(*context, *node, true)) return TfLiteStatus::kError;
   return kernel.invoke(context, node);
 }
 

@@ -25,8 +25,8 @@ constexpr int64_t kMostElements = INT32_MAX;
 // One op with its inputs, as the checks look at it.
 class Operands {
  public:
-  Operands(TfLiteContext& context, const TfLiteNode& node, const char* op)
-      : context_(context), node_(node), op_(op) {}
+  Operands(TfLiteContext& context, const TfLiteNode& node, const char* op, bool is_invoked)
+      : context_(context), node_(node), op_(op), is_invoked_(is_invoked) {}
 
   [[nodiscard]] int input_count() const { return node_.inputs == nullptr ? 0 : node_.inputs->size; }
 
@@ -44,10 +44,17 @@ class Operands {
 
   [[nodiscard]] std::span<const int32_t> shape(int position) const { return dims(*input(position)); }
 
-  // Whether an input is there and its values can be read as whole numbers.
+  // Whether an input has its values already: all have when the op is invoked.
+  [[nodiscard]] bool is_known(int position) const {
+    const TfLiteTensor* tensor = input(position);
+    return tensor != nullptr && (is_invoked_ || tensor->allocation_type == kTfLiteAllocationMmapRo ||
+                                 tensor->allocation_type == kTfLiteAllocationPersistentRo);
+  }
+
+  // Whether the values of an input can be read as whole numbers.
   [[nodiscard]] bool is_readable(int position) const {
     const TfLiteTensor* tensor = input(position);
-    return tensor != nullptr && tensor->data != nullptr && tensor->dims != nullptr &&
+    return is_known(position) && tensor->data != nullptr && tensor->dims != nullptr &&
            (tensor->type == kTfLiteInt32 || tensor->type == kTfLiteInt64);
   }
 
@@ -76,7 +83,7 @@ class Operands {
     va_end(arguments);
     const TfLiteTensor* tensor = input(position);
     const char* name = tensor == nullptr || tensor->name == nullptr ? "" : tensor->name;
-    context_.ReportError(&context_, "%s: input %d (tensor %d, \"%.200s\") %s", op_, position,
+    context_.ReportError(&context_, "%s: input %d (tensor %d, \"%.200s\") %s\n", op_, position,
                          tensor == nullptr ? -1 : node_.inputs->data[position], name, reason);
     return false;
   }
@@ -90,6 +97,7 @@ class Operands {
   TfLiteContext& context_;
   const TfLiteNode& node_;
   const char* op_;
+  bool is_invoked_;
 };
 
 // "[2, 3]", cut where it is longer than any shape that a model has.
@@ -254,7 +262,7 @@ bool check_split_v(const Operands& op) { return check_axis(op, 2); }
 
 // Begin and size of each dimension; ai-edge-litert 2.2 reads outside the input.
 bool check_slice(const Operands& op) {
-  if (op.input(0) == nullptr || !op.is_readable(1) || !op.is_readable(2)) return true;
+  if (!op.is_known(0) || !op.is_readable(1) || !op.is_readable(2)) return true;
   const auto shape = op.shape(0);
   const auto rank = static_cast<int64_t>(shape.size());
   for (const int position : {1, 2}) {
@@ -278,6 +286,32 @@ bool check_slice(const Operands& op) {
   return true;
 }
 
+// The kernel lets an axis be named twice, and reads outside the input then; a scalar it does not write at
+// all.
+bool check_transpose(const Operands& op) {
+  if (op.input(0) == nullptr) return true;
+  const auto rank = static_cast<int64_t>(op.shape(0).size());
+  if (rank == 0) return op.refuse(0, "is a scalar, and has no dimensions to transpose");
+  if (!op.is_readable(1)) return true;
+  if (op.count(1) != rank) {
+    return op.refuse(1, "names %lld axes of %lld", static_cast<long long>(op.count(1)),
+                     static_cast<long long>(rank));
+  }
+  uint64_t seen = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    const int64_t axis = op.value(1, i) < 0 ? op.value(1, i) + rank : op.value(1, i);
+    if (axis < 0 || axis >= std::min<int64_t>(rank, 64)) {
+      return op.refuse(1, "names the axis %lld, outside %lld to %lld", static_cast<long long>(op.value(1, i)),
+                       static_cast<long long>(-rank), static_cast<long long>(rank - 1));
+    }
+    if ((seen >> axis & 1U) != 0) {
+      return op.refuse(1, "names the axis %lld twice", static_cast<long long>(axis));
+    }
+    seen |= uint64_t{1} << axis;
+  }
+  return true;
+}
+
 struct StridedSliceOptions {
   int32_t begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask;
 };
@@ -286,7 +320,7 @@ struct StridedSliceOptions {
 // Strides are added to positions in 32 bits, without looking, in ai-edge-litert 2.2.
 bool check_strided_slice(const Operands& op) {
   const auto* options = op.options<StridedSliceOptions>();
-  if (options == nullptr || op.input(0) == nullptr || !op.is_readable(1)) return true;
+  if (options == nullptr || !op.is_known(0) || !op.is_readable(1)) return true;
   for (const int position : {2, 3}) {
     if (op.input(position) == nullptr) return true;  // the kernel says so
     if (op.shape(position).size() != 1 || op.shape(position)[0] != op.count(1)) {
@@ -433,8 +467,8 @@ struct NamedCheck {
 // clang-format off: one line an op.
 #define CHECK(is_before_prepare, is_before_invoke, name, function) \
   {Op::name, {#name, is_before_prepare, is_before_invoke, \
-              [](TfLiteContext& context, const TfLiteNode& node) { \
-                return function(Operands(context, node, #name)); \
+              [](TfLiteContext& context, const TfLiteNode& node, bool is_invoked) { \
+                return function(Operands(context, node, #name, is_invoked)); \
               }}}
 #define BEFORE_PREPARE(name, function) CHECK(true, false, name, function)
 #define BEFORE_INVOKE(name, function) CHECK(false, true, name, function)
@@ -447,7 +481,7 @@ constexpr NamedCheck kChecks[] = {
     BEFORE_PREPARE(UNIDIRECTIONAL_SEQUENCE_RNN, check_rank<3>),
     BEFORE_PREPARE(BIDIRECTIONAL_SEQUENCE_LSTM, check_rank<3>),
     BEFORE_PREPARE(BIDIRECTIONAL_SEQUENCE_RNN, check_rank<3>),
-    BEFORE_INVOKE(BROADCAST_ARGS, check_broadcast_args),
+    BEFORE_BOTH(BROADCAST_ARGS, check_broadcast_args),
     BEFORE_INVOKE(RANDOM_UNIFORM, check_random),
     BEFORE_INVOKE(RANDOM_STANDARD_NORMAL, check_random),
     BEFORE_INVOKE(REVERSE_SEQUENCE, check_reverse_sequence),
@@ -455,10 +489,11 @@ constexpr NamedCheck kChecks[] = {
     BEFORE_INVOKE(RESIZE_BILINEAR, check_resize),
     BEFORE_INVOKE(RESIZE_NEAREST_NEIGHBOR, check_resize),
     BEFORE_INVOKE(DILATE, check_dilate),
-    BEFORE_INVOKE(SLICE, check_slice),
+    BEFORE_BOTH(SLICE, check_slice),
+    BEFORE_INVOKE(TRANSPOSE, check_transpose),
     BEFORE_INVOKE(SPLIT, check_split),
     BEFORE_INVOKE(SPLIT_V, check_split_v),
-    BEFORE_INVOKE(STRIDED_SLICE, check_strided_slice),
+    BEFORE_BOTH(STRIDED_SLICE, check_strided_slice),
     BEFORE_INVOKE(STABLEHLO_SHIFT_LEFT, check_shift),
     BEFORE_BOTH(STABLEHLO_GATHER, check_stablehlo_gather),
     BEFORE_BOTH(STABLEHLO_SCATTER, check_stablehlo_scatter),
@@ -469,10 +504,10 @@ constexpr NamedCheck kChecks[] = {
 #undef BEFORE_PREPARE
 #undef BEFORE_BOTH
 
-constexpr OperandCheck kXnnpackCheck = {"XNNPACK", true, false,
-                                        [](TfLiteContext& context, const TfLiteNode& node) {
-                                          return check_xnnpack(Operands(context, node, "XNNPACK"));
-                                        }};
+constexpr OperandCheck kXnnpackCheck = {
+    "XNNPACK", true, false, [](TfLiteContext& context, const TfLiteNode& node, bool is_invoked) {
+      return check_xnnpack(Operands(context, node, "XNNPACK", is_invoked));
+    }};
 
 }  // namespace
 

@@ -7,11 +7,12 @@
 namespace litedelegates {
 
 // The check of one kind of kernel: when it is made, and the function that makes it. That returns whether the
-// kernel may go on; if not it has reported why.
+// kernel may go on; if not it has reported why. While kernels prepare only constants have values, and what
+// was computed of constants and shapes.
 struct OperandCheck {
   const char* op;
   bool is_before_prepare, is_before_invoke;
-  bool (*passes)(TfLiteContext&, const TfLiteNode&);
+  bool (*passes)(TfLiteContext&, const TfLiteNode&, bool is_invoked);
 };
 
 // The check that the kernels of a builtin op need, or a kernel, which may be that of a delegate; null when

@@ -84,6 +84,7 @@ void check_operator(Node& node, const Parsed& parsed) {
     case Op::DYNAMIC_UPDATE_SLICE:
     case Op::REVERSE_V2:
       return check_slicing(node);
+    case Op::BROADCAST_ARGS:
     case Op::REVERSE_SEQUENCE:
     case Op::SPARSE_TO_DENSE:
     case Op::RFFT2D:

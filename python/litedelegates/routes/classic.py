@@ -245,12 +245,15 @@ class ClassicSession:
         samples: list[int] = []
         begin = time.perf_counter_ns()
         invoke = self._official.invoke
-        while len(samples) < max_runs:
-            start = time.perf_counter_ns()
-            if len(samples) >= min_runs and start - begin >= max_seconds * 1e9:
-                break
-            invoke()
-            samples.append(time.perf_counter_ns() - start)
+        try:
+            while len(samples) < max_runs:
+                start = time.perf_counter_ns()
+                if len(samples) >= min_runs and start - begin >= max_seconds * 1e9:
+                    break
+                invoke()
+                samples.append(time.perf_counter_ns() - start)
+        except (ValueError, RuntimeError) as error:
+            raise RunError(f"cannot run the model: {error}") from error
         columns = np.zeros((len(samples), 3), np.int64)
         columns[:, 1] = samples
         return columns
