@@ -320,10 +320,6 @@ std::string why_wrong(const View& view) {
                  : "";
     case Op::SEGMENT_SUM:
       return "it does not compile";
-    case Op::ATAN2:
-      return view.shape(0) != view.shape(1) || view.has_constant(0) || view.has_constant(1)
-                 ? "a constant or broadcast operand is wrong"
-                 : "";
     case Op::POW:
       if (view.has_constant(0) && element_count(view.shape(0)) == 1)
         return "a constant base is taken for the exponent";

@@ -7,14 +7,19 @@ import os
 import platform
 import sys
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from litedelegates import _core
 from litedelegates.delegates import base
 from litedelegates.delegates.base import Payloads
 from litedelegates.delegates.opened import open_once
 from litedelegates.delegates.options import delegate_options, set_options
-from litedelegates.errors import DelegateUnavailableError, OptionError, SoftwareGpuWarning, nearest
+from litedelegates.errors import DelegateError, DelegateUnavailableError, OptionError, SoftwareGpuWarning, nearest
 from litedelegates.runtime import open_runtime
+
+if TYPE_CHECKING:
+    from litedelegates.model import Model
 
 _LIBRARY_NAME = {
     "darwin": "libLiteRtMetalAccelerator.dylib",
@@ -214,6 +219,26 @@ class Gpu(base.Delegate):
     def why_not_classic(self) -> str | None:
         """The GPU's library is no TFLite delegate."""
         return "it has no GPU delegate"
+
+
+def refuse_sparse_weights(model: Model, delegates: Sequence[base.Delegate]) -> None:
+    """Refuse a model with sparse weights for a chain in which XNNPACK comes after the GPU.
+
+    XNNPACK takes their DENSIFY and hands nothing to what the GPU left on the built-in kernels: outputs are garbage.
+
+    Raises:
+        DelegateError: Says which op and what to do.
+    """
+    names = [delegate.name for delegate in delegates]
+    if "xnnpack" not in names[names.index("gpu") :]:
+        return
+    for graph in model.subgraphs:
+        for index, op in enumerate(graph.operators):
+            if op.type == "DENSIFY":
+                raise DelegateError(
+                    f"{model.name}: op {index} (DENSIFY) makes sparse weights dense, and XNNPACK after the GPU "
+                    "computes garbage of them: give delegate='gpu' or 'xnnpack' alone"
+                )
 
 
 def device_name(adapter: str) -> str:

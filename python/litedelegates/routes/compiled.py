@@ -56,6 +56,10 @@ class CompiledSession:
             from litedelegates.routes import rewritten
 
             rewritten.check(model.subgraphs, self.chain)
+        if any(delegate.hardware == GPU for delegate in self.chain):
+            from litedelegates.delegates.gpu import refuse_sparse_weights
+
+            refuse_sparse_weights(model, self.chain)
         payloads = _payloads(self.chain, num_threads, runtime_options)
         compile_ = functools.partial(
             _core.CompiledModel,
