@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 import small_models
 from litedelegates import DelegateError, OptionError
 from litedelegates.delegates import Precision, gpu
+from litedelegates.delegates.vulkan import adapter_names
 from litedelegates.devices import Availability, availability, try_in_worker
 from litedelegates.model import Model
 from native_libraries import compile_library
@@ -62,6 +66,62 @@ def test_a_driver_that_hangs_costs_no_more_than_the_time_limit(
     with pytest.raises(DelegateError, match="did not finish within 3 s"):
         try_in_worker(Model.load(small_models.add()), ("gpu",), {}, None, time_limit_s=3)
     assert time.monotonic() - start < 30
+
+
+@needs_the_gpu_library
+def test_a_machine_without_a_driver_says_so_with_the_words_of_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, "/nowhere/driver.json")
+    reason = ask("gpu").reason
+    assert "no GPU with a Vulkan driver was found" in reason and "VK_ICD_FILENAMES" in reason
+    assert "/nowhere/driver.json" in reason
+
+
+@pytest.mark.gpu
+def test_a_driver_that_is_refused_is_named_with_what_it_lacks_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = os.environ.get("VK_ICD_FILENAMES") or os.environ.get("VK_DRIVER_FILES")
+    if not given:
+        pytest.skip("VK_ICD_FILENAMES does not say which driver is in use")
+    monkeypatch.setenv("LESSER_GPU_DRIVER", json.loads(Path(given).read_text())["ICD"]["library_path"])
+    driver = tmp_path / "lesser.json"
+    library = compile_library("lesser_gpu.c", tmp_path / "liblesser.so")
+    content = {"file_format_version": "1.0.0", "ICD": {"library_path": library, "api_version": "1.1.0"}}
+    driver.write_text(json.dumps(content))
+    (name,) = adapter_names()
+    for variable in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(variable, str(driver))
+    reason = ask("gpu").reason
+    assert f"Vulkan finds {name}, and the runtime's GPU library does not take its driver" in reason
+    assert "shaderUniform*ArrayDynamicIndexing required" in reason and "Update the driver" in reason
+
+
+@pytest.mark.gpu
+def test_a_gpu_in_software_is_called_so_and_warned_of_once_in_a_process() -> None:
+    program = """if True:
+        import sys, warnings
+        from litedelegates import Interpreter, SoftwareGpuWarning
+        from litedelegates.devices import small_model
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                with Interpreter(small_model(), "gpu") as interpreter:
+                    device = interpreter.device
+        print(device)
+        print(*(warning.message for warning in caught if warning.category is SoftwareGpuWarning), sep="\\n")
+    """
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    device, *warned = ended.stdout.strip().splitlines()
+    assert device == ask("gpu").detail
+    is_software = any(word in device for word in ("SwiftShader", "llvmpipe"))
+    assert device.endswith(", in software on the CPU") == is_software
+    assert len(warned) == is_software and all(device in text for text in warned)
+
+
+def test_hardware_is_not_called_software() -> None:
+    logged = "NVIDIA GeForce RTX 3060, arch=ampere, vendor=nvidia, backend=Vulkan, adapterType=discrete GPU"
+    assert gpu.device_name(logged) == "NVIDIA GeForce RTX 3060"
 
 
 @pytest.mark.gpu

@@ -242,8 +242,7 @@ std::string why_batch_matmul(const View& view) {
 std::string why_fully_connected(const View& view) {
   const Dims input = view.shape(0), weights = view.shape(1);
   if (input.size() < 2) return "FULLY_CONNECTED of a vector is wrong";
-  if (weights.size() == 2 && input[0] != 0 && element_count(input) / input[0] != weights[1] &&
-      input.back() != weights[1])
+  if (weights.size() == 2 && input.back() != weights[1])
     return "FULLY_CONNECTED that divides its input into other rows is wrong";
   const View* const maker = view.graph().maker(view.node().inputs->data[1]);
   if (maker != nullptr && maker->op() == Op::DEQUANTIZE && maker->input(0) != nullptr &&
@@ -256,9 +255,9 @@ std::string why_convolution(const View& view) {
   const Dims input = view.shape(0), filters = view.shape(1);
   if (input.size() != 4 || filters.size() != 4 || filters[3] == 0) return {};
   const int32_t groups = input[3] / filters[3];
-  if (groups > 1 && filters[3] % 4 != 0 && filters[3] != 1)
-    return "grouped convolution with " + std::to_string(filters[3]) +
-           " channels in a group, which is no multiple of 4, is wrong";
+  if (groups > 1 && filters[3] != 1 && (filters[3] % 4 != 0 || filters[0] / groups % 4 != 0))
+    return "grouped convolution with " + std::to_string(filters[3]) + " channels for " +
+           std::to_string(filters[0] / groups) + " filters in a group, not both multiples of 4, is wrong";
   return {};
 }
 
@@ -279,8 +278,8 @@ std::string why_operand(const View& view) {
   for (int32_t position = 0; position < 2; ++position) {
     if (!view.has_constant(position)) continue;
     const Dims constant = view.shape(position), other = view.shape(1 - position);
-    if (constant.size() > 1 && constant[0] > 1 && constant.size() == other.size() && constant != other)
-      return "a constant operand that differs along the batch and is broadcast is wrong";
+    if (!constant.empty() && constant[0] > 1 && constant.size() == other.size())
+      return "a constant operand with a batch is wrong";
   }
   return {};
 }
@@ -320,10 +319,6 @@ std::string why_wrong(const View& view) {
                  : "";
     case Op::SEGMENT_SUM:
       return "it does not compile";
-    case Op::ATAN2:
-      return view.shape(0) != view.shape(1) || view.has_constant(0) || view.has_constant(1)
-                 ? "a constant or broadcast operand is wrong"
-                 : "";
     case Op::POW:
       if (view.has_constant(0) && element_count(view.shape(0)) == 1)
         return "a constant base is taken for the exponent";

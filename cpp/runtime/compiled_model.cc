@@ -68,8 +68,12 @@ OptionsHandle make_options(const CompileRequest& request) {
 // What the runtime said, to end an exception's message with.
 std::string reasons(const std::string& messages, const std::vector<std::string>& log_lines) {
   std::string text;
+  bool is_of_dawn = false;
   for (const std::string& line : log_lines) {
     if (line.starts_with("ERROR: ")) text += "\n  " + line.substr(7);
+    // The GPU's library says in warnings what a driver lacks that it does not take.
+    is_of_dawn = line.starts_with("Warning: ") || (is_of_dawn && line.starts_with(" - "));
+    if (is_of_dawn) text += "\n  " + line;
   }
   if (!messages.empty()) text += "\n  " + messages;
   return text.empty() ? "" : ". The runtime said:" + text;

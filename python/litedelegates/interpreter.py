@@ -362,7 +362,7 @@ class Interpreter(DropIn):
 
     @property
     def device(self) -> str:
-        """Name of the GPU in use, as the runtime tells it; empty when there is none."""
+        """Name of the GPU in use, as the runtime tells it, with a word if it is software; empty when there is none."""
         return self._session.device
 
     @property

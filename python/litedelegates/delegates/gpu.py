@@ -6,19 +6,29 @@ import enum
 import os
 import platform
 import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from litedelegates import _core
 from litedelegates.delegates import base
 from litedelegates.delegates.base import Payloads
 from litedelegates.delegates.opened import open_once
 from litedelegates.delegates.options import delegate_options, set_options
-from litedelegates.errors import DelegateUnavailableError, OptionError, nearest
+from litedelegates.errors import DelegateError, DelegateUnavailableError, OptionError, SoftwareGpuWarning, nearest
 from litedelegates.runtime import open_runtime
+
+if TYPE_CHECKING:
+    from litedelegates.model import Model
 
 _LIBRARY_NAME = {
     "darwin": "libLiteRtMetalAccelerator.dylib",
     "win32": "libLiteRtWebGpuAccelerator.dll",
 }.get(sys.platform, "libLiteRtWebGpuAccelerator.so")
+# How Dawn, inside the library, begins a line that says what it misses.
+_DAWN = "Warning: "
+IN_SOFTWARE = ", in software on the CPU"
+_has_warned = False
 
 
 class Precision(enum.Enum):
@@ -189,17 +199,73 @@ class Gpu(base.Delegate):
         return _core.Step.accelerator_library(library_path())
 
     def why_it_failed(self, message: str) -> str | None:
-        """Tell a machine without a GPU from a model that the GPU refuses."""
-        if "No adapters found" in message:
-            return (
-                "no GPU with a Vulkan driver was found (VK_ICD_FILENAMES or VK_DRIVER_FILES can name a driver's file; "
-                "`vulkaninfo` shows what Vulkan sees)"
-            )
-        return None
+        """Tell a machine without a GPU, and one whose driver is not taken, from a model that the GPU refuses."""
+        if "No adapters found" not in message:
+            return None
+        from litedelegates.delegates.vulkan import adapter_names
+
+        lines = [line.strip() for line in message.splitlines()]
+        said = "; ".join(line.removeprefix(_DAWN).rstrip(".") for line in lines if line.startswith(_DAWN))
+        words = f": {said}" if said else ""
+        names = ", ".join(adapter_names())
+        other = "VK_ICD_FILENAMES or VK_DRIVER_FILES can name a driver's file"
+        if not names:
+            return f"no GPU with a Vulkan driver was found{words} ({other}; `vulkaninfo` shows what Vulkan sees)"
+        return (
+            f"Vulkan finds {names}, and the runtime's GPU library does not take its driver{words}. Update the driver "
+            f"(Mesa's llvmpipe is taken from Mesa 25 on), or take another: {other}"
+        )
 
     def why_not_classic(self) -> str | None:
         """The GPU's library is no TFLite delegate."""
         return "it has no GPU delegate"
+
+
+def refuse_sparse_weights(model: Model, delegates: Sequence[base.Delegate]) -> None:
+    """Refuse a model with sparse weights for a chain in which XNNPACK comes after the GPU.
+
+    XNNPACK takes their DENSIFY and hands nothing to what the GPU left on the built-in kernels: outputs are garbage.
+
+    Raises:
+        DelegateError: Says which op and what to do.
+    """
+    names = [delegate.name for delegate in delegates]
+    if "xnnpack" not in names[names.index("gpu") :]:
+        return
+    for graph in model.subgraphs:
+        for index, op in enumerate(graph.operators):
+            if op.type == "DENSIFY":
+                raise DelegateError(
+                    f"{model.name}: op {index} (DENSIFY) makes sparse weights dense, and XNNPACK after the GPU "
+                    "computes garbage of them: give delegate='gpu' or 'xnnpack' alone"
+                )
+
+
+def device_name(adapter: str) -> str:
+    """Return how a GPU is called where it is named, software as such.
+
+    Args:
+        adapter: What the library logs of the one that it selected: its name, then properties.
+    """
+    name = adapter.split(", arch")[0]
+    return f"{name}{IN_SOFTWARE}" if "adapterType=CPU" in adapter else name
+
+
+def warn_of_software(device: str) -> None:
+    """Warn of a GPU that computes on the CPU, once in a process.
+
+    Args:
+        device: What `device_name` returned.
+    """
+    global _has_warned
+    if not device.endswith(IN_SOFTWARE) or _has_warned:
+        return
+    _has_warned = True
+    warnings.warn(
+        f"the gpu delegate runs on {device}: it shows whether a model works, and is slow",
+        SoftwareGpuWarning,
+        stacklevel=5,  # the line that makes an Interpreter
+    )
 
 
 def _by_name(option: str, value: str, enumeration: type[enum.Enum]) -> enum.Enum:

@@ -11,7 +11,7 @@ import numpy as np
 
 from litedelegates import _core
 from litedelegates.delegates import Delegate
-from litedelegates.delegates.base import CPU, NPU, Payloads
+from litedelegates.delegates.base import CPU, GPU, NPU, Payloads
 from litedelegates.delegates.options import from_toml, to_toml
 from litedelegates.errors import CompileError, DelegateUnavailableError, UnsupportedError
 from litedelegates.model import Model, numpy_dtype
@@ -71,6 +71,10 @@ class CompiledSession:
             from litedelegates.routes import rewritten
 
             rewritten.check(model.subgraphs, self.chain)
+        if any(delegate.hardware == GPU for delegate in self.chain):
+            from litedelegates.delegates.gpu import refuse_sparse_weights
+
+            refuse_sparse_weights(model, self.chain)
         payloads = _payloads(self.chain, num_threads, runtime_options)
         compile_ = functools.partial(
             _core.CompiledModel,
@@ -102,6 +106,10 @@ class CompiledSession:
         self.invoke = self.runner.invoke
         self.invoke_within = self.runner.invoke_within
         log_lines(self.compiled.log_lines)
+        if any(delegate.hardware == GPU for delegate in self.chain):
+            from litedelegates.delegates.gpu import warn_of_software
+
+            warn_of_software(self.device)
 
     def _make_runner(self, signature: int) -> _core.Runner:
         subgraph = self.model.signatures[signature].subgraph_index if self.model.signatures else 0
@@ -284,11 +292,16 @@ class CompiledSession:
 
     @property
     def device(self) -> str:
-        """Name of the GPU that was chosen, as the runtime logs it, or of OpenVINO's device; empty without one."""
+        """Name of the GPU that was chosen, as the runtime logs it, or of OpenVINO's device; empty without one.
+
+        A GPU that computes on the CPU is called so.
+        """
         for line in self.compiled.log_lines:
             _, found, adapter = line.partition("Selected adapter: ")
             if found:
-                return adapter.split(", arch")[0]
+                from litedelegates.delegates.gpu import device_name
+
+                return device_name(adapter)
         return str(self._in_effect.get("openvino", {}).get("FULL_DEVICE_NAME", ""))
 
     def options_in_effect(self) -> Payloads:
