@@ -28,19 +28,6 @@ std::int64_t size_or(const Shape& shape, std::size_t index, std::int64_t fallbac
   return shape && index < shape->size() && (*shape)[index] != kUnknown ? (*shape)[index] : fallback;
 }
 
-// Two shapes, aligned at their ends.
-void check_broadcast_args(Node& node) {
-  const auto first = node.constant(0), second = node.constant(1);
-  for (std::size_t i = 1; first && second && i <= std::min(first->size(), second->size()); ++i) {
-    const std::int64_t a = first->end()[-static_cast<std::ptrdiff_t>(i)];
-    const std::int64_t b = second->end()[-static_cast<std::ptrdiff_t>(i)];
-    if (a != b && a != 1 && b != 1) {
-      node.fail("the shapes " + text(*first) + " and " + text(*second) + " do not broadcast");
-    }
-  }
-  node.set_output(0, std::nullopt);
-}
-
 void check_reverse_sequence(Node& node) {
   constexpr auto kind = OptionsKind::reverse_sequence;
   const Shape& input = node.input_shape(0);
@@ -252,8 +239,6 @@ void check_parameters(Node& node) {
       return check_matrix_diagonal(node);
     case Op::BITCAST:
       return check_bitcast(node);
-    case Op::BROADCAST_ARGS:
-      return check_broadcast_args(node);
     case Op::SHAPE:
     case Op::RANK:
       return check_shape(node);
