@@ -59,7 +59,8 @@ interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and co
 	$(INTEROP)/bin/python tools/check_other_interpreters.py tensorflow
 
 converters: $(CONVERTERS)/installed ## Quantize Keras, SavedModel, QKeras and tfmot models (installs TensorFlow, 2 GB).
-	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py $(ARGS)
+	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py \
+	  tests/test_converters_zoo.py $(ARGS)
 
 # After the wheel, whose build writes what clang-tidy reads.
 lint: $(TEST)/installed $(WHEEL) ## Check style, types, imports and the stub.
