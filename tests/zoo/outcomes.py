@@ -15,6 +15,7 @@ from zoo.trial import RUNS
 
 DELEGATES = ("none", "xnnpack", "gpu")
 LIMIT_SECONDS = 300
+_ARGUMENTS = ("-m", "zoo.trial")
 
 
 def start(stage: str, model: Path, folder: Path) -> tuple[list[dict[str, Any]], str | None]:
@@ -22,7 +23,7 @@ def start(stage: str, model: Path, folder: Path) -> tuple[list[dict[str, Any]], 
     paths = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     try:
         process = subprocess.run(
-            [sys.executable, "-m", "zoo.trial", stage, str(model), str(folder)],
+            [sys.executable, *_ARGUMENTS, stage, str(model), str(folder)],
             env={**os.environ, "PYTHONPATH": paths},
             stdin=subprocess.DEVNULL,
             capture_output=True,
