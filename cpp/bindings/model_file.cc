@@ -104,11 +104,32 @@ void register_description(py::module_& module) {
       .def_property_readonly("outputs", [](const model::Signature& s) { return to_names(s.outputs); });
 }
 
+using InputShapes = std::vector<std::vector<int64_t>>;
+
+ModelFile::Folded fold(const std::shared_ptr<ModelFile>& file, size_t subgraph, const InputShapes& inputs) {
+  if (subgraph >= file->description().subgraphs.size())
+    throw py::index_error("the model has no such subgraph");
+  if (inputs.size() != file->description().subgraphs[subgraph].inputs.size()) {
+    throw py::value_error("as many shapes are needed as the subgraph has inputs");
+  }
+  const py::gil_scoped_release nogil;
+  return ModelFile::fold(file, subgraph, inputs);
+}
+
 }  // namespace
 
 void register_model_file(py::module_& module) {
   register_description(module);
-  py::class_<ModelFile, std::shared_ptr<ModelFile>>(module, "ModelFile")
+  // Both classes before their methods, whose signatures name them.
+  py::class_<ModelFile, std::shared_ptr<ModelFile>> model_file(module, "ModelFile");
+  py::class_<ModelFile::Folded> folded(module, "FoldedModel");
+  folded
+      .def_property_readonly(
+          "file", [](const ModelFile::Folded& self) { return std::const_pointer_cast<ModelFile>(self.file); })
+      .def_readonly("operators", &ModelFile::Folded::operators)
+      .def_readonly("obstacle", &ModelFile::Folded::obstacle)
+      .def_readonly("output_shapes", &ModelFile::Folded::outputs);
+  model_file
       .def_static(
           "open",
           [](const std::string& path) { return std::const_pointer_cast<ModelFile>(ModelFile::open(path)); },
@@ -125,6 +146,8 @@ void register_model_file(py::module_& module) {
       .def_property_readonly("signatures",
                              [](const ModelFile& file) { return file.description().signatures; })
       .def_property_readonly("custom_ops", &custom_ops)
+      .def_property_readonly("computes_shapes", &ModelFile::computes_shapes)
+      .def("fold", &fold, py::arg("subgraph"), py::arg("input_shapes"))
       .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"));
 }
 

@@ -7,9 +7,8 @@
 #include "verify.h"
 
 namespace litedelegates::model {
-namespace {
 
-void check_node(Node& node, const Parsed& parsed) {
+void check_operator(Node& node, const Parsed& parsed) {
   check_arity(node);
   check_types(node);
   if (is_unary(node.op())) return check_elementwise(node);
@@ -150,6 +149,8 @@ void check_node(Node& node, const Parsed& parsed) {
   }
 }
 
+namespace {
+
 // Constants, variables and inputs of the subgraph have the shape that the file gives them.
 std::vector<Shape> initial_shapes(const Subgraph& subgraph) {
   std::vector<Shape> shapes(subgraph.tensors.size());
@@ -181,7 +182,7 @@ void check_operators(const Parsed& parsed) {
     for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
       in_place("operator", i, "subgraph", s, [&] {
         Node node(subgraph, subgraph.operators[i], parsed.subgraphs[s].operators[i], shapes);
-        check_node(node, parsed);
+        check_operator(node, parsed);
       });
     }
   }

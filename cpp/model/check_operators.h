@@ -9,6 +9,10 @@ namespace litedelegates::model {
 // parameters, and the shapes that the runtime will compute from the shapes of the inputs.
 void check_operators(const Parsed& parsed);
 
+// One operator: what `check_operators` does for each. Sets the shapes of its outputs as far as they can be
+// told.
+void check_operator(Node& node, const Parsed& parsed);
+
 // How many inputs and outputs there are, and which of them may be missing.
 void check_arity(const Node& node);
 // Whether an operator has one input and one output of the same shape.

@@ -62,7 +62,13 @@ void check_segments(Node& node) {
     if (const auto count = node.constant(2); count && count->size() == 1) segments = (*count)[0];
   }
   require_values(node, 1, node.op() == Op::SEGMENT_SUM ? 0 : INT32_MIN, segments - 1, "an id");
-  node.set_output(0, std::nullopt);
+  const auto count = node.input_count() == 3 ? node.constant(2) : std::nullopt;
+  if (!node.is_inferring() || !data || !ids || !count || count->size() != 1) {
+    return node.set_output(0, std::nullopt);
+  }
+  Dims output{(*count)[0]};
+  output.insert(output.end(), data->begin() + static_cast<std::ptrdiff_t>(ids->size()), data->end());
+  node.set_output(0, output);
 }
 
 // Inputs: indices, output shape, values, default value.
@@ -111,7 +117,13 @@ void check_non_max_suppression(Node& node) {
     node.fail("the boxes have the shape " + text(*boxes));
   }
   require_values(node, 2, 0, kMostCount, "the number of boxes to keep");
-  for (std::size_t i = 0; i < node.output_count(); ++i) node.set_output(i, std::nullopt);
+  const auto most = node.constant(2);
+  const bool is_told = node.is_inferring() && most && most->size() == 1;
+  // All outputs but the last hold one entry a box.
+  for (std::size_t i = 0; i < node.output_count(); ++i) {
+    const bool is_count = i + 1 == node.output_count();
+    node.set_output(i, is_told ? Shape(is_count ? Dims{} : Dims{(*most)[0]}) : std::nullopt);
+  }
 }
 
 // Random numbers of a shape that is an input.
@@ -125,7 +137,10 @@ void check_random(Node& node) {
 void check_multinomial(Node& node) {
   node.ranked_input(0, 2, "the logits");
   require_values(node, 1, 0, kMostCount, "the number of samples");
-  node.set_output(0, std::nullopt);
+  const auto samples = node.constant(1);
+  const Shape& logits = node.input_shape(0);
+  const bool is_told = node.is_inferring() && logits && samples && samples->size() == 1;
+  node.set_output(0, is_told ? Shape(Dims{(*logits)[0], (*samples)[0]}) : std::nullopt);
 }
 
 // Inputs: data, dilations, padding value.
@@ -166,7 +181,8 @@ void check_bitcast(Node& node) {
   if (type_bits(node.input(0).type) < 8 || type_bits(node.output(0).type) < 8) {
     node.fail("it cannot take the bits of one of these types");
   }
-  node.set_output(0, std::nullopt);
+  const bool is_same = node.is_inferring() && type_bits(node.input(0).type) == type_bits(node.output(0).type);
+  node.set_output(0, is_same ? node.input_shape(0) : std::nullopt);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "check_operators.h"
+#include "strided_slice.h"
 
 namespace litedelegates::model {
 namespace {
@@ -25,18 +27,12 @@ void check_slice(Node& node) {
   node.set_output(0, output);
 }
 
-std::int64_t clamp_bound(std::int64_t bound, std::int64_t size, bool backwards) {
-  if (bound < 0) bound += size;
-  return backwards ? std::clamp<std::int64_t>(bound, -1, size - 1) : std::clamp<std::int64_t>(bound, 0, size);
-}
-
 // Inputs: data, begin, end, strides. A mask has one bit a dimension.
 void check_strided_slice(Node& node) {
   constexpr auto kind = OptionsKind::strided_slice;
   const auto mask = [&](int slot) {
     return static_cast<std::uint32_t>(node.option<std::int32_t>(kind, slot));
   };
-  const auto bit = [](std::uint32_t bits, std::size_t index) { return (bits >> index & 1U) != 0; };
   const bool offset = node.option<std::uint8_t>(kind, 5) != 0;
 
   const Shape& input = node.input_shape(0);
@@ -51,34 +47,18 @@ void check_strided_slice(Node& node) {
     }
   }
   if (!input || !begin || !end || !strides) return node.set_output(0, std::nullopt);
-  // An ellipsis or new axes shift the dimensions; every other bound is left to the runtime then.
-  if (mask(2) != 0 || mask(3) != 0 || offset) {
+  // An ellipsis or new axes shift the dimensions; what a file stores for those is left to the runtime.
+  if (!node.is_inferring() && (mask(2) != 0 || mask(3) != 0 || offset)) {
     if (begin->size() > 2 * kMaxRank) node.fail("it slices " + std::to_string(begin->size()) + " dimensions");
     return node.set_output(0, std::nullopt);
   }
-  if (begin->size() > input->size())
+  if (!node.is_inferring() && begin->size() > input->size())
     node.fail("it slices more dimensions than the input " + text(*input) + " has");
-
+  const auto axes = sliced_axes(node, *input);
+  if (!axes) return node.set_output(0, std::nullopt);
   Dims output;
-  for (std::size_t i = 0; i < input->size(); ++i) {
-    const std::int64_t size = (*input)[i];
-    if (i >= begin->size()) {
-      output.push_back(size);
-      continue;
-    }
-    const std::int64_t stride = (*strides)[i];
-    if (bit(mask(4), i)) continue;
-    if (size == kUnknown) {
-      output.push_back(kUnknown);
-      continue;
-    }
-    const bool backwards = stride < 0;
-    const std::int64_t from =
-        bit(mask(0), i) ? (backwards ? size - 1 : 0) : clamp_bound((*begin)[i], size, backwards);
-    const std::int64_t to =
-        bit(mask(1), i) ? (backwards ? -1 : size) : clamp_bound((*end)[i], size, backwards);
-    const std::int64_t distance = backwards ? from - to : to - from, step = backwards ? -stride : stride;
-    output.push_back(distance <= 0 ? 0 : (distance - 1) / step + 1);
+  for (const SlicedAxis& axis : *axes) {
+    if (!axis.is_dropped) output.push_back(axis.count);
   }
   node.set_output(0, output);
 }
@@ -145,8 +125,22 @@ void check_fill(Node& node) {
   node.set_output(0, shape ? Shape(*shape) : std::nullopt);
 }
 
+// As the kernel counts: the distance is divided in single precision.
+void check_real_range(Node& node) {
+  const auto start = node.known(0), limit = node.known(1), step = node.known(2);
+  if (!start || !limit || !step || start->reals.size() != 1 || limit->reals.size() != 1 ||
+      step->reals.size() != 1 || step->reals[0] == 0) {
+    return node.set_output(0, std::nullopt);
+  }
+  const float steps = std::ceil(std::abs((limit->reals[0] - start->reals[0]) / step->reals[0]));
+  const bool is_empty = (limit->reals[0] > start->reals[0]) != (step->reals[0] > 0);
+  if (!is_empty && !(steps < static_cast<float>(INT32_MAX))) return node.set_output(0, std::nullopt);
+  node.set_output(0, Dims{is_empty ? 0 : static_cast<std::int64_t>(steps)});
+}
+
 // Inputs: start, limit, step.
 void check_range(Node& node) {
+  if (node.is_inferring() && node.is_type(node.output(0), {Type::FLOAT32})) return check_real_range(node);
   const auto start = node.constant(0), limit = node.constant(1), step = node.constant(2);
   if (!start || !limit || !step || start->size() != 1 || limit->size() != 1 || step->size() != 1) {
     return node.set_output(0, std::nullopt);

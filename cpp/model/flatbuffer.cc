@@ -80,8 +80,15 @@ TableVector Table::tables(int slot, const char* what) const {
   return TableVector(file_, data, size, what);
 }
 
-Table TableVector::operator[](std::size_t index) const {
-  return Table(*file_, file_->follow(position_ + index * sizeof(std::uint32_t), what_), what_);
+std::size_t TableVector::position(std::size_t index) const {
+  return file_->follow(position_ + index * sizeof(std::uint32_t), what_);
+}
+
+Table TableVector::operator[](std::size_t index) const { return Table(*file_, position(index), what_); }
+
+std::size_t Table::target(int slot, const char* what) const {
+  const std::size_t position = field(slot);
+  return position == 0 ? 0 : file_->follow(position, what);
 }
 
 std::string_view Table::string(int slot, const char* what) const {

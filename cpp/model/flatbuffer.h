@@ -85,6 +85,8 @@ class TableVector {
   bool present() const { return file_ != nullptr; }
   std::size_t size() const { return size_; }
   Table operator[](std::size_t index) const;
+  // Where an element lies in the file.
+  std::size_t position(std::size_t index) const;
 
  private:
   const File* file_ = nullptr;
@@ -112,6 +114,8 @@ class Table {
   Table table(int slot, const char* what) const;
   TableVector tables(int slot, const char* what) const;
   bool has(int slot) const { return field(slot) != 0; }
+  // Where the table, vector or string of a field lies in the file; 0 when it is absent.
+  std::size_t target(int slot, const char* what) const;
   std::string_view string(int slot, const char* what) const;
   std::span<const std::uint8_t> blob(int slot, const char* what) const;
 

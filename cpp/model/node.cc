@@ -1,8 +1,8 @@
 #include "node.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
+#include <utility>
 
 #include "verify.h"
 
@@ -10,20 +10,6 @@ namespace litedelegates::model {
 namespace {
 
 constexpr std::int64_t kMostElements = std::numeric_limits<std::int32_t>::max();
-
-// Parameters are short vectors; longer constants are data, which is none of our business.
-constexpr std::size_t kMostParameters = 4096;
-
-template <class T>
-Dims read_all(std::span<const std::uint8_t> data) {
-  Dims values(data.size() / sizeof(T));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    T value;
-    std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
-    values[i] = value;
-  }
-  return values;
-}
 
 bool agrees(const Tensor& stored, const Dims& computed) {
   if (stored.shape.empty() && !stored.has_rank) return true;  // old writers leave unknown shapes empty
@@ -76,19 +62,26 @@ const Shape& Node::input_shape(std::size_t index) const {
   return shapes_[static_cast<std::size_t>(operator_.inputs[index])];
 }
 
+const Shape& Node::output_shape(std::size_t index) const {
+  static_cast<void>(output(index));
+  return shapes_[static_cast<std::size_t>(operator_.outputs[index])];
+}
+
 bool Node::is_type(const Tensor& tensor, std::initializer_list<Type> types) const {
   return std::find(types.begin(), types.end(), static_cast<Type>(tensor.type)) != types.end();
 }
 
-std::optional<Dims> Node::constant(std::size_t index) const {
+std::optional<Values> Node::known(std::size_t index) const {
   if (!has_input(index)) return std::nullopt;
-  const Tensor& tensor = input(index);
-  if (!tensor.has_data || tensor.is_sparse || tensor.data.size() > kMostParameters * sizeof(std::int64_t)) {
-    return std::nullopt;
-  }
-  if (is_type(tensor, {Type::INT32})) return read_all<std::int32_t>(tensor.data);
-  if (is_type(tensor, {Type::INT64})) return read_all<std::int64_t>(tensor.data);
-  return std::nullopt;
+  const auto& computed =
+      values_ == nullptr ? std::nullopt : values_->at(static_cast<std::size_t>(operator_.inputs[index]));
+  return computed ? computed : constant_values(input(index));
+}
+
+std::optional<Dims> Node::constant(std::size_t index) const {
+  if (!has_input(index) || !is_type(input(index), {Type::INT32, Type::INT64})) return std::nullopt;
+  auto values = known(index);
+  return values ? std::optional(std::move(values->integers)) : std::nullopt;
 }
 
 std::optional<std::vector<std::int64_t>> Node::option_vector(OptionsKind kind, int slot) const {
@@ -111,7 +104,7 @@ void Node::set_output(std::size_t index, Shape shape) {
     for (const std::int64_t size : *shape) {
       if (size < kUnknown) fail("output " + std::to_string(index) + " would have the shape " + text(*shape));
     }
-    if (!agrees(stored, *shape)) {
+    if (!is_inferring() && !agrees(stored, *shape)) {
       fail("output " + std::to_string(index) + " is stored with the shape " +
            text(Dims(stored.shape.begin(), stored.shape.end())) + ", but the inputs give " + text(*shape));
     }

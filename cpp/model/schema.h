@@ -51,8 +51,9 @@ inline constexpr int shape = 0;
 }
 namespace op {
 inline constexpr int opcode_index = 0, inputs = 1, outputs = 2, options = 3, custom_options = 5,
-                     mutating_variable_inputs = 7, intermediates = 8, large_custom_options_offset = 9,
-                     large_custom_options_size = 10, options2 = 11;  // unions: type, then value
+                     custom_options_format = 6, mutating_variable_inputs = 7, intermediates = 8,
+                     large_custom_options_offset = 9, large_custom_options_size = 10,
+                     options2 = 11;  // unions: type, then value
 }
 namespace buffer {
 inline constexpr int data = 0, offset = 1, size = 2;

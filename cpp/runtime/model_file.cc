@@ -8,7 +8,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
+#include "model/fold.h"
+#include "model/infer.h"
 #include "model/verify.h"
 #include "runtime/error.h"
 #include "runtime/io_tensor.h"
@@ -16,26 +19,70 @@
 namespace litedelegates {
 namespace {
 
+// Reading this much takes a tenth of a millisecond.
+constexpr size_t kSmallFile = 1 << 20;
+
 [[noreturn]] void refuse(const std::string& origin, const std::string& reason) {
   throw Error(ErrorKind::kInvalidModel, origin + " is not a model that can be run: " + reason);
 }
 
 struct OpenFile {
   int descriptor;
-  ~OpenFile() { ::close(descriptor); }
+  explicit OpenFile(int opened) : descriptor(opened) {}
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  [[nodiscard]] int release() { return std::exchange(descriptor, -1); }
 };
+
+std::vector<uint8_t> read_all(int descriptor, size_t size, const std::string& path) {
+  std::vector<uint8_t> bytes(size);
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count = ::pread(descriptor, bytes.data() + done, size - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) refuse(path, std::strerror(errno));
+    if (count == 0) refuse(path, "the file became shorter while it was read");
+    done += static_cast<size_t>(count);
+  }
+  return bytes;
+}
+
+// A file in memory with these bytes; -1 where the system has none.
+int memory_file(std::span<const uint8_t> bytes) {
+#ifdef MFD_CLOEXEC
+  OpenFile file(::memfd_create("model", MFD_CLOEXEC));
+  if (file.descriptor < 0) return -1;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::write(file.descriptor, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return -1;
+    done += static_cast<size_t>(count);
+  }
+  return file.release();
+#else
+  static_cast<void>(bytes);
+  return -1;
+#endif
+}
+
+size_t page_size() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
 
-ModelFile::ModelFile(const uint8_t* address, size_t size, bool is_mapped)
-    : address_(address), size_(size), is_mapped_(is_mapped) {}
+ModelFile::ModelFile(const uint8_t* address, size_t size, Memory memory, int descriptor)
+    : address_(address), size_(size), memory_(memory), descriptor_(descriptor) {}
 
 ModelFile::~ModelFile() {
-  if (is_mapped_) {
+  if (memory_ == Memory::mapped) {
     ::munmap(const_cast<uint8_t*>(address_), size_);
   } else {
     std::free(const_cast<uint8_t*>(address_));
   }
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void ModelFile::verify(const std::string& origin) {
@@ -44,32 +91,102 @@ void ModelFile::verify(const std::string& origin) {
   } catch (const model::InvalidModel& invalid) {
     refuse(origin, invalid.what());
   }
+  computes_shapes_ = model::computes_shapes(description_);
 }
 
 std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) refuse(path, std::strerror(errno));
-  const OpenFile file{descriptor};
+  OpenFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.descriptor < 0) refuse(path, std::strerror(errno));
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) refuse(path, std::strerror(errno));
+  if (::fstat(file.descriptor, &status) != 0) refuse(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
   if (status.st_size == 0) refuse(path, "the file is empty");
   const auto size = static_cast<size_t>(status.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (size <= kSmallFile) return copy_of(read_all(file.descriptor, size, path), path);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
   if (address == MAP_FAILED) refuse(path, std::strerror(errno));
-  const std::shared_ptr<ModelFile> model(new ModelFile(static_cast<const uint8_t*>(address), size, true));
+  const std::shared_ptr<ModelFile> model(
+      new ModelFile(static_cast<const uint8_t*>(address), size, Memory::mapped, -1));
   model->verify(path);
+  if (model->computes_shapes_) model->descriptor_ = file.release();
   return model;
 }
 
 std::shared_ptr<const ModelFile> ModelFile::copy(std::span<const uint8_t> bytes) {
-  const std::string origin = "the model of " + std::to_string(bytes.size()) + " bytes";
+  return copy_of(bytes, "the model of " + std::to_string(bytes.size()) + " bytes");
+}
+
+std::shared_ptr<const ModelFile> ModelFile::copy_of(std::span<const uint8_t> bytes,
+                                                    const std::string& origin) {
   if (bytes.empty()) refuse(origin, "there is nothing in it");
   auto* address = static_cast<uint8_t*>(aligned_memory(bytes.size()));
   std::memcpy(address, bytes.data(), bytes.size());
-  const std::shared_ptr<ModelFile> model(new ModelFile(address, bytes.size(), false));
+  std::shared_ptr<ModelFile> model(new ModelFile(address, bytes.size(), Memory::allocated, -1));
+  model->verify(origin);
+  return model->computes_shapes_ ? shareable(std::move(model), origin) : model;
+}
+
+std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model, const std::string& origin) {
+  OpenFile file(memory_file(model->bytes()));
+  if (file.descriptor < 0) return model;
+  void* address = ::mmap(nullptr, model->size_, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
+  if (address == MAP_FAILED) return model;
+  const std::shared_ptr<ModelFile> mapped(
+      new ModelFile(static_cast<const uint8_t*>(address), model->size_, Memory::mapped, file.release()));
+  mapped->verify(origin);
+  return mapped;
+}
+
+std::shared_ptr<const ModelFile> ModelFile::behind(std::span<const uint8_t> header) const {
+  const size_t total = header.size() + size_;
+  const std::string origin = "the model for these shapes";
+  if (descriptor_ < 0) {
+    std::vector<uint8_t> whole(header.begin(), header.end());
+    whole.insert(whole.end(), address_, address_ + size_);
+    return copy_of(whole, origin);
+  }
+  void* address = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) throw std::bad_alloc();
+  auto* begin = static_cast<uint8_t*>(address);
+  const std::shared_ptr<ModelFile> model(new ModelFile(begin, total, Memory::mapped, -1));
+  std::memcpy(begin, header.data(), header.size());
+  void* rest = ::mmap(begin + header.size(), size_, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor_, 0);
+  if (rest == MAP_FAILED || ::mprotect(begin, header.size(), PROT_READ) != 0) throw std::bad_alloc();
   model->verify(origin);
   return model;
+}
+
+ModelFile::Folded ModelFile::fold(const std::shared_ptr<const ModelFile>& file, size_t subgraph,
+                                  const std::vector<std::vector<int64_t>>& inputs) {
+  Folded folded;
+  try {
+    const model::File bytes(file->bytes());
+    const model::Parsed parsed = model::parse(bytes);
+    const model::Inference inference = model::infer(parsed, subgraph, inputs);
+    if (inference.unknown) {
+      folded.obstacle = "the size of what operator " + std::to_string(inference.unknown->op) + " (" +
+                        inference.unknown->type + ") of subgraph " +
+                        std::to_string(inference.unknown->subgraph) +
+                        " makes is only known while the model runs";
+      return folded;
+    }
+    const model::InferredGraph& graph = inference.graphs.at(subgraph);
+    for (const int32_t output : parsed.description.subgraphs.at(subgraph).outputs) {
+      const model::Shape& shape = graph.shapes.at(static_cast<size_t>(output));
+      folded.outputs.emplace_back(shape->begin(), shape->end());
+    }
+    if (!model::can_be_folded(bytes, parsed)) {
+      folded.obstacle = "it holds a program that is found by its place in the file";
+      return folded;
+    }
+    model::Folded changed = model::fold(bytes, parsed, inference, page_size());
+    folded.operators = std::move(changed.operators);
+    folded.file = changed.header.empty() ? file : file->behind(changed.header);
+  } catch (const model::InvalidModel& invalid) {
+    throw Error(ErrorKind::kCompile,
+                std::string("the model cannot take inputs of these shapes: ") + invalid.what());
+  }
+  return folded;
 }
 
 }  // namespace litedelegates

@@ -1,7 +1,9 @@
 #include "runtime/runner.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "model/schema.h"
 #include "runtime/chatter.h"
 #include "runtime/error.h"
 
@@ -79,16 +81,45 @@ void Runner::allocate() {
     raw_outputs_.push_back(tensor.buffer());
     has_device_tensors_ |= tensor.is_on_device();
   }
+  const Spy::Visit* seen = model_->visit(subgraph_);
+  context_ = seen == nullptr ? nullptr : seen->context;
   is_allocated_ = true;
 }
 
 std::vector<size_t> Runner::dynamic_outputs() const {
-  std::vector<size_t> positions;
   const model::Subgraph& graph = subgraph();
+  std::vector<bool> is_dynamic(graph.tensors.size());
+  for (size_t i = 0; i < is_dynamic.size(); ++i) {
+    is_dynamic[i] = model_->is_dynamic(subgraph_, static_cast<int32_t>(i));
+  }
+  // The runtime prepares ops up to the first of unknown size, and knows nothing of the sizes behind it.
+  for (const model::Operator& op : graph.operators) {
+    const bool reads_dynamic = std::any_of(op.inputs.begin(), op.inputs.end(), [&](int32_t input) {
+      return input != model::kAbsent && is_dynamic[static_cast<size_t>(input)];
+    });
+    if (!reads_dynamic) continue;
+    for (const int32_t output : op.outputs) is_dynamic[static_cast<size_t>(output)] = true;
+  }
+  std::vector<size_t> positions;
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
-    if (model_->is_dynamic(subgraph_, graph.outputs[i])) positions.push_back(i);
+    if (is_dynamic[static_cast<size_t>(graph.outputs[i])]) positions.push_back(i);
   }
   return positions;
+}
+
+void Runner::check_output_sizes() const {
+  if (context_ == nullptr) return;
+  const std::vector<int32_t>& outputs = subgraph().outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto tensor = static_cast<size_t>(outputs[i]);
+    if (tensor >= context_->tensors_size) continue;
+    const size_t bytes = context_->tensors[tensor].bytes;
+    if (bytes == outputs_[i].bytes()) continue;
+    throw Error(ErrorKind::kRun, "output " + std::to_string(i) + " has " + std::to_string(bytes) +
+                                     " bytes after the run where " + std::to_string(outputs_[i].bytes()) +
+                                     " were prepared: its size is only known while the model runs. Load the model with "
+                                     "experimental_preserve_all_tensors=True, which takes the classic route");
+  }
 }
 
 void Runner::upload() const {
@@ -121,6 +152,7 @@ void Runner::run() {
                                    raw_outputs_.size(), raw_outputs_.data());
   if (status != LiteRtStatus::kOk)
     model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+  check_output_sizes();
   if (steady_version_ != model_->layout_version()) capture_steady_plan();
 }
 

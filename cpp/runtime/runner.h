@@ -25,7 +25,8 @@ class Runner {
   void allocate();
   [[nodiscard]] bool is_allocated() const { return is_allocated_; }
 
-  // Positions of outputs whose size is only known while the model runs; this class cannot run such models.
+  // Positions of outputs whose size is only known while the model runs, as far as the runtime knows: they are computed
+  // from a tensor that it calls dynamic. This class cannot run such models.
   [[nodiscard]] std::vector<size_t> dynamic_outputs() const;
 
   // Upload, run, read back: when it returns the outputs are there.
@@ -40,6 +41,8 @@ class Runner {
 
  private:
   void capture_steady_plan();
+  // Raise when an output has another size than its memory: what is in that memory is then of no run or of another.
+  void check_output_sizes() const;
   [[nodiscard]] LiteRtLayout input_layout(size_t position) const;
   [[nodiscard]] std::vector<LiteRtLayout> output_layouts();
 
@@ -47,6 +50,7 @@ class Runner {
   size_t signature_, subgraph_;
   std::vector<IoTensor> inputs_, outputs_;
   std::vector<LiteRtTensorBuffer> raw_inputs_, raw_outputs_;
+  const TfLiteContext* context_ = nullptr;  // of the subgraph; null when no delegate was shown it
   SteadyPlan steady_;
   uint64_t steady_version_ = 0;  // the model's layout version when capturing was last tried
   bool is_allocated_ = false;

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -28,6 +28,19 @@ class CompiledModel:
 class ExternalDelegate(LoadedDelegate):
     def __init__(self, library: str, *, options: collections.abc.Sequence[tuple[str, str]]) -> None:
         ...
+class FoldedModel:
+    @property
+    def file(self) -> ModelFile:
+        ...
+    @property
+    def obstacle(self) -> str:
+        ...
+    @property
+    def operators(self) -> list[list[int]]:
+        ...
+    @property
+    def output_shapes(self) -> list[list[int]]:
+        ...
 class LoadedDelegate:
     def _get_native_delegate_pointer(self) -> int:
         ...
@@ -40,8 +53,13 @@ class ModelFile:
         ...
     def constant_data(self, subgraph: typing.SupportsInt | typing.SupportsIndex, tensor: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
         ...
+    def fold(self, subgraph: typing.SupportsInt | typing.SupportsIndex, input_shapes: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]) -> FoldedModel:
+        ...
     @property
     def bytes(self) -> numpy.typing.NDArray[numpy.uint8]:
+        ...
+    @property
+    def computes_shapes(self) -> bool:
         ...
     @property
     def custom_ops(self) -> list[str]:

@@ -42,7 +42,6 @@ class Interpreter(DropIn):
     Attributes:
         delegates: The delegates in use, in order, with their options.
         skipped: With ``fallback=True``: the delegates that were left out, each with the reason.
-        route: How the model runs, and why that way.
         load_ns: Nanoseconds that verifying, loading and compiling took.
         choice: With ``delegate="auto"``: what was tried, what was measured, and why this one was taken; else None.
     """
@@ -134,12 +133,19 @@ class Interpreter(DropIn):
             self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
         else:
             self._session = load_session(self._model, self.delegates, **how)
-        self.route: Route = self._session.route
+        self._route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
         if not all(isinstance(part, Xnnpack) for part in self.delegates):
             _on_devices.add(self)
         if require_full_delegation:
             self._require_full_delegation()
+
+    @property
+    def route(self) -> Route:
+        """How the model runs for its current shapes, and why that way."""
+        if not isinstance(self._session, _Closed):
+            self._route = self._session.route
+        return self._route
 
     def run(self, *arrays: Any, quantize: bool = False, out: Any = None, **named: Any) -> Any:
         """Run the model: arrays in, arrays out.
@@ -272,7 +278,7 @@ class Interpreter(DropIn):
         """
         from litedelegates.profile import profile
 
-        return profile(self._model, self.delegates, self._session, num_threads=self._num_threads, runs=runs)
+        return profile(self._model, self.delegates, self._session, runs=runs)
 
     def close(self) -> None:
         """Free the model now and not when Python gets to it. The Interpreter cannot be used afterwards."""

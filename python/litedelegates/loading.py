@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from litedelegates import _core
 from litedelegates.delegates import Delegate
 from litedelegates.errors import CompileError, DelegateError, UnsupportedError
 from litedelegates.model import Model
@@ -14,6 +15,7 @@ from litedelegates.routes.compiled import CompiledSession
 
 if TYPE_CHECKING:
     from litedelegates.routes.classic import ClassicSession
+    from litedelegates.routes.folded import FoldedSession
 
 # What a delegate may raise that cannot be used here or for this model; wrong options are the caller's to mend.
 _OF_DELEGATES = (DelegateError, CompileError, UnsupportedError)
@@ -44,7 +46,7 @@ def load_session(
     *,
     num_threads: int | None,
     official_options: dict[str, bool] | None = None,
-) -> CompiledSession | ClassicSession:
+) -> CompiledSession | FoldedSession | ClassicSession:
     """Compile a model for its delegates, or load it in the classic runtime where it has to be.
 
     The classic route is only taken for what a model or an argument needs, never because compiling failed.
@@ -77,6 +79,8 @@ def load_session(
     if reason:
         return classic(reason)
     runtime_options = {_RUNTIME_OPTIONS[name]: True for name in given}
+    if model.file.computes_shapes:
+        return _load_folded(model, delegates, num_threads, runtime_options, classic)
     session = CompiledSession(model, delegates, num_threads=num_threads, runtime_options=runtime_options)
     session.allocate()
     dynamic = session.dynamic_outputs()
@@ -86,9 +90,27 @@ def load_session(
     return session
 
 
+def _load_folded(
+    model: Model,
+    delegates: Sequence[Delegate],
+    num_threads: int | None,
+    runtime_options: dict[str, Any],
+    classic: Callable[[str], ClassicSession],
+) -> FoldedSession:
+    """Load a model that computes shapes itself, where those of its outputs follow from the shapes of its inputs."""
+    from litedelegates.routes.folded import FoldedSession
+
+    def compile_folded(folded: _core.FoldedModel) -> CompiledSession:
+        return CompiledSession(
+            model, delegates, num_threads=num_threads, runtime_options=runtime_options, folded=folded
+        )
+
+    return FoldedSession(model, compile_folded, classic)
+
+
 def load_without_failing(
     model: Model, delegates: Sequence[Delegate], **how: Any
-) -> tuple[CompiledSession | ClassicSession, tuple[Skipped, ...]]:
+) -> tuple[CompiledSession | FoldedSession | ClassicSession, tuple[Skipped, ...]]:
     """Load a model as `load_session` does, leaving out as few delegates as possible where some cannot be used.
 
     The runtime does not tell which delegate of a chain failed, so chains with one left out are tried, then with two.

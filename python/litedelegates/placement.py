@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from litedelegates.notebook import Bar
 
 
+# What `Placement.ran` says of an op whose result follows from the shapes of the inputs: the compiled model lacks it.
+FOLDED = "folded"
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where one op ran.
@@ -19,7 +23,8 @@ class Placement:
         op_index: Index of the op in its subgraph, as in the model file.
         op_name: Type of the op, such as "CONV_2D".
         asked: Delegates that were asked for, in order, joined by "+"; "none" for the built-in kernels.
-        ran: Which one took it; "builtin" for the runtime's own kernels, "unknown" where nothing tells.
+        ran: Which one took it; "builtin" for the runtime's own kernels, "folded" where its result was computed from the
+            shapes of the inputs when the model was loaded, "unknown" where nothing tells.
         partition: Counts the groups of ops that run as one; None for an op that runs by itself.
         evidence: What `ran` was read from.
         subgraph: Index of the subgraph.
@@ -58,6 +63,6 @@ def summarize(placements: Iterable[Placement]) -> str:
     for placement in placements:
         counts[placement.ran] = counts.get(placement.ran, 0) + 1
     total = sum(counts.values())
-    ordered = sorted(counts.items(), key=lambda item: (item[0] == "builtin", -item[1]))
+    ordered = sorted(counts.items(), key=lambda item: (item[0] == FOLDED, item[0] == "builtin", -item[1]))
     parts = [f"{name} {count}" for name, count in ordered]
     return parts[0] if len(parts) == 1 else ", ".join([f"{parts[0]} of {total}", *parts[1:]]) if parts else "no ops"

@@ -88,9 +88,7 @@ class Profile:
         return notebook.page(title, notebook.text(self.note) if self.note else "", notebook.table(header, rows))
 
 
-def profile(
-    model: Model, delegates: Sequence[Delegate], session: Session, *, num_threads: int | None, runs: int
-) -> Profile:
+def profile(model: Model, delegates: Sequence[Delegate], session: Session, *, runs: int) -> Profile:
     """Profile a second copy of a model, on the inputs that its session holds.
 
     A GPU cannot be profiled per op: every run would fail; nor can an NPU, whose ops are compiled into one. There
@@ -109,7 +107,8 @@ def profile(
         )
     if any(delegate.hardware in (GPU, NPU) for delegate in delegates):
         return _whole_run(model, delegates, session, runs)
-    profiled = CompiledSession(model, delegates, num_threads=num_threads, profiling=True)
+    session.allocate()
+    profiled = session.running.profiled()
     try:
         return _profile(model, profiled, session, runs)
     finally:
@@ -137,9 +136,11 @@ def _profile(model: Model, profiled: CompiledSession, session: Session, runs: in
             OpTiming(
                 name=name,
                 ran="builtin" if delegated is None else profiled.who(delegated.name),
-                op_index=index if delegated is None else None,
+                op_index=profiled.op_index(subgraph, index) if delegated is None else None,
                 partition=partition,
-                op_indices=(index,) if delegated is None else tuple(delegated.replaced),
+                op_indices=tuple(
+                    profiled.op_index(subgraph, op) for op in ((index,) if delegated is None else delegated.replaced)
+                ),
                 samples_us=tuple(run.get(key, 0.0) for run in recorded),
                 subgraph=subgraph,
             )

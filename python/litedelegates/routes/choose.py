@@ -25,7 +25,8 @@ def why_classic(model: Model) -> str | None:
         reason = _why_border(subgraph) if _is_entry(model, index) else None
         if reason:
             return reason
-    reason = _why_run_time_size(model.subgraphs[0])
+    # Where the model computes shapes, whether they depend on values is found out for the shapes at hand.
+    reason = None if model.file.computes_shapes else _why_run_time_size(model.subgraphs[0])
     if reason:
         return reason
     if model.signatures and model.signature_of(0) is None:

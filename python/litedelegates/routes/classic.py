@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from litedelegates.errors import CompileError, InvalidModelError, RunError, Unsu
 from litedelegates.model import Model
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
+
+if TYPE_CHECKING:
+    from litedelegates.routes.compiled import CompiledSession
 
 
 class ClassicSession:
@@ -54,6 +57,11 @@ class ClassicSession:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
         self.set_tensor = self._official.set_tensor
         self._is_allocated = False
+
+    @property
+    def running(self) -> CompiledSession:
+        """Nothing: it is the compiled route that has one."""
+        raise UnsupportedError(f"the model runs on the classic route ({self.route.reason})")
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""

@@ -46,11 +46,25 @@ class CompiledSession:
         num_threads: int | None,
         runtime_options: dict[str, Any] | None = None,
         profiling: bool = False,
+        folded: _core.FoldedModel | None = None,
     ) -> None:
+        """Compile a model.
+
+        Args:
+            model: The verified model.
+            chain: Delegates, in order.
+            num_threads: Threads of the CPU kernels.
+            runtime_options: Options of the runtime itself, by its own keys.
+            profiling: Record per-op times.
+            folded: The model for the shapes it will run with, where it computes shapes itself.
+        """
         open_runtime()
         self.model = model
         self.chain = tuple(chain)
-        self.route = Route("compiled", "the runtime's C interface takes this model")
+        self._how: dict[str, Any] = {"num_threads": num_threads, "runtime_options": runtime_options, "folded": folded}
+        self._folded = folded
+        self.route = Route("compiled", _reason(folded, model))
+        self._requested: dict[int, tuple[int, ...]] = {}  # shapes that inputs were resized to
         runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
         if any(delegate.hardware == NPU for delegate in self.chain):
             from litedelegates.routes import rewritten
@@ -59,7 +73,7 @@ class CompiledSession:
         payloads = _payloads(self.chain, num_threads, runtime_options)
         compile_ = functools.partial(
             _core.CompiledModel,
-            model.file,
+            model.file if folded is None else folded.file,
             steps=[step for delegate in self.chain if (step := delegate.step()) is not None],
             payloads=[(identifier, to_toml(options)) for identifier, options in payloads.items() if options],
             environment=[item for delegate in self.chain for item in delegate.environment().items()],
@@ -97,6 +111,21 @@ class CompiledSession:
             input_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.inputs],
             output_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.outputs],
         )
+
+    @property
+    def running(self) -> CompiledSession:
+        """This session: what runs the model for its current shapes."""
+        return self
+
+    def profiled(self) -> CompiledSession:
+        """Return a second copy of the compiled model, with the runtime's profiler on."""
+        return CompiledSession(self.model, self.chain, profiling=True, **self._how)
+
+    def op_index(self, subgraph: int, index: int) -> int:
+        """Return which op of the model file an op of the compiled model is."""
+        if self._folded is None or not self._folded.operators:
+            return index
+        return self._folded.operators[subgraph][index]
 
     def dynamic_outputs(self) -> list[str]:
         """Return the names of outputs whose size is only known while the model runs; such models cannot run here."""
@@ -137,6 +166,7 @@ class CompiledSession:
         """Give an input another shape."""
         position = self.model.subgraphs[0].inputs.index(index)
         self._resize(self.runner, position, shape, strict)
+        self._requested[index] = tuple(shape)
 
     def _resize(self, runner: _core.Runner, position: int, shape: tuple[int, ...], strict: bool) -> None:
         for delegate in self.chain:
@@ -157,7 +187,8 @@ class CompiledSession:
                 return tuple(self.runner.output_shapes[graph.outputs.index(index)])
             if index in graph.inputs:
                 return tuple(self.runner.input_shapes[graph.inputs.index(index)])
-        return tuple(graph.tensors[index].shape)
+        # A shape that the model refused is still the current one.
+        return self._requested.get(index, tuple(graph.tensors[index].shape))
 
     def reset_variables(self) -> None:
         """Do nothing: models with variables run on the classic route."""
@@ -185,7 +216,7 @@ class CompiledSession:
 
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran, read from the execution plan."""
-        from litedelegates.placement import Placement
+        from litedelegates.placement import FOLDED, Placement
         from litedelegates.routes import rewritten
 
         npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
@@ -204,16 +235,26 @@ class CompiledSession:
             if graph is None:
                 continue
             took = {
-                op: (self.who(node.name), partition)
+                self.op_index(subgraph, op): (self.who(node.name), partition)
                 for partition, node in enumerate(node for node in plan.nodes if node.is_delegate)
                 for op in node.replaced
             }
+            left = self._left(subgraph)
             for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
-                records.append(Placement(index, op.type, asked(self.chain), ran, partition, "execution plan", subgraph))
+                evidence = "execution plan"
+                if left is not None and index not in left:
+                    ran, evidence = FOLDED, "computed from the shapes of the inputs when the model was loaded"
+                records.append(Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph))
         if npu is not None and not any(record.subgraph == 0 for record in records):
             records += rewritten.unknown(self.model.subgraphs[0], 0, asked=asked(self.chain))
         return tuple(records)
+
+    def _left(self, subgraph: int) -> frozenset[int] | None:
+        """Return the ops of a subgraph that folding left; None where all are."""
+        if self._folded is None or not self._folded.operators:
+            return None
+        return frozenset(self._folded.operators[subgraph])
 
     def who(self, kernel: str) -> str:
         """Return the delegate of a kernel in the execution plan, or the kernel's own name where it is unknown."""
@@ -244,6 +285,19 @@ class CompiledSession:
         """Free the runtime's objects."""
         del self.set_tensor, self.invoke, self.runner, self.compiled
         self._signature_runners.clear()
+
+
+def _reason(folded: _core.FoldedModel | None, model: Model) -> str:
+    if folded is None or not folded.operators:
+        return "the runtime's C interface takes this model"
+    ops = sum(len(graph.operators) for graph in model.subgraphs)
+    gone = ops - sum(map(len, folded.operators))
+    if not gone:
+        return "the runtime's C interface takes this model, with the sizes that follow from its inputs stored"
+    return (
+        f"the runtime's C interface takes this model, with the {gone} of {ops} ops that compute shapes folded for the "
+        "shapes of its inputs"
+    )
 
 
 def _payloads(chain: Sequence[Delegate], num_threads: int | None, runtime_options: dict[str, Any]) -> Payloads:

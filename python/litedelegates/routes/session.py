@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
+
+if TYPE_CHECKING:
+    from litedelegates.routes.compiled import CompiledSession
 
 
 class Session(Protocol):
     """A loaded model on one of the routes; positions count inputs or outputs, indices count tensors."""
 
-    route: Route
+    @property
+    def route(self) -> Route:
+        """How the model runs, and why that way."""
+
+    @property
+    def running(self) -> CompiledSession:
+        """What runs the model for its current shapes; on the compiled route only."""
 
     def set_tensor(self, index: int, value: Any) -> None:
         """Copy a value into an input."""

@@ -1,0 +1,240 @@
+"""The compiled route for models that compute shapes themselves: compiled anew for each shape of the inputs.
+
+A model that was converted with an open batch computes the shapes it reshapes to while it runs, from the shape of its
+input. The runtime then knows them too late: outputs would have no memory of the right size, and delegates leave such
+ops alone. For inputs of known shapes all of that is known beforehand, without running anything. So those computations
+are done once, in memory, and what is compiled has static shapes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from litedelegates import _core
+from litedelegates.errors import CompileError, LiteDelegatesError, UnsupportedError
+from litedelegates.model import Model
+from litedelegates.routes import Array, Route
+from litedelegates.routes.compiled import CompiledSession
+
+if TYPE_CHECKING:
+    from litedelegates.delegates.base import Payloads
+    from litedelegates.placement import Placement
+    from litedelegates.routes.classic import ClassicSession
+
+# Each holds its own packed weights; whoever changes shapes more often than this waits for a compilation each time.
+_MOST_KEPT = 8
+
+_Shapes = tuple[tuple[int, ...], ...]
+_NOT_ALLOCATED = "the tensors are not allocated: call allocate_tensors() first"
+
+
+class FoldedSession:
+    """A model that computes shapes, compiled for each shape of its inputs that it was run with.
+
+    Shapes for which a size is still only known while the model runs take the classic route.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        compile_folded: Callable[[_core.FoldedModel], CompiledSession],
+        load_classic: Callable[[str], ClassicSession],
+    ) -> None:
+        """Fold and compile a model for the shapes that its file states.
+
+        Args:
+            model: The verified model.
+            compile_folded: Compiles the model for given shapes.
+            load_classic: Loads it on the classic route, for a reason.
+        """
+        self.model = model
+        self._compile_folded = compile_folded
+        self._load_classic = load_classic
+        graph = model.subgraphs[0]
+        self._shapes: dict[int, tuple[int, ...]] = {index: tuple(graph.tensors[index].shape) for index in graph.inputs}
+        self.set_tensor: Callable[[int, Any], None]
+        self.invoke: Callable[[], None]
+        self._kept: OrderedDict[tuple[int, _Shapes], CompiledSession | ClassicSession] = OrderedDict()
+        self._current: CompiledSession | ClassicSession | None = None
+        self._route = Route(
+            "compiled", "its shapes are computed from those of its inputs, which it cannot take as stored"
+        )
+        self._forget_current()
+        try:
+            folded = model.file.fold(0, [list(shape) for shape in self._shapes.values()])
+        except CompileError:
+            return  # It needs other shapes than the file states: allocation says so, once it is asked for.
+        self._use(self._make(0, tuple(self._shapes.values()), folded))
+
+    @property
+    def route(self) -> Route:
+        """How the model runs for its current shapes, and why."""
+        return self._route
+
+    @property
+    def running(self) -> CompiledSession:
+        """What runs the model for its current shapes."""
+        current = self._allocated()
+        if not isinstance(current, CompiledSession):
+            raise UnsupportedError(f"the model runs on the classic route ({current.route.reason})")
+        return current
+
+    def allocate(self) -> None:
+        """Fold and compile for the current shapes, unless that was done before.
+
+        Raises:
+            CompileError: The model cannot take inputs of these shapes.
+        """
+        if self._current is None:
+            self._use(self._session(0, tuple(self._shapes.values())))
+
+    def _use(self, session: CompiledSession | ClassicSession) -> None:
+        self._current = session
+        self._route = session.route
+        # The two that are called for every run go straight to what runs.
+        self.set_tensor = session.set_tensor
+        self.invoke = session.invoke
+
+    def _forget_current(self) -> None:
+        def set_tensor(index: int, value: Any) -> None:
+            raise ValueError(_NOT_ALLOCATED)
+
+        def invoke() -> None:
+            raise RuntimeError(_NOT_ALLOCATED)
+
+        self._current = None
+        self.set_tensor = set_tensor
+        self.invoke = invoke
+
+    def _session(self, subgraph: int, shapes: _Shapes) -> CompiledSession | ClassicSession:
+        key = (subgraph, shapes)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        return self._make(subgraph, shapes, self.model.file.fold(subgraph, [list(shape) for shape in shapes]))
+
+    def _make(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
+        session = self._load(subgraph, shapes, folded)
+        self._kept[subgraph, shapes] = session
+        while len(self._kept) > _MOST_KEPT:
+            _, oldest = self._kept.popitem(last=False)
+            oldest.close()
+        return session
+
+    def _load(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
+        if folded.obstacle:
+            return self._classic(shapes, subgraph, folded.obstacle)
+        session = self._compile_folded(folded)
+        try:
+            session.allocate()
+            found = [tuple(shape) for shape in session.runner.output_shapes] if subgraph == 0 else None
+            dynamic = session.dynamic_outputs()
+        except LiteDelegatesError:
+            session.close()
+            raise
+        if dynamic:
+            session.close()
+            return self._classic(
+                shapes, subgraph, f"the size of output {dynamic[0]!r} is only known while the model runs"
+            )
+        wanted = [tuple(shape) for shape in folded.output_shapes]
+        if found is not None and found != wanted:
+            session.close()
+            raise CompileError(
+                f"{self.model.name}: its ops give outputs of the shapes {wanted}, and the runtime prepared {found}: "
+                "a fault of litedelegates. Load the model with experimental_preserve_all_tensors=True, which takes the "
+                "classic route"
+            )
+        return session
+
+    def _classic(self, shapes: _Shapes, subgraph: int, reason: str) -> ClassicSession:
+        session = self._load_classic(reason)
+        if subgraph == 0:
+            for index, shape in zip(self.model.subgraphs[0].inputs, shapes, strict=True):
+                if session.shape(index) != shape:
+                    session.resize_input(index, shape, strict=False)
+            session.allocate()
+        return session
+
+    def _allocated(self) -> CompiledSession | ClassicSession:
+        self.allocate()
+        assert self._current is not None
+        return self._current
+
+    def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
+        """Give an input another shape; the model is compiled for it at the next allocation.
+
+        Raises:
+            CompileError: With ``strict``: the shape differs where the file leaves nothing open.
+        """
+        if strict:
+            tensor = self.model.subgraphs[0].tensors[index]
+            signature = tuple(tensor.shape_signature or tensor.shape)
+            fits = len(signature) == len(shape) and all(
+                wanted in (-1, size) for wanted, size in zip(signature, shape, strict=True)
+            )
+            if not fits:
+                raise CompileError(f"input {tensor.name!r} cannot take the shape {shape}: the file says {signature}")
+        if any(size < 0 for size in shape):
+            raise CompileError(f"an input cannot have the shape {shape}")
+        if self._shapes[index] != tuple(shape):
+            self._shapes[index] = tuple(shape)
+            self._forget_current()
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Return the current shape of an input or output."""
+        if index in self._shapes:
+            return self._shapes[index]
+        if self._current is not None:
+            return self._current.shape(index)
+        return tuple(self.model.subgraphs[0].tensors[index].shape)
+
+    def get_tensor(self, index: int, subgraph: int = 0) -> Array:
+        """Return a copy of an input, an output or a constant."""
+        if self._current is None:
+            raise ValueError(_NOT_ALLOCATED)
+        return self._current.get_tensor(index, subgraph)
+
+    def view(self, index: int) -> Array:
+        """Return an input or output without copying it."""
+        if self._current is None:
+            raise ValueError(_NOT_ALLOCATED)
+        return self._current.view(index)
+
+    def reset_variables(self) -> None:
+        """Do nothing: models with variables run on the classic route."""
+
+    def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
+        """Return nanoseconds of upload, run and read-back of each run, shape (runs, 3)."""
+        return self._allocated().time_runs(min_runs, max_runs, max_seconds)
+
+    def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
+        """Run a signature on inputs by name; they may have other shapes than the file states."""
+        import numpy as np
+
+        signature = next(signature for signature in self.model.signatures if signature.key == key)
+        by_index = {index: tuple(np.shape(values[name])) for name, index in signature.inputs}
+        graph = self.model.subgraphs[signature.subgraph_index]
+        shapes = tuple(by_index[index] for index in graph.inputs)
+        return self._session(signature.subgraph_index, shapes).run_signature(key, values)
+
+    def placement(self) -> tuple[Placement, ...]:
+        """Return where each op ran for the current shapes."""
+        return self._allocated().placement()
+
+    @property
+    def device(self) -> str:
+        """Name of the device in use; empty when there is none."""
+        return self._current.device if self._current is not None else ""
+
+    def options_in_effect(self) -> Payloads:
+        """Return the options as the runtime holds them."""
+        return self._allocated().options_in_effect()
+
+    def close(self) -> None:
+        """Free the runtime's objects for all shapes."""
+        self._forget_current()
+        while self._kept:
+            self._kept.popitem()[1].close()
