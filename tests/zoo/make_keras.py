@@ -35,11 +35,26 @@ def make(name: str) -> bytes:
 
 
 def _stir(model: Any) -> None:
-    """Move what starts at nought or one: biases and statistics that do nothing would hide a wrong one."""
+    """Give biases values and normalizations the statistics of random inputs.
+
+    As they start, a wrong bias would not show, and after thirty layers every input gives the same.
+    """
     random = np.random.default_rng(1)
     for weight in model.weights:
         if len(weight.shape) == 1 and "float" in str(weight.dtype):
             weight.assign(weight + random.uniform(-0.2, 0.2, weight.shape).astype(np.float32))
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.momentum = 0.0  # takes over what it sees
+    shapes = [[8, *(size or 32 for size in value.shape[1:])] for value in model.inputs]
+    integers = ["int" in value.dtype for value in model.inputs]
+    values = [
+        random.integers(0, 4, shape) if whole else random.normal(size=shape).astype(np.float32)
+        for shape, whole in zip(shapes, integers, strict=True)
+    ]
+    model(values if len(values) > 1 else values[0], training=True)
 
 
 def main(folder: Path, names: list[str]) -> int:

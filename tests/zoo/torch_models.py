@@ -142,6 +142,11 @@ class Patches(nn.Module):
         return self.cut(x).flatten(2).transpose(1, 2)
 
 
+class Peak(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.amax(-1)
+
+
 class Mean(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean(1)
@@ -361,9 +366,7 @@ ARCHITECTURES: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensors]]] 
     "lstm": (lambda: Recurrent(nn.LSTM), sequences),
     "gru": (lambda: Recurrent(nn.GRU, bidirectional=True), sequences),
     "temporal_convolutions": (
-        lambda: nn.Sequential(
-            *(CausalConvolution(8, 8, rate) for rate in (1, 2, 4)), nn.AdaptiveMaxPool1d(1), nn.Flatten()
-        ),
+        lambda: nn.Sequential(*(CausalConvolution(8, 8, rate) for rate in (1, 2, 4)), Peak()),
         lambda: (torch.randn(1, 8, 40),),
     ),
     "graph": (Graph, lambda: (torch.randn(1, 10, 6), torch.randn(1, 10, 10))),
