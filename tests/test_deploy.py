@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from litedelegates.cli import main
-from litedelegates.deploy import Manifest, Verification, deploy, read_manifest, verify
+from litedelegates.deploy import Manifest, Verification, deploy, read_manifest, verify, verifying
 from litedelegates.errors import DeployError, LiteDelegatesError, OptionError
 from litedelegates.graph import check, load
 from litedelegates.layers.infos import layer_ops
 from litedelegates.plan import Choice, Costs, Device, LayerPlan, Plan, StagePlan
+from litedelegates.reference import Reference
 from litedelegates.study.delegates import hash_file
 
 DIGITS = Path(__file__).parent.parent / "models" / "digits.tflite"
@@ -210,6 +211,16 @@ def test_verification_times_the_stages_of_the_devices_that_are_here(tmp_path: Pa
     assert first.median_us is None and "does not stand for 'a'" in (first.refusal or "")
     assert second.median_us is not None and second.median_us > 0 and second.off is not None
     assert type(found).from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_verification_says_where_kernels_disagree_about_the_float32_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(digits_plan(), tmp_path / "out")
+    assert not [note for note in verify(tmp_path / "out", samples=2, seconds=0).notes if "in doubt" in note]
+    monkeypatch.setattr(verifying, "take_reference", lambda model, samples: Reference([], "", "ADD differs"))
+    (note,) = [note for note in verify(tmp_path / "out", samples=2, seconds=0).notes if "in doubt" in note]
+    assert "ADD differs" in note
 
 
 def test_stages_in_an_order_that_cannot_run_are_refused(tmp_path: Path) -> None:

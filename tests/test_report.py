@@ -71,6 +71,24 @@ def test_configurations_of_two_groups_are_compared_through_the_reference_that_bo
     assert "Not shown to be slower than int8 xnnpack 1t" in document["models"][0]["why"]
 
 
+@pytest.mark.parametrize("accuracy", [None, 0.9])
+def test_one_whose_outputs_are_wrong_is_never_chosen(tmp_path: Path, accuracy: float | None) -> None:
+    base, right, wrong = (cell("m", "int8", delegate) for delegate in ("none", "xnnpack", "openvino"))
+    with Store.create(tmp_path / "s.sqlite", {}) as store:
+        for one, error, us in ((base, 0.08, 1000.0), (right, 0.081, 100.0), (wrong, 0.41, 10.0)):
+            store.add_cell(one, base)
+            known = {"relative": 0.01, "relative_norm": error, "bound": 0.088}
+            store.set_outcome(Outcome(one.key, "ok", run_sha256="int8 of m", error=known, accuracy=accuracy))
+            for round_index in range(12):
+                samples = np.full((9, 3), us * 1000 / 3).astype(np.int64)
+                store.add_block(BlockRecord(one.key, "g", round_index, 0, samples, samples, 0.0, 0, 1))
+    document = document_of(tmp_path / "s.sqlite")
+    assert best_of(document, "m")["label"] == "int8 xnnpack 1t"
+    found = {warning["text"]: warning["reach"] for warning in document["warnings"]}
+    reach = found["The outputs are wrong: they differ by more than the precision explains."]
+    assert reach == "1 of 3: int8 openvino 1t."
+
+
 def test_nothing_is_chosen_where_nothing_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     one = cell("digits", "int8", "gpu")

@@ -15,10 +15,12 @@ from pathlib import Path
 import marked_workers
 import numpy as np
 import pytest
+import small_models
 from digits_model import DIGITS, digits_data
 from litedelegates import OptionError
 from litedelegates.measure import series_interval
 from litedelegates.study import Outcome, Progress, Store, StoreError, StudyConfig, read_config, run_study
+from native_libraries import compile_library
 
 PARENT = Path(__file__).with_name("study_parent.py")
 QUICK = {"seconds": 0.05, "rounds": 6, "block_seconds": 0.005, "warmup_seconds": 0.01}
@@ -109,6 +111,17 @@ def test_outputs_are_held_against_the_file_as_it_is(store: Path, tmp_path: Path)
     assert int8.note is not None and "random" in int8.note
     assert plain.accuracy is not None and plain.accuracy > 0.98
     assert (int8.accuracy is not None and int8.accuracy != plain.accuracy) or int8.accuracy > 0.9
+
+
+def test_an_error_says_what_the_precision_explains_so_that_a_wrong_delegate_shows(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "add.tflite").write_bytes(small_models.add())
+    offset = compile_library("offset_delegate.c", tmp_path / "liboffset.so")
+    delegates = ("none", "xnnpack", f"external:{offset};offset=0.01")
+    run_study(StudyConfig((str(tmp_path / "add.tflite"),), delegates=delegates, **QUICK), store)
+    with Store.open(store) as study:
+        errors = [outcome.error for cell in study.cells() if (outcome := study.outcome(cell)) is not None]
+    assert [error["relative_norm"] > error["bound"] for error in errors if error] == [False, False, True]
+    assert all("doubt" not in error for error in errors if error)
 
 
 @pytest.mark.parametrize("where", ["create", "prepare", "invoke"])

@@ -63,7 +63,8 @@ void register_compiled_model(py::module_& module) {
   py::class_<SubgraphPlan>(module, "SubgraphPlan")
       .def_readonly("tensor_names", &SubgraphPlan::tensor_names)
       .def_property_readonly("nodes", [](const SubgraphPlan& plan) { return plan.nodes; })
-      .def_property_readonly("replaced", [](const SubgraphPlan& plan) { return plan.replaced; });
+      .def_property_readonly("replaced", [](const SubgraphPlan& plan) { return plan.replaced; })
+      .def_readonly("not_in_place", &SubgraphPlan::not_in_place);
   py::class_<ProfiledEvent>(module, "ProfiledEvent")
       .def_readonly("tag", &ProfiledEvent::tag)
       .def_readonly("type", &ProfiledEvent::type)

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "bindings/registers.h"
+#include "model/in_place.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
 
@@ -96,7 +97,13 @@ void register_description(py::module_& module) {
       .def_property_readonly("tensors", [](const model::Subgraph& g) { return g.tensors; })
       .def_readonly("inputs", &model::Subgraph::inputs)
       .def_readonly("outputs", &model::Subgraph::outputs)
-      .def_property_readonly("operators", [](const model::Subgraph& g) { return g.operators; });
+      .def_property_readonly("operators", [](const model::Subgraph& g) { return g.operators; })
+      .def(
+          "overwriting_ops",
+          [](const model::Subgraph& g, const std::vector<int32_t>& delegated) {
+            return model::find_overwriting(g, delegated);
+          },
+          py::kw_only(), py::arg("delegated"));
   py::class_<model::Signature>(module, "Signature")
       .def_property_readonly("key", [](const model::Signature& s) { return to_text(s.key); })
       .def_readonly("subgraph_index", &model::Signature::subgraph_index)

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <utility>
+
+#include "model/in_place.h"
 
 namespace litedelegates {
 namespace {
@@ -39,6 +42,31 @@ PlannedNode describe(int32_t index, const TfLiteNode& node, const TfLiteRegistra
   return planned;
 }
 
+std::span<const int32_t> to_span(const TfLiteIntArray* array) {
+  return array == nullptr ? std::span<const int32_t>{}
+                          : std::span<const int32_t>(array->data, static_cast<size_t>(array->size));
+}
+
+// Forbids the ops of a plan to write in place where a value would be lost that is still read; returns their
+// nodes. The runtime plans the memory after its delegates have prepared, and heeds the flags of each node.
+std::vector<int32_t> keep_read_values(TfLiteContext* context, const std::vector<int32_t>& plan) {
+  std::vector<model::PlannedOp> ops;
+  std::vector<std::pair<int32_t, TfLiteRegistration*>> registrations;
+  for (const int32_t index : plan) {
+    TfLiteNode* node = nullptr;
+    TfLiteRegistration* registration = nullptr;
+    if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk) continue;
+    ops.push_back({to_span(node->inputs), to_span(node->outputs), registration->inplace_operator});
+    registrations.emplace_back(index, registration);
+  }
+  std::vector<int32_t> forbidden;
+  for (const size_t position : model::find_overwriting(ops, context->tensors_size)) {
+    registrations[position].second->inplace_operator = 0;
+    forbidden.push_back(registrations[position].first);
+  }
+  return forbidden;
+}
+
 // The runtime answers these questions to delegates only while they prepare, so all of it is read here.
 Spy::Visit visit(TfLiteContext* context) {
   Spy::Visit result{context, {}, {}};
@@ -71,6 +99,7 @@ Spy::Visit visit(TfLiteContext* context) {
       result.plan.replaced.push_back(describe(index, *node, *registration));
     }
   }
+  result.plan.not_in_place = keep_read_values(context, indices);
   return result;
 }
 
@@ -132,7 +161,11 @@ TfLiteStatus Spy::prepare(TfLiteContext* context, TfLiteDelegate* self) {
   try {
     for (Visit& seen : spy->visits_) {
       if (seen.context == context) {
+        // What the first visit forbade stays so, and the second does not find it again.
+        std::vector<int32_t> earlier = std::move(seen.plan.not_in_place);
         seen = visit(context);
+        std::vector<int32_t>& forbidden = seen.plan.not_in_place;
+        forbidden.insert(forbidden.begin(), earlier.begin(), earlier.end());
         return TfLiteStatus::kOk;
       }
     }

@@ -1,5 +1,6 @@
 // Two delegates that claim nothing: the listener goes first and hears what kernels complain about while the
-// others prepare; the spy goes last and reads from the execution plan who took which op.
+// others prepare; the spy goes last, reads from the execution plan who took which op, and keeps what is left
+// to built-in kernels from overwriting values that are still read.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,8 @@ struct SubgraphPlan {
   std::vector<std::string> tensor_names;  // tell which subgraph of the model this is
   std::vector<PlannedNode> nodes;
   std::vector<PlannedNode> replaced;  // what the delegate nodes stand for, as the model has it
+  std::vector<int32_t>
+      not_in_place;  // indices of nodes that were forbidden to write in place, see model/in_place.h
 };
 
 class Spy {

@@ -98,6 +98,7 @@ void check_operator(Node& node, const Parsed& parsed) {
     case Op::SHAPE:
     case Op::RANK:
     case Op::BITCAST:
+    case Op::BROADCAST_ARGS:
     case Op::SEGMENT_SUM:
     case Op::UNSORTED_SEGMENT_PROD:
     case Op::UNSORTED_SEGMENT_MAX:

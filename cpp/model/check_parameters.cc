@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "check_operators.h"
@@ -176,6 +177,14 @@ void check_shape(Node& node) {
   node.set_output(0, input ? Shape(Dims{static_cast<std::int64_t>(input->size())}) : std::nullopt);
 }
 
+// The shape that two shapes are broadcast to has as many sizes as the longer one.
+void check_broadcast_args(Node& node) {
+  const Shape& a = node.input_shape(0);
+  const Shape& b = node.input_shape(1);
+  const bool is_told = node.is_inferring() && a && b && a->size() == 1 && b->size() == 1;
+  node.set_output(0, is_told ? Shape(Dims{std::max((*a)[0], (*b)[0])}) : std::nullopt);
+}
+
 // The runtime computes in whole bytes.
 void check_bitcast(Node& node) {
   if (type_bits(node.input(0).type) < 8 || type_bits(node.output(0).type) < 8) {
@@ -208,6 +217,8 @@ void check_parameters(Node& node) {
     case Op::MATRIX_DIAG:
     case Op::MATRIX_SET_DIAG:
       return check_matrix_diagonal(node);
+    case Op::BROADCAST_ARGS:
+      return check_broadcast_args(node);
     case Op::BITCAST:
       return check_bitcast(node);
     case Op::SHAPE:

@@ -181,12 +181,14 @@ class Walk {
 
   // An operator that calls nothing.
   static Arguments plain(Node& node) {
+    for (std::size_t k = 0; k < node.output_count(); ++k) {
+      if (!is_complete(node.output_shape(k)) && is_as_stored(node))
+        node.set_output(k, stored(node.output(k)));
+    }
     KnownValues values = evaluate(node);
     Arguments outputs;
     for (std::size_t k = 0; k < node.output_count(); ++k) {
-      Shape shape = node.output_shape(k);
-      if (!is_complete(shape) && is_as_stored(node)) shape = stored(node.output(k));
-      outputs.push_back({std::move(shape), std::move(values[k])});
+      outputs.push_back({node.output_shape(k), std::move(values[k])});
     }
     return outputs;
   }

@@ -177,12 +177,6 @@ const Spy::Visit* CompiledModel::visit(size_t subgraph) const {
   return found == indices.end() ? nullptr : &spy_.visits()[static_cast<size_t>(found - indices.begin())];
 }
 
-bool CompiledModel::is_dynamic(size_t subgraph, int32_t tensor) const {
-  const Spy::Visit* seen = visit(subgraph);
-  return seen != nullptr && static_cast<size_t>(tensor) < seen->context->tensors_size &&
-         seen->context->tensors[tensor].allocation_type == kTfLiteAllocationDynamic;
-}
-
 void CompiledModel::check_call(LiteRtStatus status, ErrorKind kind, const std::string& what,
                                const std::string& messages) {
   if (status == LiteRtStatus::kOk) return;

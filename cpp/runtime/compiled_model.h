@@ -57,8 +57,6 @@ class CompiledModel {
   [[nodiscard]] const Spy::Visit* visit(size_t subgraph) const;
   // True when only the runtime's own CPU kernels and XNNPACK can take ops, and no profiler watches them.
   [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
-  // Whether the size of a tensor is only known while the model runs.
-  [[nodiscard]] bool is_dynamic(size_t subgraph, int32_t tensor) const;
   // One run at a time: the runtime's model is not safe to share between threads.
   [[nodiscard]] std::mutex& running() { return running_; }
 

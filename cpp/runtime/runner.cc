@@ -88,9 +88,11 @@ void Runner::allocate() {
 
 std::vector<size_t> Runner::dynamic_outputs() const {
   const model::Subgraph& graph = subgraph();
+  const Spy::Visit* seen = model_->visit(subgraph_);
+  if (seen == nullptr) return {};
   std::vector<bool> is_dynamic(graph.tensors.size());
-  for (size_t i = 0; i < is_dynamic.size(); ++i) {
-    is_dynamic[i] = model_->is_dynamic(subgraph_, static_cast<int32_t>(i));
+  for (size_t i = 0; i < std::min(is_dynamic.size(), seen->context->tensors_size); ++i) {
+    is_dynamic[i] = seen->context->tensors[i].allocation_type == kTfLiteAllocationDynamic;
   }
   // The runtime prepares ops up to the first of unknown size, and knows nothing of the sizes behind it.
   for (const model::Operator& op : graph.operators) {
@@ -115,10 +117,11 @@ void Runner::check_output_sizes() const {
     if (tensor >= context_->tensors_size) continue;
     const size_t bytes = context_->tensors[tensor].bytes;
     if (bytes == outputs_[i].bytes()) continue;
-    throw Error(ErrorKind::kRun, "output " + std::to_string(i) + " has " + std::to_string(bytes) +
-                                     " bytes after the run where " + std::to_string(outputs_[i].bytes()) +
-                                     " were prepared: its size is only known while the model runs. Load the model with "
-                                     "experimental_preserve_all_tensors=True, which takes the classic route");
+    throw Error(ErrorKind::kRun,
+                "output " + std::to_string(i) + " has " + std::to_string(bytes) +
+                    " bytes after the run where " + std::to_string(outputs_[i].bytes()) +
+                    " were prepared: its size is only known while the model runs. Load the model with "
+                    "experimental_preserve_all_tensors=True, which takes the classic route");
   }
 }
 

@@ -205,6 +205,8 @@ class Step:
     def npu() -> Step:
         ...
 class Subgraph:
+    def overwriting_ops(self, *, delegated: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> list[int]:
+        ...
     @property
     def inputs(self) -> list[int]:
         ...
@@ -223,6 +225,9 @@ class Subgraph:
 class SubgraphPlan:
     @property
     def nodes(self) -> list[PlannedNode]:
+        ...
+    @property
+    def not_in_place(self) -> list[int]:
         ...
     @property
     def replaced(self) -> list[PlannedNode]:

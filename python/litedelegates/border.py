@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from litedelegates.tensor_info import TensorInfo
 
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How integers stand for real values: ``real = scale * (integer - zero_point)``.
+
+    Attributes:
+        scales: One for the whole tensor, or one for each index along ``axis``.
+        zero_points: As many as scales.
+        axis: The dimension that the scales belong to; meaningless with one scale.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
 
 
 def quantize_array(values: Any, tensor: TensorInfo) -> Array:

@@ -72,7 +72,8 @@ class Interpreter(DropIn):
             model: Path of a ``.tflite`` file, or its content.
             delegate: None for the built-in kernels, "xnnpack", "gpu", "openvino", "edgetpu", "auto", an options object
                 such as ``Gpu(priority="high")``, or a sequence of those: the first takes what it can, the next of the
-                rest, and what nobody takes runs on the built-in kernels. "auto" measures what is available here.
+                rest, and what nobody takes runs on the built-in kernels. "auto" measures what is available here and
+                keeps XNNPACK unless another, whose outputs are right, is shown faster; see `auto.choose`.
             num_threads: Threads of the CPU kernels; the runtime's default is 1.
             require_full_delegation: Raise when an op stays on the built-in kernels.
             fallback: Leave out a delegate that cannot be created or cannot prepare the model; `skipped` says which and

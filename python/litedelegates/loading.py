@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from litedelegates import _core
 from litedelegates.delegates import Delegate
+from litedelegates.delegates.base import CPU
 from litedelegates.errors import CompileError, DelegateError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes.choose import why_classic
@@ -63,9 +64,9 @@ def load_session(
         delegate.check_model(model)
 
     def classic(reason: str) -> ClassicSession:
-        from litedelegates.routes.classic import ClassicSession
+        from litedelegates.routes.classic import load_keeping_values
 
-        return ClassicSession(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
+        return load_keeping_values(model, delegates, num_threads=num_threads, reason=reason, official_options=given)
 
     flex_ops = [name for name in model.file.custom_ops if name.startswith("Flex")]
     if flex_ops:
@@ -79,33 +80,24 @@ def load_session(
     if reason:
         return classic(reason)
     runtime_options = {_RUNTIME_OPTIONS[name]: True for name in given}
-    if model.file.computes_shapes:
-        return _load_folded(model, delegates, num_threads, runtime_options, classic)
-    session = CompiledSession(model, delegates, num_threads=num_threads, runtime_options=runtime_options)
+
+    def compiled(folded: _core.FoldedModel | None = None) -> CompiledSession:
+        return CompiledSession(
+            model, delegates, num_threads=num_threads, runtime_options=runtime_options, folded=folded
+        )
+
+    if model.file.computes_shapes or any(delegate.hardware != CPU for delegate in delegates):
+        from litedelegates.routes.folded import FoldedSession
+
+        # What computes no shapes is prepared right by the runtime too.
+        return FoldedSession(model, compiled, classic if model.file.computes_shapes else lambda _: compiled())
+    session = compiled()
     session.allocate()
     dynamic = session.dynamic_outputs()
     if dynamic:
         session.close()
         return classic(f"the size of output {dynamic[0]!r} is only known while the model runs")
     return session
-
-
-def _load_folded(
-    model: Model,
-    delegates: Sequence[Delegate],
-    num_threads: int | None,
-    runtime_options: dict[str, Any],
-    classic: Callable[[str], ClassicSession],
-) -> FoldedSession:
-    """Load a model that computes shapes itself, where those of its outputs follow from the shapes of its inputs."""
-    from litedelegates.routes.folded import FoldedSession
-
-    def compile_folded(folded: _core.FoldedModel) -> CompiledSession:
-        return CompiledSession(
-            model, delegates, num_threads=num_threads, runtime_options=runtime_options, folded=folded
-        )
-
-    return FoldedSession(model, compile_folded, classic)
 
 
 def load_without_failing(

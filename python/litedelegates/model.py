@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,21 @@ class Subgraph:
     def operators(self) -> list[_core.Operator]:
         """The ops in the order they run."""
         return self._native.operators
+
+    def overwriting_ops(self, delegated: Collection[int] = ()) -> list[int]:
+        """Return the ops whose built-in kernels would overwrite a value that a later op reads.
+
+        The runtime's memory planner lets an op write over an input that no other op reads (ADD, SUB, MUL, DIV,
+        SOFTMAX, DYNAMIC_UPDATE_SLICE) and lets the output of RESHAPE, SQUEEZE, EXPAND_DIMS and BITCAST lie in the
+        memory of their input, but does not ask whether the other tensors in that memory are still read. The compiled
+        route forbids such ops to write in place; in the official Interpreter only keeping all tensors does.
+
+        Sizes are not asked for, so an op may be named that would have memory of its own anyway.
+
+        Args:
+            delegated: Indices of ops that delegates took.
+        """
+        return self._native.overwriting_ops(delegated=list(delegated))
 
 
 class Model:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import small_models
+import small_models_shapes
 import synthetic_layers
 import synthetic_study
 from litedelegates.study import Store
@@ -61,7 +62,8 @@ def seeds(target: str, with_real_models: bool = True) -> tuple[bytes, ...]:
     _, kind = TARGETS[target]
     if kind in ("tflite", "onnx"):
         real = [MODELS / name for name in REAL if name.endswith(kind)] if with_real_models else []
-        return (*_models(kind), *(path.read_bytes() for path in real if path.is_file()), *kept)
+        folding = small_models_shapes.examples() if target == "tflite_fold" else ()
+        return (*folding, *_models(kind), *(path.read_bytes() for path in real if path.is_file()), *kept)
     return (*_FILES[target](), *kept)
 
 

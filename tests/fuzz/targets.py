@@ -31,6 +31,18 @@ def run_tflite(data: bytes) -> None:
             interpreter.run(*(_value(info) for info in interpreter.inputs))
 
 
+def fold_tflite(data: bytes) -> None:
+    """Fold for the shapes that the file states and for a larger batch; what comes out is verified as any file is."""
+    from litedelegates.model import Model
+
+    model = Model.load(data)
+    for batch in (None, 3):
+        for subgraph, graph in enumerate(model.subgraphs):
+            shapes = [list(graph.tensors[index].shape) for index in graph.inputs]
+            with contextlib.suppress(*ALLOWED):
+                model.file.fold(subgraph, [[batch, *shape[1:]] if batch and shape else shape for shape in shapes])
+
+
 def run_onnx(data: bytes) -> None:
     from litedelegates.engines import open_session
     from litedelegates.engines.inputs import random_feed
@@ -170,6 +182,7 @@ def _value(info: Any) -> Any:
 TARGETS: dict[str, tuple[Callable[[bytes], None], str]] = {
     "tflite_load": (load_tflite, "tflite"),
     "tflite_run": (run_tflite, "tflite"),
+    "tflite_fold": (fold_tflite, "tflite"),
     "tflite_cut": (cut, "tflite"),
     "tflite_quantize": (quantize, "tflite"),
     "onnx_load": (load_onnx, "onnx"),

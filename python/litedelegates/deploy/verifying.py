@@ -21,11 +21,15 @@ from litedelegates.layers.samples import load_feeds, load_labels
 from litedelegates.layers.sessions import open_setting
 from litedelegates.layers.side_by_side import Bench, Piece
 from litedelegates.measure import ErrorSums
+from litedelegates.model import Model
 from litedelegates.plan import Plan
+from litedelegates.reference import take_reference
 from litedelegates.study.delegates import hash_file
 
 Watcher: TypeAlias = Callable[[str], None]
 _TIME_LIMIT = 120.0
+# Inputs on which the float32 outputs are confirmed by other kernels.
+_CONFIRMED = 4
 # Kernels of the same precision add up in other orders: so far apart are float32 results that nothing was done to.
 _LAST_BITS = 1e-5
 _ELIDED = (
@@ -170,6 +174,8 @@ def verify(
     if not report.equal and source.format == "onnx" and "float16" in sent:
         notes.append(_ELIDED)
     stages = tuple(_times(manifest, root, plan, seconds, devices, seed, say)) if seconds > 0 else ()
+    if source.format == "tflite":
+        notes += _doubts(path, feeds[:_CONFIRMED])
     notes += _surprises(plan, stages)
     return Verification(
         is_equal=report.equal,
@@ -183,6 +189,16 @@ def verify(
         notes=tuple(notes),
         **figures,
     )
+
+
+def _doubts(path: str, feeds: Sequence[Mapping[str, Array]]) -> Iterator[str]:
+    """Yield a sentence where kernels disagree about the outputs of the float32 model."""
+    model = Model.load(path)
+    names, graph = model.names(0), model.subgraphs[0]
+    inputs = {names.get(index, graph.tensors[index].name): index for index in graph.inputs}
+    doubt = take_reference(model, [{index: feed[name] for name, index in inputs.items()} for feed in feeds]).doubt
+    if doubt:
+        yield f"the error is against the built-in kernels' float32 outputs, which are in doubt: {doubt}"
 
 
 def _figures(

@@ -6,22 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from litedelegates.border import Quantization as Quantization
 from litedelegates.graph.kinds import ELEMENT_BITS, FLOATS
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """How integers stand for real values: ``real = scale * (integer - zero_point)``.
-
-    Attributes:
-        scales: One for the whole tensor, or one for each index along ``axis``.
-        zero_points: As many as scales.
-        axis: The dimension that the scales belong to; meaningless with one scale.
-    """
-
-    scales: tuple[float, ...]
-    zero_points: tuple[int, ...]
-    axis: int = 0
 
 
 @dataclass(frozen=True, eq=False)

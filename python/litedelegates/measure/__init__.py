@@ -1,5 +1,6 @@
 """Measure: interleaved timing, honest statistics, and what they were made on."""
 
+from litedelegates.measure.agreement import Agreement, compare, delegate_epsilon, output_precisions
 from litedelegates.measure.conditions import (
     Condition,
     check_before,
@@ -30,6 +31,7 @@ from litedelegates.measure.stopping import StopReason, StopRule, is_steady
 from litedelegates.measure.timed import Block, Interleaved, Timed, Timer
 
 __all__ = [
+    "Agreement",
     "Block",
     "Condition",
     "CpuTime",
@@ -56,6 +58,8 @@ __all__ = [
     "Verdict",
     "check_before",
     "check_between",
+    "compare",
+    "delegate_epsilon",
     "find_dependence",
     "find_drift",
     "find_unsteady",
@@ -64,6 +68,7 @@ __all__ = [
     "interleave_loads",
     "is_steady",
     "median_interval",
+    "output_precisions",
     "ratio_interval",
     "read_cpu_time",
     "read_machine",

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from litedelegates.border import along, dequantize
-from litedelegates.graph.parts import Quantization
+from litedelegates.border import Quantization, along, dequantize
 from litedelegates.measure.statistics import SampleError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"

@@ -31,8 +31,9 @@ def rule(accuracy_loss: float = ACCURACY_LOSS, relative_error: float = RELATIVE_
     """Say in words by what `choose` goes."""
     return (
         f"The fastest configuration that keeps the quality: accuracy within {_points(accuracy_loss)} of the "
-        f"reference or, without labelled inputs, a relative error of at most {relative_error * 100:g} %. Of those not "
-        "shown to be slower than the fastest, the one with the smallest error."
+        f"reference or, without labelled inputs, a relative error of at most {relative_error * 100:g} %. One whose "
+        "outputs differ by more than its precision explains is never chosen. Of those not shown to be slower than the "
+        "fastest, the one with the smallest error."
     )
 
 
@@ -47,7 +48,7 @@ def choose(
     """Return the best of the configurations of one model."""
     ended = sorted((c for c in cells if c.is_measured and c.status == "ok"), key=lambda c: c.median_ns or 0)
     by_key = {figures.cell.key: figures for figures in cells}
-    fitting = [c for c in ended if keeps_quality(c, by_key, accuracy_loss, relative_error)]
+    fitting = [c for c in ended if keeps_quality(c, by_key, accuracy_loss, relative_error) and is_explained(c, cells)]
     if not ended:
         return Choice(None, f"None of {len(cells)} configurations was measured.")
     if not fitting:
@@ -68,10 +69,31 @@ def keeps_quality(figures: Figures, by_key: dict[str, Figures], accuracy_loss: f
     return error is None or error <= relative_error
 
 
+def is_explained(figures: Figures, cells: Sequence[Figures]) -> bool:
+    """Return whether the precision of a configuration explains its outputs; yes where nothing is known about them.
+
+    Two kernels that are right differ by the bound that `measure.agreement` gives. A quantized file differs from
+    the reference by what that lost as well: the bound is then counted from the smallest error of any configuration that
+    runs the same file (triangle inequality).
+    """
+    error, bound = _of_error(figures, "relative_norm"), _of_error(figures, "bound")
+    if error is None or bound is None or figures.outcome is None:
+        return True
+    file, lost = figures.outcome.run_sha256, 0.0
+    if file != figures.cell.model_sha256:
+        alike = [c for c in cells if c.outcome is not None and c.outcome.run_sha256 == file and c.status == "ok"]
+        lost = min((found for c in alike if (found := _of_error(c, "relative_norm")) is not None), default=error)
+    return error <= lost + bound
+
+
+def _of_error(figures: Figures, name: str) -> float | None:
+    error = _of(figures, "error")
+    return None if not error or error.get(name) is None else float(error[name])
+
+
 def relative_error_of(figures: Figures) -> float | None:
     """Return the relative error of a configuration, if it is known."""
-    error = _of(figures, "error")
-    return None if not error or error.get("relative") is None else float(error["relative"])
+    return _of_error(figures, "relative")
 
 
 def _reasons(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litedelegates.report.choice import short_label
+from litedelegates.report.choice import is_explained, short_label
 from litedelegates.study.figures import Figures
 from litedelegates.study.store import Store
 
@@ -49,6 +49,17 @@ def _states(figures: Sequence[Figures]) -> list[dict[str, str]]:
     if software:
         text = "The GPU is one in software: its times say nothing about a real one."
         found.append({"text": text, "reach": _reach(software, figures)})
+    unexplained = [entry for entry in figures if entry.is_measured and not is_explained(entry, figures)]
+    if unexplained:
+        text = "The outputs are wrong: they differ by more than the precision explains."
+        found.append({"text": text, "reach": _reach(unexplained, figures)})
+    by_doubt: dict[str, list[Figures]] = {}
+    for entry in figures:
+        doubt = (entry.outcome.error or {}).get("doubt") if entry.outcome is not None else None
+        if doubt:
+            by_doubt.setdefault(str(doubt), []).append(entry)
+    for doubt, where in by_doubt.items():
+        found.append({"text": f"What the outputs should be is in doubt: {doubt}.", "reach": _reach(where, figures)})
     by_status: dict[str, list[Figures]] = {}
     for entry in figures:
         if entry.status != "ok":

@@ -18,6 +18,53 @@ from litedelegates.routes import Array, Route
 if TYPE_CHECKING:
     from litedelegates.routes.compiled import CompiledSession
 
+KEEP_ALL = "experimental_preserve_all_tensors"
+
+
+def load_keeping_values(
+    model: Model,
+    chain: Sequence[Delegate],
+    *,
+    num_threads: int | None,
+    reason: str,
+    official_options: dict[str, Any],
+) -> ClassicSession:
+    """Load a model in the official Interpreter, with all tensors kept where a built-in kernel would overwrite a value.
+
+    See `Subgraph.overwriting_ops`. Ops that a delegate took share no memory with others.
+    """
+    session = ClassicSession(model, chain, num_threads=num_threads, reason=reason, official_options=official_options)
+    if official_options.get(KEEP_ALL):
+        return session
+    overwriting = _overwriting(model, session, chain)
+    if overwriting is None:
+        return session
+    session.close()
+    return ClassicSession(
+        model,
+        chain,
+        num_threads=num_threads,
+        reason=f"{reason}; all tensors are kept, because the built-in kernel of {overwriting} would overwrite a value "
+        "that is still read",
+        official_options={**official_options, KEEP_ALL: True},
+    )
+
+
+def _overwriting(model: Model, session: ClassicSession, chain: Sequence[Delegate]) -> str | None:
+    """Name the first op that would overwrite a value; None where there is none."""
+    for number, subgraph in enumerate(model.subgraphs):
+        found = subgraph.overwriting_ops()
+        if found and chain and number == 0:
+            try:
+                took = [record.op_index for record in session.placement() if record.ran != "builtin"]
+            except CompileError:  # it has to be resized first
+                took = []
+            found = subgraph.overwriting_ops(took)
+        if found:
+            where = f" of subgraph {number}" if number else ""
+            return f"op {found[0]} ({subgraph.operators[found[0]].type}){where}"
+    return None
+
 
 class ClassicSession:
     """A model in the official Interpreter."""

@@ -295,8 +295,8 @@ def _reason(folded: _core.FoldedModel | None, model: Model) -> str:
     if not gone:
         return "the runtime's C interface takes this model, with the sizes that follow from its inputs stored"
     return (
-        f"the runtime's C interface takes this model, with the {gone} of {ops} ops that compute shapes folded for the "
-        "shapes of its inputs"
+        f"the runtime's C interface takes this model; {gone} of its {ops} ops only compute shapes and were folded for "
+        "the shapes of its inputs"
     )
 
 

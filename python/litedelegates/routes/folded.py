@@ -1,9 +1,11 @@
-"""The compiled route for models that compute shapes themselves: compiled anew for each shape of the inputs.
+"""The compiled route with static shapes: models are folded and compiled anew for each shape of the inputs.
 
 A model that was converted with an open batch computes the shapes it reshapes to while it runs, from the shape of its
 input. The runtime then knows them too late: outputs would have no memory of the right size, and delegates leave such
 ops alone. For inputs of known shapes all of that is known beforehand, without running anything. So those computations
 are done once, in memory, and what is compiled has static shapes.
+
+Delegates that drive a device compile kernels for the sizes that they find stored, so they get this for every model.
 """
 
 from __future__ import annotations
@@ -31,27 +33,27 @@ _NOT_ALLOCATED = "the tensors are not allocated: call allocate_tensors() first"
 
 
 class FoldedSession:
-    """A model that computes shapes, compiled for each shape of its inputs that it was run with.
+    """A model compiled for each shape of its inputs that it was run with.
 
-    Shapes for which a size is still only known while the model runs take the classic route.
+    Shapes for which a size is still only known while the model runs are left to another session.
     """
 
     def __init__(
         self,
         model: Model,
         compile_folded: Callable[[_core.FoldedModel], CompiledSession],
-        load_classic: Callable[[str], ClassicSession],
+        load_unfolded: Callable[[str], CompiledSession | ClassicSession],
     ) -> None:
         """Fold and compile a model for the shapes that its file states.
 
         Args:
             model: The verified model.
             compile_folded: Compiles the model for given shapes.
-            load_classic: Loads it on the classic route, for a reason.
+            load_unfolded: Loads it as it is, where it cannot be folded, for the reason given.
         """
         self.model = model
         self._compile_folded = compile_folded
-        self._load_classic = load_classic
+        self._load_unfolded = load_unfolded
         graph = model.subgraphs[0]
         self._shapes: dict[int, tuple[int, ...]] = {index: tuple(graph.tensors[index].shape) for index in graph.inputs}
         self.set_tensor: Callable[[int, Any], None]
@@ -125,7 +127,7 @@ class FoldedSession:
 
     def _load(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
         if folded.obstacle:
-            return self._classic(shapes, subgraph, folded.obstacle)
+            return self._unfolded(shapes, subgraph, folded.obstacle)
         session = self._compile_folded(folded)
         try:
             session.allocate()
@@ -136,21 +138,18 @@ class FoldedSession:
             raise
         if dynamic:
             session.close()
-            return self._classic(
+            return self._unfolded(
                 shapes, subgraph, f"the size of output {dynamic[0]!r} is only known while the model runs"
             )
         wanted = [tuple(shape) for shape in folded.output_shapes]
         if found is not None and found != wanted:
             session.close()
-            raise CompileError(
-                f"{self.model.name}: its ops give outputs of the shapes {wanted}, and the runtime prepared {found}: "
-                "a fault of litedelegates. Load the model with experimental_preserve_all_tensors=True, which takes the "
-                "classic route"
-            )
+            reason = f"the runtime prepares outputs of the shapes {found} where {wanted} follow from its ops"
+            return self._unfolded(shapes, subgraph, reason)
         return session
 
-    def _classic(self, shapes: _Shapes, subgraph: int, reason: str) -> ClassicSession:
-        session = self._load_classic(reason)
+    def _unfolded(self, shapes: _Shapes, subgraph: int, reason: str) -> CompiledSession | ClassicSession:
+        session = self._load_unfolded(reason)
         if subgraph == 0:
             for index, shape in zip(self.model.subgraphs[0].inputs, shapes, strict=True):
                 if session.shape(index) != shape:

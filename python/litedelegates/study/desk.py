@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.border import dequantize_array
 from litedelegates.interpreter import Interpreter
-from litedelegates.measure import is_steady, read_memory
+from litedelegates.measure import delegate_epsilon, is_steady, output_precisions, read_memory
+from litedelegates.model import Model
+from litedelegates.reference import take_reference
 from litedelegates.study.delegates import make_chain
 from litedelegates.study.inputs import load_arrays, output_arrays, save_arrays, stacks_of
 from litedelegates.study.records import Samples
@@ -30,7 +33,7 @@ class Desk:
         """Start with no model."""
         self._interpreter: Interpreter | None = None
         self._inputs: str | None = None
-        self._seed = 0
+        self._seed, self._bound = 0, 0.0
         self._orders: dict[str, Callable[..., dict[str, Any]]] = {
             order.__name__: order
             for order in (
@@ -39,6 +42,7 @@ class Desk:
                 self.warm_up,
                 self.run,
                 self.outputs,
+                self.reference,
                 self.accuracy,
                 self.profile,
                 self.quantize,
@@ -66,6 +70,8 @@ class Desk:
         interpreter.allocate_tensors()
         loaded = _resident()
         self._inputs, self._seed = inputs, seed
+        lost = delegate_epsilon(delegate.split("+"), options)
+        self._bound = max((part.bound for part in output_precisions(Model.load(model), lost)), default=0.0)
         self._set_first_sample()
         placement = interpreter.placement
         counts: dict[str, int] = {}
@@ -122,7 +128,20 @@ class Desk:
         rows = [output_arrays(self._loaded, sample) for sample in stacks_of(self._loaded, inputs, seed, count)]
         self._set_first_sample()
         save_arrays(target, [np.stack(column) for column in zip(*rows, strict=True)])
-        return {"samples": len(rows)}
+        return {"samples": len(rows), "bound": self._bound}
+
+    def reference(self, model: str, inputs: str | None, seed: int, count: int, target: str) -> dict[str, Any]:
+        """Write what the outputs for samples should be, real values, to a file; say which kernels disagree."""
+        with Interpreter(model, None) as interpreter:
+            samples = list(stacks_of(interpreter, inputs, seed, count))
+            indices = [info.index for info in interpreter.inputs]
+            found = take_reference(Model.load(model), [dict(zip(indices, row, strict=True)) for row in samples])
+            infos = interpreter.outputs
+        rows = [
+            [dequantize_array(value, info) for value, info in zip(row, infos, strict=True)] for row in found.outputs
+        ]
+        save_arrays(target, [np.stack(column) for column in zip(*rows, strict=True)])
+        return {"samples": len(rows), "doubt": found.doubt, "is_certain": found.is_certain}
 
     def accuracy(self, inputs: str, labels: str) -> dict[str, Any]:
         """Return the share of samples whose largest output is their label."""

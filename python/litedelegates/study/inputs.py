@@ -71,12 +71,14 @@ def load_arrays(path: str | Path) -> Arrays:
 
 
 def error_of(outputs: Sequence[Array], reference: Sequence[Array]) -> dict[str, Any]:
-    """Return how far outputs are from the reference's: ``max_abs``, ``rmse`` and ``relative``.
+    """Return how far outputs are from the reference's: ``max_abs``, ``rmse``, ``relative`` and ``relative_norm``.
 
-    ``relative`` is the rmse over the standard deviation of the reference, over all outputs, the worst of them. Outputs
-    that are not numbers are passed over; a value that is not finite where the reference's is makes all three infinite.
+    ``relative`` is the rmse over the standard deviation of the reference, ``relative_norm`` over its root mean square:
+    the norm of the difference over that of the reference, as in `measure.agreement`. Each is that of the worst output.
+    Outputs that are not numbers are passed over; a value that is not finite where the reference's is makes all four
+    infinite.
     """
-    worst: dict[str, Any] = {"max_abs": 0.0, "rmse": 0.0, "relative": 0.0}
+    worst: dict[str, Any] = {"max_abs": 0.0, "rmse": 0.0, "relative": 0.0, "relative_norm": 0.0}
     if [array.shape for array in outputs] != [array.shape for array in reference]:
         return {"unavailable": "the outputs have other shapes than the reference's"}
     for got, wanted in zip(outputs, reference, strict=True):
@@ -89,10 +91,19 @@ def error_of(outputs: Sequence[Array], reference: Sequence[Array]) -> dict[str, 
             return dict.fromkeys(worst, math.inf)
         rmse = float(np.sqrt(np.mean(difference**2))) if difference.size else 0.0
         spread = float(np.std(b[finite])) if difference.size else 0.0
-        relative = rmse / spread if spread else (0.0 if rmse == 0 else math.inf)
-        found = {"max_abs": float(np.abs(difference).max(initial=0.0)), "rmse": rmse, "relative": relative}
+        size = float(np.sqrt(np.mean(b[finite] ** 2))) if difference.size else 0.0
+        found = {
+            "max_abs": float(np.abs(difference).max(initial=0.0)),
+            "rmse": rmse,
+            "relative": _over(rmse, spread),
+            "relative_norm": _over(rmse, size),
+        }
         worst = {name: max(value, found[name]) for name, value in worst.items()}
     return worst
+
+
+def _over(error: float, size: float) -> float:
+    return error / size if size else (0.0 if error == 0 else math.inf)
 
 
 def _random(info: TensorInfo, rng: np.random.Generator) -> Array:

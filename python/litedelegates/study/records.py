@@ -123,8 +123,11 @@ class Outcome:
         cpu_ns: CPU time of the worker in the blocks of the last session.
         energy: What the energy meter says, or ``{"unavailable": why}``.
         error: Difference to the reference cell's outputs on the same inputs: ``max_abs``, ``rmse``, ``relative`` (rmse
-            over the reference's standard deviation), ``reference`` (what that is), ``inputs`` ("random" or "given") and
-            ``samples`` (how many).
+            over the reference's standard deviation), ``relative_norm`` (over its root mean square), ``reference`` (what
+            that is), ``inputs`` ("random" or "given"), ``samples`` (how many), ``bound`` (the ``relative_norm`` that
+            the precision explains between two kernels, see `measure.agreement`; missing where no two kernels agree and
+            nothing can be judged) and, where kernels disagree about what
+            the reference's outputs are, ``doubt`` (which, and from which op on).
         accuracy: Share of the labelled inputs whose largest output is the label.
         conditions: What may have disturbed it: ``{"kind", "severity", "text"}`` each.
     """

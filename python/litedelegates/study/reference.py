@@ -1,4 +1,4 @@
-"""What the outputs of cells are held against: those of the file as it is, on the built-in kernels."""
+"""What the outputs of cells are compared with: those of the file as it is, on kernels that others confirm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.arrays import ArraysError
-from litedelegates.files import remove_unfinished
+from litedelegates.files import remove_unfinished, write_whole
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_file
 from litedelegates.study.inputs import Arrays, error_of, load_arrays
@@ -16,6 +16,7 @@ from litedelegates.study.records import Cell
 
 RANDOM_SAMPLES = 4
 GIVEN_SAMPLES = 32
+_REFERENCE_SECONDS = 600.0  # the model runs on several kernels, some of them slow
 NAME = "the file as it is on the built-in kernels"
 
 
@@ -26,7 +27,9 @@ class References:
         """Keep them in ``folder``."""
         self.folder, self._config, self._memory_limit = folder, config, memory_limit
         source = "random" if config.inputs is None else hash_file(config.inputs)
-        self._tag = hashlib.sha256(f"{source} {config.seed}".encode()).hexdigest()[:12]
+        # The last word tells them from those that were taken where built-in kernels could overwrite a value.
+        self._tag = hashlib.sha256(f"{source} {config.seed} kept".encode()).hexdigest()[:12]
+        self._doubts: dict[str, str] = {}
         self._known: dict[str, Arrays | str] = {}
 
     @property
@@ -50,7 +53,11 @@ class References:
         finally:
             remove_unfinished(self.folder)
         inputs = "random" if self._config.inputs is None else "given"
-        return {**error, "reference": NAME, "inputs": inputs, "samples": done["samples"]}
+        is_certain, _, doubt = self._doubts.get(cell.model_sha256, "").partition("\n")
+        said = {"doubt": doubt} if doubt else {}
+        if is_certain != "False":  # else nothing can be judged by it
+            said["bound"] = done["bound"]
+        return {**error, "reference": NAME, "inputs": inputs, "samples": done["samples"], **said}
 
     def _of(self, cell: Cell) -> Arrays | str:
         known = self._known.get(cell.model_sha256)
@@ -62,6 +69,7 @@ class References:
                 if known is None:
                     self._make(cell, target)
                     known = load_arrays(target)
+                self._doubts[cell.model_sha256] = _read(target.with_suffix(".doubt"))
             except CellFailed as failure:
                 known = f"the reference failed: {failure.reason}"
             self._known[cell.model_sha256] = known
@@ -70,26 +78,28 @@ class References:
     def _make(self, cell: Cell, target: Path) -> None:
         worker = Worker(self._memory_limit)
         try:
-            worker.ask(
-                "load",
-                self._config.time_limit,
-                model=cell.model,
-                delegate="none",
-                threads=1,
-                options={},
-                inputs=self._config.inputs,
-                seed=self._config.seed,
+            done = self._ask(
+                worker, target, "reference", max(self._config.time_limit, _REFERENCE_SECONDS), model=cell.model
             )
-            self._ask(worker, target)
+            # Beside the outputs, for later runs that find them here.
+            write_whole(target.with_suffix(".doubt"), [f"{done['is_certain']}\n{done['doubt']}".encode()])
         finally:
             worker.close()
             remove_unfinished(self.folder)
 
-    def _ask(self, worker: Worker, target: Path) -> dict[str, Any]:
+    def _ask(
+        self, worker: Worker, target: Path, order: str = "outputs", time_limit: float | None = None, **more: str
+    ) -> dict[str, Any]:
         inputs, seed = self._config.inputs, self._config.seed
-        return worker.ask(
-            "outputs", self._config.time_limit, inputs=inputs, seed=seed, count=self.count, target=str(target)
-        )
+        limit = self._config.time_limit if time_limit is None else time_limit
+        return worker.ask(order, limit, inputs=inputs, seed=seed, count=self.count, target=str(target), **more)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _kept(target: Path) -> Arrays | None:
