@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
-from litedelegates import Gpu, Interpreter, Xnnpack
+from litedelegates import DelegateError, Gpu, Interpreter, Xnnpack
+from litedelegates.model import Model
+from op_trials import SAME, VALID, Before, Const, In, Out, Read, Step, Trial, integers, normal, options
 
 pytestmark = pytest.mark.gpu
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
@@ -37,6 +39,18 @@ def test_the_gpu_took_what_the_plan_says() -> None:
     with Interpreter(DIGITS, delegate="gpu", require_full_delegation=True) as interpreter:
         assert {record.ran for record in interpreter.placement} == {"gpu"}
         assert interpreter.device
+
+
+def test_every_op_has_a_row_where_the_gpu_takes_part_and_renames_what_it_makes_of_sparse_weights(
+    real_models: dict[str, Path],
+) -> None:
+    path = real_models["face_detection_full_range_sparse"]
+    operators = Model.load(path).subgraphs[0].operators
+    assert "DENSIFY" in {op.type for op in operators}
+    with Interpreter(path, delegate=["gpu", "xnnpack"]) as interpreter:
+        records = interpreter.placement
+    assert [record.op_name for record in records] == [op.type for op in operators]
+    assert {"gpu"} < {record.ran for record in records} <= {"gpu", "xnnpack", "builtin"}
 
 
 def test_latency_includes_the_wait() -> None:
@@ -90,6 +104,120 @@ def test_several_interpreters_on_different_delegates_live_together_and_die_in_an
         for index in order:
             np.testing.assert_allclose(open_ones[index].run(value), wanted, atol=0.1)
             open_ones[index].close()
+
+
+CONV = {"padding": SAME, "strideW": 1, "strideH": 1, "dilationWFactor": 1, "dilationHFactor": 1}
+POOL = {"padding": SAME, "strideW": 1, "strideH": 1, "filterWidth": 3, "filterHeight": 3}
+IMAGE = In((1, 8, 8, 4), -3, -1)
+WIDTHS = Const(np.array([[0, 0], [1, 1], [2, 0], [0, 0]], np.int32))
+BATCH_WIDTHS = Const(np.array([[1, 1], [0, 0], [0, 0], [0, 0]], np.int32))
+
+
+def conv(filters: tuple[int, ...], first: Read) -> Step:
+    table = options("Conv2D", **CONV)
+    return Step("CONV_2D", (first, Const(normal(*filters) / 4), Const(normal(filters[0]))), table)
+
+
+def alone(step: Step) -> Trial:
+    return Trial(step.op, "", step.reads, step.options, version=step.version)
+
+
+# What the GPU's library takes and computes wrongly without a word: each model with the op that has to stay off it.
+WRONG_ON_GPU = {
+    "grouped convolution": (alone(conv((4, 3, 3, 2), IMAGE)), "CONV_2D"),
+    "padding with -9": (
+        Trial("PADV2", "", (IMAGE, WIDTHS, Const(np.float32(-9))), then=(conv((4, 3, 3, 4), Before()),)),
+        "PADV2",
+    ),
+    "padding the batch": (Trial("PAD", "", (IMAGE, BATCH_WIDTHS), options("Pad")), "PAD"),
+    "padding before an average": (
+        Trial("PAD", "", (IMAGE, WIDTHS), then=(Step("AVERAGE_POOL_2D", (Before(),), options("Pool2D", **POOL)),)),
+        "PAD",
+    ),
+    "padding before a maximum": (
+        Trial("PAD", "", (IMAGE, WIDTHS), then=(Step("MAX_POOL_2D", (Before(),), options("Pool2D", **POOL)),)),
+        "PAD",
+    ),
+    "leaky relu that is no maximum": (Trial("LEAKY_RELU", "", (IMAGE,), options("LeakyRelu", alpha=1.5)), "LEAKY_RELU"),
+    "exclusive sums": (Trial("CUMSUM", "", (IMAGE, integers(1)), options("Cumsum", exclusive=True)), "CUMSUM"),
+    "sums along an axis from the end": (Trial("CUMSUM", "", (IMAGE, integers(-1)), options("Cumsum")), "CUMSUM"),
+    "a constant base": (Trial("POW", "", (Const(np.float32(1.5)), IMAGE), options("Pow")), "POW"),
+    "an angle with a constant": (Trial("ATAN2", "", (IMAGE, Const(normal(1, 8, 8, 4))), options("ATan2")), "ATAN2"),
+    "a constant that is broadcast in a batch": (
+        Trial("ADD", "", (In((2, 3, 5)), Const(normal(2, 1, 5))), options("Add")),
+        "ADD",
+    ),
+    "the largest of three below zero": (
+        Trial("ARG_MAX", "", (In((1, 5, 7, 3), -3, -1), integers(3)), options("ArgMax", outputType=2), (Out(2),)),
+        "ARG_MAX",
+    ),
+    "a product with other batches": (
+        Trial("BATCH_MATMUL", "", (In((2, 2, 5, 3)), In((1, 2, 3, 4))), options("BatchMatMul")),
+        "BATCH_MATMUL",
+    ),
+    "a product with a transposed constant": (
+        Trial("BATCH_MATMUL", "", (In((2, 3)), Const(normal(4, 3))), options("BatchMatMul", adjY=True)),
+        "BATCH_MATMUL",
+    ),
+    "a dense layer of a vector": (
+        Trial("FULLY_CONNECTED", "", (In((16,)), Const(normal(3, 16)), None), options("FullyConnected")),
+        "FULLY_CONNECTED",
+    ),
+    "a softmax of a vector": (Trial("SOFTMAX", "", (In((7,)),), options("Softmax", beta=1.0)), "SOFTMAX"),
+    "depth to space in a batch": (
+        Trial("DEPTH_TO_SPACE", "", (In((2, 4, 4, 8)),), options("DepthToSpace", blockSize=2)),
+        "DEPTH_TO_SPACE",
+    ),
+    "the three largest of nine": (
+        Trial("TOPK_V2", "", (In((1, 9)), Const(np.int32(3))), options("TopKV2"), (Out(), Out(2))),
+        "TOPK_V2",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_ON_GPU)
+def test_an_op_that_the_gpu_computes_wrongly_stays_off_it_and_the_values_are_right(what: str) -> None:
+    trial, op = WRONG_ON_GPU[what]
+    model = trial.build()
+    with Interpreter(model, None) as plain, Interpreter(model, "gpu", precision_loss_allowed=False) as gpu:
+        for seed in range(3):
+            found = gpu.run(*trial.inputs(seed))
+            for right, value in zip(_tuple(plain.run(*trial.inputs(seed))), _tuple(found), strict=True):
+                np.testing.assert_allclose(value, right, rtol=1e-4, atol=1e-4)
+        records = {record.op_name: record for record in gpu.placement}
+    assert records[op].ran == "builtin" and "kept off the gpu, where" in records[op].evidence
+    assert all(record.ran == "gpu" for name, record in records.items() if name != op)
+
+
+def test_padding_before_a_maximum_of_what_is_never_below_zero_stays_on_the_gpu() -> None:
+    for padding, stays in ((VALID, True), (SAME, False)):  # windows of padding alone have no value to show
+        pool = Step("MAX_POOL_2D", (Before(),), options("Pool2D", **{**POOL, "padding": padding}))
+        trial = Trial("RELU", "", (IMAGE,), then=(Step("PAD", (Before(), WIDTHS), options("Pad")), pool))
+        with Interpreter(trial.build(), "gpu") as gpu, Interpreter(trial.build(), None) as plain:
+            assert np.array_equal(gpu.run(*trial.inputs(0)), plain.run(*trial.inputs(0)))
+            assert {"PAD": "gpu" if stays else "builtin"}.items() <= {r.op_name: r.ran for r in gpu.placement}.items()
+
+
+def test_what_xnnpack_takes_after_the_gpu_is_what_it_takes_without_one() -> None:
+    trial = Trial("RELU", "", (IMAGE,), then=(conv((4, 3, 3, 2), Before()),))
+    with Interpreter(trial.build(), ["gpu", "xnnpack"]) as chain, Interpreter(trial.build(), "xnnpack") as cpu:
+        ran = {record.op_name: record.ran for record in chain.placement}
+        alone_ran = {record.op_name: record.ran for record in cpu.placement}
+    assert ran["RELU"] == "gpu" and ran["CONV_2D"] == alone_ran["CONV_2D"]
+
+
+@pytest.fixture
+def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the GPU's library choose for itself."""
+    monkeypatch.setenv("LITEDELEGATES_UNGUARDED_GPU", "1")
+
+
+def test_what_the_library_logs_as_an_error_raises(unguarded: None) -> None:
+    model = WRONG_ON_GPU["grouped convolution"][0].build()
+    with pytest.raises(DelegateError, match=r"logged an error when it compiled this model(.|\n)*Validation error: "):
+        Interpreter(model, "gpu")
+    with Interpreter(model, ["gpu", "xnnpack"], fallback=True) as interpreter:
+        assert "Validation error" in interpreter.skipped[0].reason
 
 
 def _tuple(outputs: object) -> tuple[np.ndarray, ...]:

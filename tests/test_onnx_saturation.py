@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from litedelegates.delegates.saturation import pairs_saturate
 from litedelegates.engines import open_session
 from litedelegates.engines.onnxruntime import SaturationWarning
-from litedelegates.engines.onnxruntime.saturation import EXACT_KEY, pairs_saturate, saturating_nodes
+from litedelegates.engines.onnxruntime.saturation import EXACT_KEY, saturating_nodes
 from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.quantize import quantize
 

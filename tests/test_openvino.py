@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,15 @@ from litedelegates import (
     Npu,
     OpenVino,
     OptionError,
+    SaturationWarning,
     UnsupportedError,
     Xnnpack,
 )
-from litedelegates.delegates import npu, openvino_library
+from litedelegates.delegates import npu, openvino_library, openvino_ops, saturation
 from litedelegates.devices import availability
 from litedelegates.model import Model
+from op_trials import SAME, Const, In, Out, Trial, Type, integers, normal, options
+from small_models_builder import Quantization
 
 pytestmark = pytest.mark.openvino
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
@@ -179,6 +184,129 @@ def test_an_integer_model_gives_the_integers_of_the_cpu() -> None:
         info = interpreter.inputs[0]
         value = np.random.default_rng(0).integers(-128, 128, info.shape).astype(info.dtype)
         assert np.abs(interpreter.run(value).astype(int) - Interpreter(model).run(value)).max() <= 1
+
+
+ACTIVATIONS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
+IMAGE = In((1, 8, 8, 4), -9, 9)
+
+
+def transposed(activation: int, bias: bool) -> Trial:
+    table = options("TransposeConv", padding=SAME, strideW=2, strideH=2, fusedActivationFunction=activation)
+    reads = (integers(1, 16, 16, 6), Const(normal(6, 3, 3, 4)), IMAGE, *((Const(normal(6) * 3),) if bias else ()))
+    return Trial("TRANSPOSE_CONV", "", reads, table, version=4 if activation else 3 if bias else 1)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_transposed_convolution_whose_activation_would_be_lost_is_refused_by_its_name(
+    activation: str, bias: bool
+) -> None:
+    model = transposed(ACTIVATIONS[activation], bias).build()
+    says = rf"op 0 \(TRANSPOSE_CONV\) has a fused activation \({activation}\), which OpenVINO leaves out(.|\n)*xnnpack"
+    with pytest.raises(DelegateError, match=says):
+        Interpreter(model, "openvino")
+    with Interpreter(model, ["openvino", "xnnpack"], fallback=True) as interpreter:
+        right = Interpreter(model, None).run(*(values := transposed(0, bias).inputs(0)))
+        np.testing.assert_allclose(interpreter.run(*values), right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_transposed_convolution_without_activation_has_the_values_of_the_cpu(bias: bool) -> None:
+    trial = transposed(0, bias)
+    with Interpreter(trial.build(), OpenVino(precision_loss_allowed=False)) as interpreter:
+        right = Interpreter(trial.build(), None).run(*trial.inputs(0))
+        np.testing.assert_allclose(interpreter.run(*trial.inputs(0)), right, rtol=1e-4, atol=1e-4)
+
+
+def test_other_ops_that_openvino_computes_wrongly_are_refused_by_their_names() -> None:
+    widths = Const(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    half = Quantization([0.05], [0])
+    largest = Trial(
+        "REDUCE_MAX",
+        "",
+        (In((1, 6, 6, 4), -128, 127, "int8", half), integers(1, 2)),
+        options("Reducer", keepDims=True),
+        (Out(Type.INT8, half),),
+        version=2,
+    )
+    for trial, says in (
+        (Trial("MIRROR_PAD", "", (IMAGE, widths), options("MirrorPad", mode=1)), "pads symmetrically"),
+        (largest, "is of int8"),
+    ):
+        with pytest.raises(DelegateError, match=rf"op 0 \({trial.op}\) {says}"):
+            Interpreter(trial.build(), "openvino")
+    reflected = Trial("MIRROR_PAD", "", (IMAGE, widths), options("MirrorPad", mode=0))
+    with Interpreter(reflected.build(), OpenVino(precision_loss_allowed=False)) as interpreter:
+        right = Interpreter(reflected.build(), None).run(*reflected.inputs(0))
+        np.testing.assert_allclose(interpreter.run(*reflected.inputs(0)), right, rtol=1e-6)
+
+
+def int8_convolution(largest: int) -> Trial:
+    """Return a convolution of int8 whose weights lie between minus and plus ``largest``."""
+    weights = np.random.default_rng(0).integers(-largest, largest + 1, (4, 3, 3, 4)).astype(np.int8)
+    weights.flat[0] = largest
+    steps = Quantization([0.01] * 4, [0] * 4)
+    reads = (
+        In((1, 8, 8, 4), -128, 127, "int8", Quantization([0.02], [0])),
+        Const(weights, steps),
+        Const(np.zeros(4, np.int32), Quantization([0.0002] * 4, [0] * 4)),
+    )
+    table = options("Conv2D", padding=SAME, strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
+    return Trial("CONV_2D", "", reads, table, (Out(Type.INT8, Quantization([0.0012 * largest], [0])),), version=3)
+
+
+@pytest.mark.parametrize(("flags", "overflows"), [("avx2", True), ("avx2 avx_vnni", False), ("avx512_vnni", False)])
+def test_weights_that_overflow_without_vnni_are_warned_of_with_the_op_and_what_to_do(
+    flags: str, overflows: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu sse2 {flags}\n")
+    monkeypatch.setattr(saturation, "CPU_INFO", tmp_path / "cpuinfo")
+    for largest, warned in ((127, overflows), (64, False)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Interpreter(int8_convolution(largest).build(), "openvino").close()
+        found = [str(warning.message) for warning in caught if warning.category is SaturationWarning]
+        assert len(found) == warned, f"weights of {largest} with {flags}: {found}"
+        assert all("op 0 (CONV_2D)" in text and "delegate='xnnpack'" in text for text in found)
+
+
+def test_float32_models_and_weights_alone_in_integers_do_not_overflow() -> None:
+    assert not list(openvino_ops.saturating_ops(Model.load(DIGITS)))
+    assert not list(openvino_ops.saturating_ops(Model.load(small_models.int4_weights())))
+
+
+_OVERFLOW = """
+import sys
+import numpy as np
+from litedelegates import Interpreter, OpenVino
+from test_openvino import int8_convolution
+
+for largest in (64, 127):
+    trial = int8_convolution(largest)
+    values, model = trial.inputs(0), trial.build()
+    right = Interpreter(model, None).run(*values).astype(int)
+    with Interpreter(model, OpenVino(precision_loss_allowed=False)) as interpreter:
+        print(np.abs(interpreter.run(*values).astype(int) - right).max())
+"""
+
+
+def test_what_overflows_on_a_cpu_without_vnni_is_what_is_warned_of() -> None:
+    # oneDNN, which computes for OpenVINO, takes the instructions of an older CPU when it is told to.
+    steps_off = {}
+    for isa in ("AVX2", "ALL"):
+        ended = subprocess.run(
+            [sys.executable, "-c", _OVERFLOW],
+            env={**os.environ, "ONEDNN_MAX_CPU_ISA": isa},
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        steps_off[isa] = [int(line) for line in ended.stdout.split()]
+    assert steps_off["AVX2"][0] <= 1 < steps_off["AVX2"][1], steps_off
+    if not saturation.pairs_saturate():
+        assert max(steps_off["ALL"]) <= 1, steps_off
 
 
 def test_bodies_of_loops_and_several_signatures_are_placed_in_their_own_subgraphs() -> None:

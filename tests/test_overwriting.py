@@ -168,7 +168,7 @@ def test_random_graphs_of_ops_that_share_memory_compute_what_numpy_does(seed: in
 def test_the_classic_route_keeps_all_tensors_where_a_value_would_be_overwritten() -> None:
     model, values = ModelBuilder(), np.random.default_rng(1).standard_normal((1, 16)).astype(np.float32)
     program = Program(model.graph(), values)
-    program.graph.input("state of no use", [1], Type.STRING)  # only the classic route takes strings
+    unused = program.graph.input("state of no use", [1], Type.STRING)  # only the classic route takes strings
     first = program.reshape(program.relu(0), [1, 16])
     written = program.combine(Op.ADD, program.reshape(first, [16]), 0.5)
     last = program.combine(Op.ADD, program.reshape(written, [1, 16]), first)
@@ -180,6 +180,7 @@ def test_the_classic_route_keeps_all_tensors_where_a_value_would_be_overwritten(
         assert ("all tensors are kept" in interpreter.route.reason) == keeps_all
         interpreter.allocate_tensors()
         interpreter.set_tensor(0, values)
+        interpreter.set_tensor(unused, np.array([b""], np.object_))
         interpreter.invoke()
         np.testing.assert_allclose(interpreter.get_tensor(last), program.values[last], atol=1e-6)
 

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedel
 
 import onnx
 import small_onnx
-from litedelegates.engines.onnxruntime import saturation
+from litedelegates.delegates import saturation
 from litedelegates.quantize import CalibrationWarning, quantize
 from litedelegates.quantize.onnx_options import default_activation
 from onnx import TensorProto, helper

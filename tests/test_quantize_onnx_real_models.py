@@ -14,7 +14,7 @@ pytest.importorskip("onnx", reason="needs the extra: pip install 'litedelegates[
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedelegates[onnx]'")
 
 import small_onnx
-from litedelegates.engines.onnxruntime.saturation import pairs_saturate
+from litedelegates.delegates.saturation import pairs_saturate
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize import quantize
 

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 MODULE = "litedelegates._core"
+# Every class refuses to be made by it (bare_new.cc), which is nothing to type.
+REFUSED_NEW = "    @staticmethod\n    def __new__(*args, **kwargs):\n        ...\n"
 STUB = Path(__file__).resolve().parent.parent / "python" / "litedelegates" / "_core.pyi"
 
 
@@ -45,7 +47,8 @@ def generate() -> str:
 
 
 def same_for_every_python(stub: str) -> str:
-    """Return the stub as Python 3.10 and 3.11 give it, which type checkers take for every version."""
+    """Return the stub for type checkers: as Python 3.10 and 3.11 give it, which they take for every version."""
+    stub = stub.replace(REFUSED_NEW, "")
     if "collections.abc.Buffer" not in stub:
         return stub
     stub = stub.replace("collections.abc.Buffer", "typing_extensions.Buffer")

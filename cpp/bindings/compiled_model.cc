@@ -5,6 +5,8 @@
 
 #include "bindings/registers.h"
 #include "bindings/without_gil.h"
+#include "delegates/kernel_guard.h"
+#include "delegates/operand_checks.h"
 
 namespace py = pybind11;
 
@@ -17,7 +19,7 @@ std::shared_ptr<CompiledModel> compile(const std::shared_ptr<ModelFile>& file, s
                                        std::vector<std::pair<std::string, std::string>> payloads,
                                        std::vector<std::pair<int32_t, std::string>> environment,
                                        int32_t hardware, bool is_profiled, int64_t log_severity) {
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   return {new CompiledModel(file, {std::move(steps), std::move(payloads), std::move(environment), hardware,
                                    is_profiled, log_severity}),
           delete_without_gil<CompiledModel>};
@@ -30,6 +32,11 @@ void register_compiled_model(py::module_& module) {
       // What the official interpreters ask of a delegate.
       .def("_get_native_delegate_pointer",
            [](const LoadedDelegate& loaded) { return reinterpret_cast<uintptr_t>(loaded.delegate()); });
+  py::class_<KernelGuard, LoadedDelegate, std::shared_ptr<KernelGuard>>(module, "KernelGuard")
+      .def(py::init<>())
+      .def_static(
+          "guards", [](int32_t builtin_code) { return find_operand_check(builtin_code) != nullptr; },
+          py::arg("builtin_code"));
   py::class_<Step>(module, "Step")
       .def_static("cpu", [] { return Step{Step::Kind::kCpu, {}, {}, nullptr, nullptr}; })
       .def_static("npu", [] { return Step{Step::Kind::kNpu, {}, {}, nullptr, nullptr}; })
@@ -83,7 +90,9 @@ void register_compiled_model(py::module_& module) {
                                for (const std::string& line : model.log_lines()) lines.append(to_text(line));
                                return lines;
                              })
+      .def_property_readonly("is_running", [](CompiledModel& model) { return model.running().is_locked(); })
       .def("plans", &CompiledModel::plans)
+      .def("kept_off", &CompiledModel::kept_off)
       .def("start_profiling", &CompiledModel::start_profiling)
       .def("take_events", &CompiledModel::take_events)
       .def("stop_profiling", &CompiledModel::stop_profiling);

@@ -18,6 +18,8 @@ const char* exception_name(ErrorKind kind) {
       return "CompileError";
     case ErrorKind::kRun:
       return "RunError";
+    case ErrorKind::kRunTimeout:
+      return "RunTimeoutError";
     case ErrorKind::kOption:
       return "OptionError";
     case ErrorKind::kUnsupported:
@@ -33,6 +35,7 @@ void register_errors(py::module_&) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
+      if (PyErr_Occurred() != nullptr) return;  // of the signal handler that stopped the run
       const py::object type = py::module_::import("litedelegates.errors").attr(exception_name(error.kind()));
       PyErr_SetObject(type.ptr(), to_text(error.what()).ptr());
     } catch (const std::logic_error& error) {

@@ -12,7 +12,7 @@ namespace litedelegates::bindings {
 namespace {
 
 std::shared_ptr<ExternalDelegate> load(const std::string& library, const ExternalDelegate::Options& options) {
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   return {new ExternalDelegate(library, options), delete_without_gil<ExternalDelegate>};
 }
 
@@ -23,7 +23,7 @@ void register_external(py::module_& module) {
       .def(py::init(&load), py::arg("library"), py::kw_only(), py::arg("options"));
   module.def(
       "open_delegate_library", [](const std::string& path) { open_delegate_library(path); }, py::arg("path"),
-      py::call_guard<py::gil_scoped_release>());
+      py::call_guard<WithoutGil>());
 }
 
 }  // namespace litedelegates::bindings

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "bindings/registers.h"
+#include "bindings/without_gil.h"
 #include "model/in_place.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
@@ -20,7 +21,7 @@ std::shared_ptr<const ModelFile> copy_buffer(const py::buffer& content) {
   const py::buffer_info info = content.request();
   const std::span<const uint8_t> bytes(static_cast<const uint8_t*>(info.ptr),
                                        static_cast<size_t>(info.size * info.itemsize));
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   return ModelFile::copy(bytes);
 }
 
@@ -140,7 +141,7 @@ void register_model_file(py::module_& module) {
       .def_static(
           "open",
           [](const std::string& path) { return std::const_pointer_cast<ModelFile>(ModelFile::open(path)); },
-          py::arg("path"), py::call_guard<py::gil_scoped_release>())
+          py::arg("path"), py::call_guard<WithoutGil>())
       .def_static(
           "copy",
           [](const py::buffer& content) { return std::const_pointer_cast<ModelFile>(copy_buffer(content)); },

@@ -10,4 +10,6 @@ PYBIND11_MODULE(_core, module) {
   register_external(module);
   register_stable_delegate(module);
   register_runner(module);
+  register_ending(module);
+  refuse_bare_new(module);
 }

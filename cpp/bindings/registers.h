@@ -20,5 +20,8 @@ void register_compiled_model(pybind11::module_& module);
 void register_external(pybind11::module_& module);
 void register_stable_delegate(pybind11::module_& module);
 void register_runner(pybind11::module_& module);
+void register_ending(pybind11::module_& module);
+// After all others: makes `__new__` of every class raise, which would give objects with nothing in them.
+void refuse_bare_new(const pybind11::module_& module);
 
 }  // namespace litedelegates::bindings

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "bindings/registers.h"
+#include "bindings/without_gil.h"
 #include "timing/timed_loop.h"
 
 namespace py = pybind11;
@@ -68,11 +69,11 @@ class ArrayRunner {
     return py::array(dtype, tensor.shape(), tensor.memory().get(), keep);
   }
 
-  void invoke() {
+  void invoke(std::optional<double> time_limit_s) {
     if (!runner_.is_allocated())
       throw std::runtime_error("the tensors are not allocated: call allocate_tensors() first");
-    const py::gil_scoped_release nogil;
-    runner_.invoke();
+    const WithoutGil nogil;
+    runner_.invoke(time_limit_s);
   }
 
  private:
@@ -158,7 +159,7 @@ py::array_t<int64_t> time_array_runs(ArrayRunner& self, int64_t min_runs, int64_
                                      double max_seconds) {
   TimedRuns runs;
   {
-    const py::gil_scoped_release nogil;
+    const WithoutGil nogil;
     runs = time_runs(self.runner(), {min_runs, max_runs, max_seconds});
   }
   return to_array(runs);
@@ -179,14 +180,14 @@ void register_runner(py::module_& module) {
            py::arg("model"), py::kw_only(), py::arg("signature"), py::arg("subgraph"),
            py::arg("input_dtypes"), py::arg("output_dtypes"))
       .def(
-          "allocate", [](ArrayRunner& self) { self.runner().allocate(); },
-          py::call_guard<py::gil_scoped_release>())
+          "allocate", [](ArrayRunner& self) { self.runner().allocate(); }, py::call_guard<WithoutGil>())
       .def(
           "resize_input",
           [](ArrayRunner& self, size_t position, const std::vector<int32_t>& shape, bool strict) {
             self.runner().resize_input(position, shape, strict);
           },
-          py::arg("position"), py::arg("shape"), py::kw_only(), py::arg("strict"))
+          py::arg("position"), py::arg("shape"), py::kw_only(), py::arg("strict"),
+          py::call_guard<WithoutGil>())
       .def("dynamic_outputs", [](ArrayRunner& self) { return self.runner().dynamic_outputs(); })
       .def_property_readonly("is_allocated", [](ArrayRunner& self) { return self.runner().is_allocated(); })
       .def_property_readonly("input_shapes", [](ArrayRunner& self) { return shapes(self.runner().inputs()); })
@@ -196,7 +197,14 @@ void register_runner(py::module_& module) {
       .def("set_input", &ArrayRunner::set_input, py::arg("position"), py::arg("value"))
       .def("get_tensor", &ArrayRunner::get_tensor, py::arg("index"))
       .def("view", &ArrayRunner::view, py::arg("index"))
-      .def("invoke", &ArrayRunner::invoke)
+      // Two, because an argument costs time on every run.
+      .def("invoke", [](ArrayRunner& self) { self.invoke(std::nullopt); })
+      .def(
+          "invoke_within", [](ArrayRunner& self, double time_limit_s) { self.invoke(time_limit_s); },
+          py::arg("time_limit_s"))
+      .def(
+          "time_kernels", [](ArrayRunner& self) { return self.runner().time_kernels(); },
+          py::call_guard<WithoutGil>())
       .def("time_runs", &time_array_runs, py::kw_only(), py::arg("min_runs"), py::arg("max_runs"),
            py::arg("max_seconds"));
 }

@@ -1,6 +1,7 @@
 #include "delegates/stable.h"
 
 #include "bindings/registers.h"
+#include "bindings/without_gil.h"
 
 namespace py = pybind11;
 
@@ -13,14 +14,14 @@ void destroy(StableDelegate* delegate) {
     delete delegate;
     return;
   }
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   delete delegate;
 }
 
 std::shared_ptr<StableDelegate> load(std::string path, const py::bytes& settings,
                                      bool prefers_host_accessors) {
   StableDelegateRequest request{std::move(path), settings, prefers_host_accessors};
-  const py::gil_scoped_release nogil;
+  const WithoutGil nogil;
   return {new StableDelegate(request), destroy};
 }
 

@@ -9,6 +9,8 @@
 
 #include "model/in_place.h"
 
+#include "delegates/kernel_guard.h"
+
 namespace litedelegates {
 namespace {
 
@@ -67,13 +69,19 @@ std::vector<int32_t> keep_read_values(TfLiteContext* context, const std::vector<
   return forbidden;
 }
 
+std::vector<std::string> names_of_tensors(const TfLiteContext& context) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < context.tensors_size; ++i) {
+    const char* name = context.tensors[i].name;
+    names.emplace_back(name == nullptr ? "" : name);
+  }
+  return names;
+}
+
 // The runtime answers these questions to delegates only while they prepare, so all of it is read here.
 Spy::Visit visit(TfLiteContext* context) {
   Spy::Visit result{context, {}, {}};
-  for (size_t i = 0; i < context->tensors_size; ++i) {
-    const char* name = context->tensors[i].name;
-    result.plan.tensor_names.emplace_back(name == nullptr ? "" : name);
-  }
+  result.plan.tensor_names = names_of_tensors(*context);
   TfLiteIntArray* order = nullptr;
   if (context->GetExecutionPlan(context, &order) != TfLiteStatus::kOk) return result;
   // The array is the interpreter's own and the next call overwrites it: copy before describing nodes.
@@ -110,14 +118,6 @@ using ReportFunction = void (*)(TfLiteContext*, const char*, ...);
 std::atomic<ReportFunction> original_report{nullptr};
 
 void report(TfLiteContext* context, const char* format, ...);
-
-TfLiteStatus listen(TfLiteContext* context, TfLiteDelegate*) {
-  if (context->ReportError != report) {
-    original_report = context->ReportError;
-    context->ReportError = report;
-  }
-  return TfLiteStatus::kOk;
-}
 
 }  // namespace
 
@@ -158,6 +158,8 @@ Spy::Spy() {
 
 TfLiteStatus Spy::prepare(TfLiteContext* context, TfLiteDelegate* self) {
   auto* spy = static_cast<Spy*>(self->data);
+  // Before the kernels are noted down: the steady plan calls them as they are then.
+  if (guard_kernels(context) != TfLiteStatus::kOk) return TfLiteStatus::kError;
   try {
     for (Visit& seen : spy->visits_) {
       if (seen.context == context) {
@@ -181,8 +183,32 @@ Messages::Messages() : outer_(current_messages) { current_messages = this; }
 Messages::~Messages() { current_messages = outer_; }
 
 Listener::Listener() {
-  delegate_.Prepare = listen;
+  delegate_.data = this;
+  delegate_.Prepare = prepare;
   delegate_.flags = kTfLiteDelegateAllowsDynamicTensors;
+}
+
+TfLiteStatus Listener::prepare(TfLiteContext* context, TfLiteDelegate* self) {
+  if (context->ReportError != report) {
+    original_report = context->ReportError;
+    context->ReportError = report;
+  }
+  auto* listener = static_cast<Listener*>(self->data);
+  if (listener->tensor_names(context) != nullptr) return TfLiteStatus::kOk;
+  try {
+    listener->names_.emplace_back(context, names_of_tensors(*context));
+  } catch (const std::bad_alloc&) {  // nothing may be thrown into the runtime
+    append_message("memory ran out while the names of tensors were read");
+    return TfLiteStatus::kError;
+  }
+  return TfLiteStatus::kOk;
+}
+
+const std::vector<std::string>* Listener::tensor_names(const TfLiteContext* context) const {
+  for (const auto& [known, names] : names_) {
+    if (known == context) return &names;
+  }
+  return nullptr;
 }
 
 }  // namespace litedelegates

@@ -1,11 +1,13 @@
-// Two delegates that claim nothing: the listener goes first and hears what kernels complain about while the
-// others prepare; the spy goes last, reads from the execution plan who took which op, and keeps what is left
-// to built-in kernels from overwriting values that are still read.
+// Two delegates that claim nothing: the listener goes first, hears what kernels complain about while the
+// others prepare, and reads the names of tensors, which the GPU's library changes; the spy goes last, reads
+// from the execution plan who took which op, and keeps what is left to built-in kernels from overwriting
+// values that are still read.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "delegates/steady_plan.h"
@@ -72,9 +74,17 @@ class Messages {
 class Listener {
  public:
   Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
   [[nodiscard]] TfLiteDelegate* delegate() { return &delegate_; }
+  // The names of a subgraph's tensors before any delegate saw it; null for one that was not prepared.
+  [[nodiscard]] const std::vector<std::string>* tensor_names(const TfLiteContext* context) const;
 
  private:
+  static TfLiteStatus prepare(TfLiteContext* context, TfLiteDelegate* self);
+
+  std::vector<std::pair<const TfLiteContext*, std::vector<std::string>>> names_;
   TfLiteDelegate delegate_{};
 };
 

@@ -1,5 +1,7 @@
 #include "delegates/steady_plan.h"
 
+#include <chrono>
+
 namespace litedelegates {
 namespace {
 
@@ -51,9 +53,25 @@ bool SteadyPlan::is_bound() const {
   return true;
 }
 
-bool SteadyPlan::run() const {
+bool SteadyPlan::run(Interruption& interruption) const {
+  // Not before the first: many models are one kernel, and a run of it costs less than some clocks.
+  bool is_first = true;
   for (const Kernel& kernel : kernels_) {
+    if (!is_first && interruption.is_due()) return false;
+    is_first = false;
     if (kernel.invoke(context_, kernel.node) != TfLiteStatus::kOk) return false;
+  }
+  return true;
+}
+
+bool SteadyPlan::run(Interruption& interruption, std::vector<int64_t>& kernels_ns) const {
+  using Clock = std::chrono::steady_clock;
+  kernels_ns.clear();
+  for (const Kernel& kernel : kernels_) {
+    if (interruption.is_due()) return false;
+    const Clock::time_point begin = Clock::now();
+    if (kernel.invoke(context_, kernel.node) != TfLiteStatus::kOk) return false;
+    kernels_ns.push_back(std::chrono::nanoseconds(Clock::now() - begin).count());
   }
   return true;
 }

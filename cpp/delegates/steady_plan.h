@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "delegates/tflite_abi.h"
+#include "runtime/interruption.h"
 
 namespace litedelegates {
 
@@ -42,8 +43,10 @@ class SteadyPlan {
   // them.
   [[nodiscard]] bool is_bound() const;
 
-  // Run all kernels; false when one failed (it has reported why).
-  [[nodiscard]] bool run() const;
+  // Run all kernels; false when one failed (it has reported why) or the run was interrupted between two.
+  [[nodiscard]] bool run(Interruption& interruption) const;
+  // The same, with the nanoseconds that each kernel took.
+  [[nodiscard]] bool run(Interruption& interruption, std::vector<int64_t>& kernels_ns) const;
 
  private:
   TfLiteContext* context_ = nullptr;

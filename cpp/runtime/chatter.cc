@@ -28,6 +28,14 @@ int memory_file() {
 #endif
 }
 
+// Abseil's lines, in the GPU library: a letter for the severity and the date, as in "I0000 00:00:...".
+bool is_of_abseil(std::string_view line) {
+  return line.size() > 5 && std::string_view("IWEF").find(line[0]) != std::string_view::npos &&
+         line.find_first_not_of("0123456789", 1) == 5 && line[5] == ' ';
+}
+
+bool continues(std::string_view line) { return line.empty() || line[0] == ' ' || line[0] == '\t'; }
+
 bool is_of_the_runtime(std::string_view line) {
   // How LiteRT and TFLite begin their lines, and Vulkan's drivers and Dawn's error traces theirs.
   constexpr std::array<std::string_view, 10> kBeginnings = {
@@ -36,9 +44,7 @@ bool is_of_the_runtime(std::string_view line) {
   for (const std::string_view beginning : kBeginnings) {
     if (line.starts_with(beginning)) return true;
   }
-  // Abseil's, in the GPU library: a letter for the severity and the date, as in "I0000 00:00:...".
-  return line.size() > 5 && std::string_view("IWEF").find(line[0]) != std::string_view::npos &&
-         line.find_first_not_of("0123456789", 1) == 5 && line[5] == ' ';
+  return is_of_abseil(line);
 }
 
 std::string read_all(int file) {
@@ -61,8 +67,8 @@ void sort_lines(const std::string& text, int descriptor, std::vector<std::string
     const std::string line = text.substr(begin, end - begin);
     begin = end + 1;
     // Indented lines continue the one before, as in an error with its trace.
-    const bool continues = was_of_the_runtime && (line.empty() || line[0] == ' ' || line[0] == '\t');
-    was_of_the_runtime = continues || quotes_exception || is_of_the_runtime(line);
+    const bool goes_on = was_of_the_runtime && continues(line);
+    was_of_the_runtime = goes_on || quotes_exception || is_of_the_runtime(line);
     // OpenVINO's exceptions are quoted with all their lines, the last of them empty.
     quotes_exception =
         line.find("Exception in compilation: ") != std::string::npos || (quotes_exception && !line.empty());
@@ -129,5 +135,29 @@ void Chatter::end() {
 }
 
 Chatter::~Chatter() { end(); }
+
+std::string accelerator_errors(const std::vector<std::string>& lines, size_t first) {
+  std::vector<std::string> found;
+  bool is_error = false;
+  for (size_t i = first; i < lines.size(); ++i) {
+    const std::string& line = lines[i];
+    if (is_of_abseil(line)) {
+      is_error = line[0] == 'E' || line[0] == 'F';
+      const size_t place = line.find("] ");
+      if (is_error) found.push_back("\n  " + (place == std::string::npos ? line : line.substr(place + 2)));
+    } else {
+      is_error = is_error && continues(line);
+      if (is_error && !line.empty()) found.back() += "\n  " + line;
+    }
+  }
+  // A driver repeats itself for each buffer that it refuses.
+  std::string text;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (std::find(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(i), found[i]) ==
+        found.begin() + static_cast<std::ptrdiff_t>(i))
+      text += found[i];
+  }
+  return text;
+}
 
 }  // namespace litedelegates

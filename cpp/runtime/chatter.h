@@ -35,4 +35,9 @@ class Chatter {
   bool is_catching_ = false;
 };
 
+// What an accelerator library logged as an error, from `first` on: each with the lines that continue it, and
+// without the place in its sources. The GPU's library reports this way what its driver refuses, and goes on
+// with garbage; its status says ok.
+[[nodiscard]] std::string accelerator_errors(const std::vector<std::string>& lines, size_t first = 0);
+
 }  // namespace litedelegates

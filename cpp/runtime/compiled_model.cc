@@ -93,6 +93,8 @@ CompiledModel::CompiledModel(std::shared_ptr<const ModelFile> file, const Compil
   try {
     environment_ = make_environment(request);
     compile(request);
+    chatter.end();
+    check_log(0, ErrorKind::kDelegate, "compiled this model");
   } catch (const Error& error) {
     chatter.end();
     throw Error(error.kind(), error.what() + reasons(messages.text(), log_lines_));
@@ -116,7 +118,11 @@ void CompiledModel::compile(const CompileRequest& request) {
               "register the NPU accelerator");
         break;
       case CompileRequest::Step::Kind::kLibrary:
+        has_accelerator_library_ = true;
+        if (std::getenv("LITEDELEGATES_UNGUARDED_GPU") == nullptr)  // to find out again what has to stay off
+          host("litedelegates keeps ops off", kept_off_.before());
         register_accelerator_library(environment_.get(), step.library);
+        host("litedelegates restores them", kept_off_.after());
         break;
       case CompileRequest::Step::Kind::kHosted:
         loaded_.push_back(step.loaded);
@@ -135,17 +141,20 @@ void CompiledModel::compile(const CompileRequest& request) {
   }
   check(api().LiteRtCreateCompiledModel(environment_.get(), model_.get(), options_.get(), compiled_.out()),
         ErrorKind::kCompile, "compile the model");
+  check(api().LiteRtSetCompiledModelCancellationFunction(compiled_.get(), &interruption_,
+                                                         &Interruption::is_due),
+        ErrorKind::kCompile, "make runs of the model stoppable");
 }
 
-// Whether a plan may be that of a subgraph: the same names, and room for the tensors that delegates append.
+// Whether a context may be that of a subgraph: the same names, and room for the tensors that are appended.
 // Inputs and outputs are left out, because the runtime gives them the names of the signature.
-static bool fits(const SubgraphPlan& plan, const model::Subgraph& subgraph) {
-  if (subgraph.tensors.size() > plan.tensor_names.size()) return false;
+static bool fits(const std::vector<std::string>& tensor_names, const model::Subgraph& subgraph) {
+  if (subgraph.tensors.size() > tensor_names.size()) return false;
   std::vector<bool> is_border(subgraph.tensors.size(), false);
   for (const int32_t index : subgraph.inputs) is_border[static_cast<size_t>(index)] = true;
   for (const int32_t index : subgraph.outputs) is_border[static_cast<size_t>(index)] = true;
   for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
-    if (!is_border[i] && subgraph.tensors[i].name != plan.tensor_names[i]) return false;
+    if (!is_border[i] && subgraph.tensors[i].name != tensor_names[i]) return false;
   }
   return true;
 }
@@ -157,7 +166,10 @@ std::vector<size_t> CompiledModel::planned_subgraphs() const {
   std::vector<size_t> indices;
   size_t next = 0;
   for (const Spy::Visit& seen : spy_.visits()) {
-    while (next < subgraphs.size() && !fits(seen.plan, subgraphs[next])) ++next;
+    // By the names from before delegates prepared: the GPU's library renames what it makes of DENSIFY.
+    const std::vector<std::string>* const names = listener_.tensor_names(seen.context);
+    const auto& known = names == nullptr ? seen.plan.tensor_names : *names;
+    while (next < subgraphs.size() && !fits(known, subgraphs[next])) ++next;
     indices.push_back(next);  // past the end when no subgraph fits: the caller says "unknown"
     if (next < subgraphs.size()) ++next;
   }
@@ -168,6 +180,17 @@ std::vector<std::pair<size_t, SubgraphPlan>> CompiledModel::plans() const {
   const std::vector<size_t> indices = planned_subgraphs();
   std::vector<std::pair<size_t, SubgraphPlan>> result;
   for (const Spy::Visit& seen : spy_.visits()) result.emplace_back(indices[result.size()], seen.plan);
+  return result;
+}
+
+std::vector<std::tuple<size_t, int32_t, std::string>> CompiledModel::kept_off() const {
+  std::vector<std::tuple<size_t, int32_t, std::string>> result;
+  const std::vector<size_t> indices = planned_subgraphs();
+  for (size_t i = 0; i < indices.size(); ++i) {
+    for (const KeptOff::Node& node : kept_off_.nodes()) {
+      if (node.context == spy_.visits()[i].context) result.emplace_back(indices[i], node.index, node.reason);
+    }
+  }
   return result;
 }
 
@@ -194,6 +217,16 @@ void CompiledModel::check_call(LiteRtStatus status, ErrorKind kind, const std::s
   } catch (const Error& error) {
     throw Error(error.kind(), error.what() + reasons(said, {}));
   }
+}
+
+void CompiledModel::check_log(size_t first, ErrorKind kind, const std::string& what) const {
+  if (!has_accelerator_library_) return;
+  const std::string said = accelerator_errors(log_lines_, first);
+  if (said.empty()) return;
+  throw Error(kind, "the GPU's library logged an error when it " + what +
+                        ", after which its outputs cannot be trusted: run this model on another delegate, or "
+                        "without the op that it cannot do. The library said:" +
+                        said);
 }
 
 LiteRtProfiler CompiledModel::profiler() const {

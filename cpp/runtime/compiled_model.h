@@ -2,17 +2,20 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "delegates/hosted.h"
+#include "delegates/kept_off.h"
 #include "delegates/loaded.h"
 #include "delegates/spy.h"
 #include "runtime/error.h"
 #include "runtime/handle.h"
+#include "runtime/interruption.h"
 #include "runtime/model_file.h"
+#include "runtime/run_lock.h"
 
 namespace litedelegates {
 
@@ -55,13 +58,22 @@ class CompiledModel {
   [[nodiscard]] std::vector<std::pair<size_t, SubgraphPlan>> plans() const;
   // What the spy saw of a subgraph; null when no delegate was shown it.
   [[nodiscard]] const Spy::Visit* visit(size_t subgraph) const;
+  // The ops that were kept off an accelerator library: subgraph, op, and why.
+  [[nodiscard]] std::vector<std::tuple<size_t, int32_t, std::string>> kept_off() const;
   // True when only the runtime's own CPU kernels and XNNPACK can take ops, and no profiler watches them.
   [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
+  // True when an accelerator library takes part: what it logs as an error, while its status says ok, counts.
+  [[nodiscard]] bool has_accelerator_library() const { return has_accelerator_library_; }
   // One run at a time: the runtime's model is not safe to share between threads.
-  [[nodiscard]] std::mutex& running() { return running_; }
+  [[nodiscard]] RunLock& running() { return running_; }
+  // Of the run that holds `running()`.
+  [[nodiscard]] Interruption& interruption() { return interruption_; }
 
-  // What the runtime wrote while it loaded and compiled.
+  // What the runtime wrote while it loaded, compiled, allocated, and ran for the first time after that.
   [[nodiscard]] std::vector<std::string>& log_lines() { return log_lines_; }
+  // Raise with what an accelerator library logged as an error in the log's lines from `first` on, if
+  // anything.
+  void check_log(size_t first, ErrorKind kind, const std::string& what) const;
   // The option payloads as the runtime holds them.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& payloads_in_effect() const {
     return payloads_in_effect_;
@@ -90,6 +102,7 @@ class CompiledModel {
   std::shared_ptr<const ModelFile> file_;
   Listener listener_;
   Spy spy_;
+  KeptOff kept_off_;
   std::vector<std::shared_ptr<const LoadedDelegate>> loaded_;
   std::vector<std::unique_ptr<HostedDelegate>> hosted_;
   EnvironmentHandle environment_;
@@ -99,8 +112,10 @@ class CompiledModel {
   std::vector<std::pair<std::string, std::string>> payloads_in_effect_;
   std::vector<std::string> log_lines_;
   bool is_plain_cpu_ = true;
+  bool has_accelerator_library_ = false;
   uint64_t layout_version_ = 0;
-  std::mutex running_;
+  RunLock running_;
+  Interruption interruption_;
 };
 
 }  // namespace litedelegates

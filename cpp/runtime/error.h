@@ -9,7 +9,16 @@
 namespace litedelegates {
 
 // What went wrong, in the words of the Python exceptions that the bindings raise for it.
-enum class ErrorKind { kInvalidModel, kRuntimeLibrary, kDelegate, kCompile, kRun, kOption, kUnsupported };
+enum class ErrorKind {
+  kInvalidModel,
+  kRuntimeLibrary,
+  kDelegate,
+  kCompile,
+  kRun,
+  kRunTimeout,
+  kOption,
+  kUnsupported
+};
 
 class Error : public std::runtime_error {
  public:

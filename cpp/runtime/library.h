@@ -30,6 +30,7 @@ namespace litedelegates {
   X(LiteRtCompiledModelResizeInputTensor)                       \
   X(LiteRtCompiledModelResizeInputTensorNonStrict)              \
   X(LiteRtRunCompiledModel)                                     \
+  X(LiteRtSetCompiledModelCancellationFunction)                 \
   X(LiteRtCompiledModelGetErrorMessages)                        \
   X(LiteRtCompiledModelClearErrors)                             \
   X(LiteRtCompiledModelGetProfiler)                             \

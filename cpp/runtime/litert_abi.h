@@ -158,6 +158,9 @@ LiteRtStatus LiteRtCompiledModelResizeInputTensorNonStrict(LiteRtCompiledModel, 
 LiteRtStatus LiteRtRunCompiledModel(LiteRtCompiledModel, size_t signature, size_t num_inputs,
                                     LiteRtTensorBuffer* inputs, size_t num_outputs,
                                     LiteRtTensorBuffer* outputs);
+// Asked between ops, in every subgraph; true ends the run. Null takes it away.
+LiteRtStatus LiteRtSetCompiledModelCancellationFunction(LiteRtCompiledModel, void* data,
+                                                        bool (*is_cancelled)(void* data));
 // The text is allocated with malloc; the caller frees it.
 LiteRtStatus LiteRtCompiledModelGetErrorMessages(LiteRtCompiledModel, char** messages);
 LiteRtStatus LiteRtCompiledModelClearErrors(LiteRtCompiledModel);

@@ -8,6 +8,11 @@
 #include "runtime/error.h"
 
 namespace litedelegates {
+namespace {
+
+constexpr LiteRtStatus kRuntimeFailure{3};
+
+}  // namespace
 
 Runner::Runner(std::shared_ptr<CompiledModel> model, size_t signature, size_t subgraph)
     : model_(std::move(model)), signature_(signature), subgraph_(subgraph) {}
@@ -17,7 +22,7 @@ const model::Subgraph& Runner::subgraph() const {
 }
 
 void Runner::resize_input(size_t position, const std::vector<int32_t>& shape, bool strict) {
-  const std::lock_guard<std::mutex> lock(model_->running());
+  const std::lock_guard<RunLock> lock(model_->running());
   const Messages messages;
   const auto resize = strict ? api().LiteRtCompiledModelResizeInputTensor
                              : api().LiteRtCompiledModelResizeInputTensorNonStrict;
@@ -44,10 +49,11 @@ std::vector<LiteRtLayout> Runner::output_layouts() {
 }
 
 void Runner::allocate() {
-  const std::lock_guard<std::mutex> lock(model_->running());
+  const std::lock_guard<RunLock> lock(model_->running());
   if (is_allocated_) return;
   // On the CPU nothing is written here, and catching costs more than allocating.
   std::optional<Chatter> chatter;
+  const size_t known_lines = model_->log_lines().size();
   if (!model_->is_plain_cpu()) chatter.emplace(model_->log_lines());
   model_->change_layout();
   const std::vector<LiteRtLayout> layouts = output_layouts();
@@ -83,6 +89,9 @@ void Runner::allocate() {
   }
   const Spy::Visit* seen = model_->visit(subgraph_);
   context_ = seen == nullptr ? nullptr : seen->context;
+  chatter.reset();
+  model_->check_log(known_lines, ErrorKind::kDelegate, "prepared this model");
+  is_proven_ = !model_->has_accelerator_library();
   is_allocated_ = true;
 }
 
@@ -143,28 +152,77 @@ void Runner::capture_steady_plan() {
                   bound(subgraph().outputs, outputs_));
 }
 
+bool Runner::is_steady() const {
+  return steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound();
+}
+
+void Runner::raise_for(LiteRtStatus status, const Messages& messages) {
+  if (status == LiteRtStatus::kOk) return;
+  raise_if_interrupted();
+  model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+}
+
 void Runner::run() {
   const Messages messages;
-  if (steady_.is_captured() && steady_version_ == model_->layout_version() && steady_.is_bound()) {
-    if (!steady_.run())
-      model_->check_call(LiteRtStatus{3}, ErrorKind::kRun, "run the model", messages.text());
+  if (is_steady()) {
+    if (!steady_.run(model_->interruption())) raise_for(kRuntimeFailure, messages);
     return;
   }
-  const LiteRtStatus status =
-      api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
-                                   raw_outputs_.size(), raw_outputs_.data());
-  if (status != LiteRtStatus::kOk)
-    model_->check_call(status, ErrorKind::kRun, "run the model", messages.text());
+  raise_for(api().LiteRtRunCompiledModel(model_->get(), signature_, raw_inputs_.size(), raw_inputs_.data(),
+                                         raw_outputs_.size(), raw_outputs_.data()),
+            messages);
   check_output_sizes();
   if (steady_version_ != model_->layout_version()) capture_steady_plan();
+}
+
+std::vector<int64_t> Runner::time_kernels() {
+  const std::lock_guard<RunLock> lock(model_->running());
+  std::vector<int64_t> kernels_ns;
+  if (!is_steady()) return kernels_ns;
+  const Messages messages;
+  model_->interruption().begin();
+  if (!steady_.run(model_->interruption(), kernels_ns)) raise_for(kRuntimeFailure, messages);
+  return kernels_ns;
+}
+
+void Runner::raise_if_interrupted() const {
+  const Interruption::Reason reason = model_->interruption().reason();
+  if (reason == Interruption::Reason::kNone) return;
+  static_cast<void>(api().LiteRtCompiledModelClearErrors(model_->get()));  // it says that it was cancelled
+  if (reason == Interruption::Reason::kTimeLimit) {
+    throw Error(ErrorKind::kRunTimeout,
+                "the run was stopped between two ops because its time limit was over: its outputs are not "
+                "computed, and the next run starts anew");
+  }
+  throw Error(ErrorKind::kRun, "the run was stopped between two ops because the process was interrupted");
 }
 
 void Runner::read_back() const {
   for (const IoTensor& tensor : outputs_) tensor.read_back();
 }
 
-void Runner::invoke() {
-  const std::lock_guard<std::mutex> lock(model_->running());
+void Runner::prove() {
+  if (is_proven_) return;
+  const size_t known_lines = model_->log_lines().size();
+  {
+    const Chatter chatter(model_->log_lines());
+    upload();
+    run();
+    read_back();
+  }
+  model_->check_log(known_lines, ErrorKind::kRun, "ran this model");
+  is_proven_ = true;
+}
+
+void Runner::invoke(std::optional<double> time_limit_s) {
+  const std::lock_guard<RunLock> lock(model_->running());
+  if (time_limit_s) {
+    model_->interruption().begin(*time_limit_s);
+    if (model_->interruption().is_due()) raise_if_interrupted();  // nothing is left of it
+  } else {
+    model_->interruption().begin();
+  }
+  if (!is_proven_) return prove();
   if (has_device_tensors_) upload();
   run();
   if (has_device_tensors_) read_back();

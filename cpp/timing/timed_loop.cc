@@ -21,7 +21,10 @@ int64_t ns_between(Clock::time_point from, Clock::time_point to) {
 }  // namespace
 
 TimedRuns time_runs(Runner& runner, const StopRule& stop) {
-  const std::lock_guard<std::mutex> lock(runner.model().running());
+  const std::lock_guard<RunLock> lock(runner.model().running());
+  Interruption& interruption = runner.model().interruption();
+  interruption.begin();
+  runner.prove();
   TimedRuns samples;
   int64_t passed_ns = 0;
   int timeless = 0;
@@ -49,6 +52,7 @@ TimedRuns time_runs(Runner& runner, const StopRule& stop) {
     samples.run_ns.push_back(ns_between(uploaded, ran));
     samples.read_back_ns.push_back(ns_between(ran, finished));
     ++done;
+    if (interruption.is_due()) runner.raise_if_interrupted();
   }
   return samples;
 }

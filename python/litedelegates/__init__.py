@@ -30,7 +30,11 @@ if TYPE_CHECKING:
         QuantizationError,
         RunError,
         RuntimeLibraryError,
+        RunTimeoutError,
+        SaturationWarning,
+        SoftwareGpuWarning,
         UnsupportedError,
+        WorkerCrashedError,
     )
     from litedelegates.interop import load_delegate
     from litedelegates.interpreter import Interpreter
@@ -58,9 +62,13 @@ __all__ = [
     "Placement",
     "QuantizationError",
     "RunError",
+    "RunTimeoutError",
     "RuntimeLibraryError",
+    "SaturationWarning",
+    "SoftwareGpuWarning",
     "Stable",
     "UnsupportedError",
+    "WorkerCrashedError",
     "Xnnpack",
     "list_edge_tpus",
     "load_delegate",

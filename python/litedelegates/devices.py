@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
+from litedelegates import errors
 from litedelegates.delegates import chain
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.errors import DelegateError, LiteDelegatesError
 from litedelegates.isolated import python_command
 from litedelegates.loading import load_session
 from litedelegates.model import Model
+from litedelegates.tensor_info import random_value
 
 _PROBE_SECONDS = 60.0
+_TRIAL_SECONDS = 120.0
+_ANSWER = "ANSWER "
+_TRY = "--try"
 
 
 @dataclass(frozen=True)
@@ -45,23 +54,72 @@ def availability(name: str) -> Availability:
 
     The small model runs in a process of its own: a broken driver may end it, and must not end the caller's.
     """
+    found = _ask_worker([name], b"", _PROBE_SECONDS)
+    if isinstance(found, str):
+        return Availability(name, False, f"running a small model on it {found}", "")
+    return Availability(name, not found["reason"], found["reason"], found["detail"])
+
+
+def try_in_worker(
+    model: Model,
+    delegate_names: Sequence[str],
+    options: dict[str, Any],
+    num_threads: int | None,
+    *,
+    time_limit_s: float = _TRIAL_SECONDS,
+) -> None:
+    """Load a model on a chain of delegates and run it once, in a worker process: a library that crashes ends only that.
+
+    Inputs are random where values can be made up, else zero. Options that are file descriptors stay behind.
+
+    Args:
+        model: What to try.
+        delegate_names: The chain, in order, such as ("gpu", "xnnpack").
+        options: Options of the delegates, each given to those that have it.
+        num_threads: Threads of the CPU kernels.
+        time_limit_s: Seconds within which the worker has to end.
+
+    Raises:
+        LiteDelegatesError: What loading or running raised in the worker, of the same class; `DelegateError` when the
+            worker crashed or did not finish in time.
+    """
+    request = {
+        "chain": list(delegate_names),
+        "options": {key: value for key, value in options.items() if not key.endswith(("_fd", "_descriptor"))},
+        "num_threads": num_threads,
+    }
+    head = json.dumps(request, default=_as_json).encode() + b"\n"
+    found = _ask_worker([_TRY], head + model.file.bytes.tobytes(), time_limit_s)
+    if isinstance(found, str):
+        raise DelegateError(f"running {model.name} on {'+'.join(delegate_names)} in a worker process {found}")
+    if found["error"]:
+        raise getattr(errors, found["error"], DelegateError)(found["message"])
+
+
+def _as_json(value: object) -> object:
+    # What options may be beside plain values: enumerations, which are also taken by name, and paths.
+    return value.name if isinstance(value, enum.Enum) else os.fspath(value)  # type: ignore[call-overload]
+
+
+def _ask_worker(arguments: list[str], content: bytes, seconds: float) -> dict[str, str] | str:
+    """Return what a worker of this module answers, or how it ended without an answer."""
     try:
-        probe = subprocess.run(
-            python_command("litedelegates.devices", name),
+        worker = subprocess.run(
+            python_command("litedelegates.devices", *arguments),
+            input=content,
             capture_output=True,
-            text=True,
-            timeout=_PROBE_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Availability(name, False, f"a small model did not finish on it within {_PROBE_SECONDS:.0f} s", "")
-    for line in probe.stdout.splitlines():
-        if line.startswith("PROBE "):
-            found = json.loads(line.removeprefix("PROBE "))
-            return Availability(name, not found["reason"], found["reason"], found["detail"])
-    ending = f"signal {-probe.returncode}" if probe.returncode < 0 else f"exit status {probe.returncode}"
-    last_words = probe.stderr.strip().splitlines()[-1:] or ["no message"]
-    return Availability(name, False, f"running a small model on it ended the process ({ending}: {last_words[0]})", "")
+        return f"did not finish within {seconds:.0f} s"
+    for line in worker.stdout.decode(errors="replace").splitlines():
+        if line.startswith(_ANSWER):
+            answer: dict[str, str] = json.loads(line.removeprefix(_ANSWER))
+            return answer
+    ending = f"signal {-worker.returncode}" if worker.returncode < 0 else f"exit status {worker.returncode}"
+    stderr_tail = worker.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+    return f"ended the process ({ending}: {stderr_tail[0]})"
 
 
 def available() -> tuple[Availability, ...]:
@@ -114,5 +172,29 @@ def _probe_edge_tpu() -> dict[str, str]:
     return {"reason": "", "detail": f"{detail}: {say_devices(devices)}"}
 
 
+def _try(content: bytes) -> dict[str, str]:
+    """Do in this process what `try_in_worker` asks for."""
+    head, _, model_content = content.partition(b"\n")
+    request = json.loads(head)
+    try:
+        model = Model.load(model_content)
+        session = load_session(model, chain(request["chain"], request["options"]), num_threads=request["num_threads"])
+        session.allocate()
+        rng = np.random.default_rng(0)
+        for index in model.subgraphs[0].inputs:
+            info = model.tensor_info(0, index, session.shape(index), None)
+            if info.dtype.kind in "fiub" and info.element_type != "string":
+                session.set_tensor(index, random_value(info, rng))
+        session.invoke()
+        for index in model.subgraphs[0].outputs:
+            session.get_tensor(index)
+        session.close()
+    except LiteDelegatesError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    return {"error": "", "message": ""}
+
+
 if __name__ == "__main__":
-    print("PROBE " + json.dumps(probe(sys.argv[1])))
+    found = _try(sys.stdin.buffer.read()) if sys.argv[1] == _TRY else probe(sys.argv[1])
+    # The line is out before anything is torn down: the GPU's library may crash at exit, after everything went well.
+    print(_ANSWER + json.dumps(found), flush=True)

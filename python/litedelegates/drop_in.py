@@ -11,6 +11,7 @@ from litedelegates.model import Model
 if TYPE_CHECKING:
     from litedelegates.routes import Array
     from litedelegates.routes.session import Session
+    from litedelegates.run_lock import RunLock
 
 
 class DropIn:
@@ -22,6 +23,7 @@ class DropIn:
 
     _model: Model
     _session: Session
+    _run_lock: RunLock
 
     def allocate_tensors(self) -> None:
         """Prepare memory for the current input shapes.
@@ -141,16 +143,17 @@ class DropIn:
             signature_key = keys[0]
         if signature_key not in keys:
             raise ValueError(f"there is no signature {signature_key!r}; the model has {', '.join(keys) or 'none'}")
-        return SignatureRunner(self._model, self._session, signature_key)
+        return SignatureRunner(self._model, self._session, signature_key, self._run_lock)
 
 
 class SignatureRunner:
     """Runs one signature: ``outputs = runner(x=..., y=...)``, a dictionary by output name."""
 
-    def __init__(self, model: Model, session: Session, key: str) -> None:
+    def __init__(self, model: Model, session: Session, key: str, run_lock: RunLock) -> None:
         self._model = model
         self._session = session
         self._key = key
+        self._run_lock = run_lock
         self._names = signature_list(model)[key]
         self._subgraph = next(s.subgraph_index for s in model.signatures if s.key == key)
 
@@ -166,7 +169,8 @@ class SignatureRunner:
                 f"signature {self._key!r} takes {', '.join(sorted(wanted)) or 'no inputs'}; "
                 f"got {', '.join(sorted(inputs)) or 'none'}"
             )
-        return self._session.run_signature(self._key, inputs)
+        with self._run_lock:
+            return self._session.run_signature(self._key, inputs)
 
     def get_input_details(self) -> dict[str, dict[str, Any]]:
         """Return a dictionary for each input, by name."""

@@ -45,6 +45,24 @@ class RunError(LiteDelegatesError, RuntimeError, ValueError):
     """A run failed; carries the runtime's own words."""
 
 
+class WorkerCrashedError(RunError):
+    """The worker process that runs an isolated model ended by itself; the next call starts another.
+
+    Attributes:
+        signal: Number of the signal that ended it; None when it exited.
+        exit_code: What it exited with; None when a signal ended it.
+    """
+
+    def __init__(self, message: str, signal: int | None = None, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+        self.exit_code = exit_code
+
+
+class RunTimeoutError(RunError, TimeoutError):
+    """A run did not end within its time limit and was stopped; the next run starts anew."""
+
+
 class UnsupportedError(LiteDelegatesError, RuntimeError):
     """What was asked cannot be done on this route or with this delegate; says what can."""
 
@@ -67,6 +85,14 @@ class PlanError(LiteDelegatesError, ValueError):
 
 class DeployError(LiteDelegatesError, RuntimeError):
     """A plan cannot be made into files, or a folder is no deployed plan; says why."""
+
+
+class SaturationWarning(UserWarning):
+    """A model's products overflow on this CPU, so that its outputs are further off than its precision explains."""
+
+
+class SoftwareGpuWarning(UserWarning):
+    """The GPU in use is no hardware: its driver computes on the CPU."""
 
 
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import atexit
+import os
 import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from litedelegates import _core
 from litedelegates.delegates import Delegate, DelegateSpec, Xnnpack, chain
 from litedelegates.delegates.base import Payloads
 from litedelegates.drop_in import DropIn
-from litedelegates.errors import DelegateError, OptionError
+from litedelegates.errors import DelegateError, OptionError, RunError
 from litedelegates.loading import Skipped, load_session, load_without_failing
 from litedelegates.model import Model
 from litedelegates.routes import Array, Route
+from litedelegates.run_lock import RunLock
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,10 +30,15 @@ if TYPE_CHECKING:
     from litedelegates.model import ModelSource
     from litedelegates.placement import Placement
     from litedelegates.profile import Profile
+    from litedelegates.routes.session import Session
     from litedelegates.tensor_info import TensorInfo
 
 # Closed in order at exit: the GPU library crashes when its objects outlive the interpreter of Python.
 _on_devices: weakref.WeakSet[Interpreter] = weakref.WeakSet()
+# Told when the process was forked: locks and threads are not what they were.
+_all: weakref.WeakSet[Interpreter] = weakref.WeakSet()
+
+_SECONDS_AT_EXIT = 2.0  # for runs of other threads, which end before the runtime does
 
 
 class Interpreter(DropIn):
@@ -38,6 +47,11 @@ class Interpreter(DropIn):
     ``Interpreter("model.tflite", delegate="gpu", precision_loss_allowed=True).run(image)``
 
     It also has every method of the official Interpreter (see `DropIn`) and takes its arguments.
+
+    Threads may share one: its runs (`run`, `run_async`, signature runners, `time_runs`) follow each other, each with
+    its own inputs and outputs. To run in parallel, make one Interpreter for each thread; the native core works without
+    Python's lock. The steps of the official Interpreter (`set_tensor`, `invoke`, `get_tensor`) are not kept together:
+    use them from one thread.
 
     Attributes:
         delegates: The delegates in use, in order, with their options.
@@ -54,6 +68,7 @@ class Interpreter(DropIn):
         num_threads: int | None = None,
         require_full_delegation: bool = False,
         fallback: bool = False,
+        isolated: bool = False,
         model_path: ModelSource | None = None,
         model_content: bytes | None = None,
         experimental_delegates: Sequence[Any] | None = None,
@@ -78,6 +93,11 @@ class Interpreter(DropIn):
             require_full_delegation: Raise when an op stays on the built-in kernels.
             fallback: Leave out a delegate that cannot be created or cannot prepare the model; `skipped` says which and
                 why. By default it raises.
+            isolated: Load and run the model in a worker process: a crash there is a `WorkerCrashedError` here, and
+                ``run(..., time_limit_s=...)`` stops any model, by ending the worker where the run does not stop by
+                itself. The next call starts another worker, in which variables have their first values. A run takes
+                some tenths of a millisecond longer, for messages, and inputs and outputs are copied once more, through
+                shared memory.
             model_path: As in the official Interpreter; the same as ``model``.
             model_content: As in the official Interpreter; the same as ``model``.
             experimental_delegates: Delegates from the official ``load_delegate``, applied before ``delegate``.
@@ -101,6 +121,7 @@ class Interpreter(DropIn):
             DelegateError: A delegate cannot be created; or ``require_full_delegation``, and ops stayed behind.
         """
         start = time.perf_counter_ns()
+        self._run_lock = RunLock()
         self._executor: ThreadPoolExecutor | None = None
         self._inputs: tuple[TensorInfo, ...] | None = None  # as long as no input is resized
         self._model = Model.load(_only_source(model, model_path, model_content))
@@ -117,6 +138,7 @@ class Interpreter(DropIn):
             *_resolved(chain(delegate, options), experimental_op_resolver_type),
         )
         self._num_threads = num_threads
+        self._is_isolated = isolated
         official_options = {
             "experimental_preserve_all_tensors": experimental_preserve_all_tensors,
             "experimental_disable_delegate_clustering": experimental_disable_delegate_clustering,
@@ -128,16 +150,23 @@ class Interpreter(DropIn):
         how: dict[str, Any] = {"num_threads": num_threads, "official_options": official_options}
         self.skipped: tuple[Skipped, ...] = ()
         self._asked = "+".join(part.name for part in self.delegates) or "none"
-        if fallback:
+        self._session: Session
+        if isolated:
+            from litedelegates.isolated_session import IsolatedSession
+
+            isolated_session = IsolatedSession(self._model, self.delegates, fallback=fallback, **how)
+            self._session, self.skipped = isolated_session, isolated_session.skipped
+        elif fallback:
             self._session, self.skipped = load_without_failing(self._model, self.delegates, **how)
-            left_out = [id(skipped.delegate) for skipped in self.skipped]
-            self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
         else:
             self._session = load_session(self._model, self.delegates, **how)
+        left_out = [id(skipped.delegate) for skipped in self.skipped]
+        self.delegates = tuple(part for part in self.delegates if id(part) not in left_out)
         self._route = self._session.route
         self.load_ns = time.perf_counter_ns() - start
         if not all(isinstance(part, Xnnpack) for part in self.delegates):
             _on_devices.add(self)
+        _all.add(self)
         if require_full_delegation:
             self._require_full_delegation()
 
@@ -148,13 +177,24 @@ class Interpreter(DropIn):
             self._route = self._session.route
         return self._route
 
-    def run(self, *arrays: Any, quantize: bool = False, out: Any = None, **named: Any) -> Any:
+    def run(
+        self,
+        *arrays: Any,
+        quantize: bool = False,
+        out: Any = None,
+        time_limit_s: float | None = None,
+        **named: Any,
+    ) -> Any:
         """Run the model: arrays in, arrays out.
 
         Args:
             *arrays: The inputs by position, in the model's order.
             quantize: Take and give real values at the border of integer models: scale and zero point are applied.
             out: Array or arrays that receive the outputs, in place of new ones.
+            time_limit_s: Seconds after which the run is stopped, waiting for runs of other threads included; by
+                default it may take any time. It is stopped between two ops, in loops and branches too. What a delegate
+                took as one (the ops of an XNNPACK partition, what a GPU has queued) is not stopped inside, and a run
+                that has nothing left to do by then gives its outputs.
             **named: The inputs by name.
 
         Returns:
@@ -162,20 +202,42 @@ class Interpreter(DropIn):
 
         Raises:
             ValueError: Inputs are missing, or of another dtype or shape than the model's.
-            RunError: The runtime failed; carries its message.
+            RunError: The runtime failed; carries its message. Or this thread is in the middle of a run of this
+                Interpreter already.
+            RunTimeoutError: The time limit was over; the Interpreter can be used further.
+            UnsupportedError: A time limit on the classic route, which cannot stop a run; ``isolated=True`` can.
+            WorkerCrashedError: With ``isolated=True``: the worker process ended in the middle of the run.
         """
-        infos = self.inputs
-        values = _by_position(arrays, named, infos)
-        self._fit_shapes(values, infos)
-        self._session.allocate()
-        if quantize:
-            from litedelegates.border import quantize_array
+        deadline = None if time_limit_s is None else time.monotonic() + _checked_limit(time_limit_s)
+        if named:
+            arrays = _by_name(arrays, named, self.inputs)
+        # Before the lock is taken, because a conversion may run code of the caller's.
+        values = [value if type(value) is np.ndarray else np.asarray(value) for value in arrays]
+        run_lock = self._run_lock
+        lock = run_lock.lock
+        if not lock.acquire(False):
+            run_lock.wait(time_limit_s)
+        run_lock.owner = get_ident()
+        try:
+            session, infos = self._session, self.inputs
+            if len(values) != len(infos):
+                _refuse_count(values, infos)
+            self._fit_shapes(values, infos)
+            session.allocate()
+            if quantize:
+                from litedelegates.border import quantize_array
 
-            values = [quantize_array(value, info) for info, value in zip(infos, values, strict=True)]
-        for info, value in zip(infos, values, strict=True):
-            self._session.set_tensor(info.index, value)
-        self._session.invoke()
-        return self._collect(quantize, out)
+                values = [quantize_array(value, info) for info, value in zip(infos, values, strict=True)]
+            for info, value in zip(infos, values, strict=True):
+                session.set_tensor(info.index, value)
+            if deadline is None:
+                session.invoke()
+            else:
+                session.invoke_within(max(0.0, deadline - time.monotonic()))
+            return self._collect(quantize, out)
+        finally:
+            run_lock.owner = 0
+            lock.release()
 
     def _collect(self, quantize: bool, out: Any) -> Any:
         indices = self._model.subgraphs[0].outputs
@@ -199,7 +261,8 @@ class Interpreter(DropIn):
     def run_async(self, *arrays: Any, **named: Any) -> Future[Any]:
         """Start `run` and return at once; ``.result()`` waits for the outputs.
 
-        Runs of one Interpreter follow each other in the order they were started.
+        Runs of one Interpreter follow each other in the order they were started. In a child process it works as in
+        its parent; what the parent had started and not finished is not there.
         """
         if self._executor is None:
             from concurrent.futures import ThreadPoolExecutor
@@ -219,8 +282,14 @@ class Interpreter(DropIn):
 
     def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
         """Give an input another shape; see `DropIn.resize_tensor_input`."""
-        self._inputs = None
-        super().resize_tensor_input(input_index, tensor_size, strict)
+        with self._run_lock:
+            self._inputs = None
+            super().resize_tensor_input(input_index, tensor_size, strict)
+
+    def allocate_tensors(self) -> None:
+        """Prepare memory for the current input shapes; see `DropIn.allocate_tensors`."""
+        with self._run_lock:
+            super().allocate_tensors()
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -268,8 +337,9 @@ class Interpreter(DropIn):
             int64 array of shape (runs, 3): nanoseconds of upload, run and read-back. Their sum is the latency: it
             includes waiting for the device.
         """
-        self._session.allocate()
-        return self._session.time_runs(min_runs, max_runs, max_seconds)
+        with self._run_lock:
+            self._session.allocate()
+            return self._session.time_runs(min_runs, max_runs, max_seconds)
 
     def profile(self, runs: int = 50) -> Profile:
         """Return per-op times, measured on a second copy of the model with the runtime's profiler on.
@@ -279,16 +349,29 @@ class Interpreter(DropIn):
         """
         from litedelegates.profile import profile
 
-        return profile(self._model, self.delegates, self._session, runs=runs)
+        with self._run_lock:
+            if self._is_isolated:
+                from litedelegates.isolated_session import IsolatedSession
+
+                assert isinstance(self._session, IsolatedSession)
+                return self._session.profile(runs)
+            return profile(self._model, self.delegates, self._session, runs=runs)
 
     def close(self) -> None:
-        """Free the model now and not when Python gets to it. The Interpreter cannot be used afterwards."""
+        """Free the model now and not when Python gets to it. The Interpreter cannot be used afterwards.
+
+        It waits for the end of runs that other threads have started.
+        """
         if self._executor is not None:
             self._executor.shutdown()
             self._executor = None
-        if not isinstance(self._session, _Closed):
+        with self._run_lock:
+            self._close_session()
+
+    def _close_session(self) -> None:
+        if not isinstance(self._session, _Unusable):
             self._session.close()
-            self._session = _Closed()
+        self._session = _Closed()
 
     def __enter__(self) -> Interpreter:
         return self
@@ -297,7 +380,7 @@ class Interpreter(DropIn):
         self.close()
 
     def __repr__(self) -> str:
-        if isinstance(self._session, _Closed):
+        if isinstance(self._session, _Unusable):
             return f"<Interpreter of {self._model.name}, closed>"
         borders = " -> ".join(
             ", ".join(f"{info.name} {info.element_type}{list(info.shape)}" for info in side)
@@ -311,7 +394,7 @@ class Interpreter(DropIn):
         from litedelegates import notebook
         from litedelegates.placement import summarize_types
 
-        if isinstance(self._session, _Closed):
+        if isinstance(self._session, _Unusable):
             return notebook.page(repr(self))
         options = [
             (name, key, str(value)) for name, part in self.options_in_effect.items() for key, value in part.items()
@@ -323,9 +406,20 @@ class Interpreter(DropIn):
             notebook.table(("options of", "name", "in effect"), options) if options else "",
         )
 
-    def _fit_shapes(self, values: Sequence[Any], infos: Sequence[TensorInfo]) -> None:
+    def _forget_parent(self) -> None:
+        """Make do without the parent's threads, in a child process that was forked just now."""
+        self._executor = None
+        was_in_run = self._run_lock.is_taken_elsewhere
+        if was_in_run:
+            self._run_lock.reset()
+        if not isinstance(self._session, _Unusable) and self._session.is_running(was_in_run):
+            # What it computed is half done and cannot be freed: the threads that work on it are not here.
+            _lost.append(self._session)
+            self._session = _Unusable(RunError, "the process was forked in the middle of a run: load the model anew")
+
+    def _fit_shapes(self, values: Sequence[Array], infos: Sequence[TensorInfo]) -> None:
         for info, value in zip(infos, values, strict=True):
-            shape = np.shape(value)
+            shape = value.shape
             if shape == info.shape or len(shape) != len(info.shape_signature):
                 continue
             if all(wanted in (-1, size) for size, wanted in zip(shape, info.shape_signature, strict=True)):
@@ -346,20 +440,39 @@ class Interpreter(DropIn):
             )
 
 
-class _Closed:
-    """Stands where the session was, so that using a closed Interpreter says so."""
+class _Unusable:
+    """Stands where the session was and says why it is not there."""
+
+    def __init__(self, error: type[Exception], reason: str) -> None:
+        self._error, self._reason = error, reason
 
     def __getattr__(self, name: str) -> Any:
-        raise ValueError("the Interpreter is closed")
+        raise self._error(self._reason)
+
+
+class _Closed(_Unusable):
+    def __init__(self) -> None:
+        super().__init__(ValueError, "the Interpreter is closed")
+
+
+_lost: list[Any] = []
 
 
 def close_all() -> None:
-    """Close every Interpreter that still holds a device; runs at exit."""
+    """End the runs of other threads and close every Interpreter that still holds a device; runs at exit."""
+    # Daemon threads. What they hold is not waited for: they never come back from the native core.
+    _core.end_runs(limit_s=_SECONDS_AT_EXIT)
     for interpreter in list(_on_devices):
-        interpreter.close()
+        interpreter._close_session()
+
+
+def _forget_parent() -> None:
+    for interpreter in list(_all):
+        interpreter._forget_parent()
 
 
 atexit.register(close_all)
+os.register_at_fork(after_in_child=_forget_parent)
 
 
 def _only_source(*sources: ModelSource | None) -> ModelSource:
@@ -385,17 +498,24 @@ def _resolved(delegates: tuple[Delegate, ...], resolver: Any) -> tuple[Delegate,
     return others if name == "BUILTIN_WITHOUT_DEFAULT_DELEGATES" else delegates
 
 
-def _by_position(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
+def _by_name(arrays: Sequence[Any], named: dict[str, Any], infos: Sequence[TensorInfo]) -> tuple[Any, ...]:
     names = [info.name for info in infos]
-    if named and arrays:
+    if arrays:
         raise ValueError("give the inputs by position or by name, not both")
-    if named:
-        if set(named) != set(names):
-            raise ValueError(f"the model takes {', '.join(names)}; got {', '.join(sorted(named))}")
-        return [named[name] for name in names]
-    if len(arrays) != len(infos):
-        raise ValueError(f"the model takes {len(infos)} inputs ({', '.join(names)}); got {len(arrays)}")
-    return list(arrays)
+    if set(named) != set(names):
+        raise ValueError(f"the model takes {', '.join(names)}; got {', '.join(sorted(named))}")
+    return tuple(named[name] for name in names)
+
+
+def _refuse_count(arrays: Sequence[Any], infos: Sequence[TensorInfo]) -> NoReturn:
+    names = ", ".join(info.name for info in infos)
+    raise ValueError(f"the model takes {len(infos)} inputs ({names}); got {len(arrays)}")
+
+
+def _checked_limit(time_limit_s: float) -> float:
+    if isinstance(time_limit_s, bool) or not isinstance(time_limit_s, (int, float)) or not time_limit_s > 0:
+        raise OptionError(f"time_limit_s={time_limit_s!r}: it must be a number of seconds above 0")
+    return float(time_limit_s)
 
 
 def _index_of(name: str, infos: Sequence[TensorInfo]) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from litedelegates import _core
-from litedelegates.delegates import base, npu, openvino_library
+from litedelegates.delegates import base, npu, openvino_library, openvino_ops
 from litedelegates.delegates.base import Delegate, Payloads
 from litedelegates.delegates.options import delegate_options
 from litedelegates.errors import DelegateError, DelegateUnavailableError, OptionError
+
+if TYPE_CHECKING:
+    from litedelegates.model import Model
 
 _DEVICES = ("CPU", "GPU", "NPU")  # by the runtime's number
 _MODES = ("latency", "throughput", "cumulative_throughput")  # by the runtime's number
@@ -75,6 +78,12 @@ class OpenVino(Delegate):
         properties.pop("PERFORMANCE_HINT", None)
         options.update({f"configs_map.{key}": value for key, value in properties.items()})
         return {"intel_openvino": options}
+
+    def check_model(self, model: Model) -> None:
+        """Refuse a model with an op that OpenVINO computes wrongly; warn of integers that overflow on this CPU."""
+        openvino_ops.refuse_wrong_ops(model)
+        if self.device == "CPU":
+            openvino_ops.warn_of_saturation(model)
 
     def environment(self) -> dict[int, str]:
         """Return the runtime's folders of Intel's libraries."""

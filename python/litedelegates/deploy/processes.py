@@ -14,8 +14,8 @@ import numpy as np
 from litedelegates.deploy.failures import Kind, PipelineError
 from litedelegates.deploy.loaded import Ran
 from litedelegates.deploy.records import ExitRule, StageFile
-from litedelegates.deploy.shared_memory import Block
 from litedelegates.engines import Array
+from litedelegates.shared_memory import Block
 from litedelegates.study.process import CellFailed, Worker
 
 _MODULE = "litedelegates.deploy.stage_desk"

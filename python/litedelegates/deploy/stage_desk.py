@@ -28,7 +28,7 @@ class StageDesk:
 
     def begin(self, inbox: int, outbox: int, cpus: list[int] | None) -> dict[str, Any]:
         """Open the memory through which arrays come and go, and stay on the cores given."""
-        from litedelegates.deploy.shared_memory import Block
+        from litedelegates.shared_memory import Block
 
         if cpus is not None:
             os.sched_setaffinity(0, cpus)

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litedelegates.engines.onnxruntime.saturation import pairs_saturate, saturating_nodes, say_saturation
+from litedelegates.delegates.saturation import pairs_saturate
+from litedelegates.engines.onnxruntime.saturation import saturating_nodes, say_saturation
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.files import remove_unfinished
 from litedelegates.graph import Graph, load

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from litedelegates.engines.onnxruntime.saturation import pairs_saturate
+from litedelegates.delegates.saturation import pairs_saturate
 from litedelegates.errors import OptionError
 from litedelegates.quantize.onnx_files import MOST_BYTES
 from litedelegates.quantize.request import FLOAT32, Request, check_choice

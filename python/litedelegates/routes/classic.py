@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from litedelegates import _core
 from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.errors import CompileError, InvalidModelError, RunError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
+from litedelegates.routes.shapes import check_shape
 
 if TYPE_CHECKING:
     from litedelegates.routes.compiled import CompiledSession
 
 KEEP_ALL = "experimental_preserve_all_tensors"
+
+# What is in such tensors are addresses inside the runtime.
+_OPAQUE = frozenset({"resource", "variant"})
+
+
+# The official Interpreter maps a file that it gets by its path, and whoever cuts the file off then ends the process:
+# up to this size it gets a copy.
+_SMALL_BYTES = 1 << 20
 
 
 def load_keeping_values(
@@ -85,10 +95,15 @@ class ClassicSession:
         self.route = Route("classic", reason)
         self._asked = "+".join(delegate.name for delegate in chain) or "none"
         xnnpack = [delegate for delegate in chain if isinstance(delegate, Xnnpack)]
+        self._chain = tuple(chain)
         threads = next((delegate.num_threads for delegate in xnnpack if delegate.num_threads), num_threads)
-        source = {"model_path": model.path} if model.path else {"model_content": model.file.bytes.tobytes()}
+        source: dict[str, Any] = {"model_path": model.path}
+        if model.path is None or model.file.size <= _SMALL_BYTES:
+            source = {"model_content": model.file.bytes.tobytes()}
         resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         natives = [delegate.for_official() for delegate in chain]
+        if any(_core.KernelGuard.guards(op.builtin_code) for graph in model.subgraphs for op in graph.operators):
+            natives.append(_core.KernelGuard())
         try:
             with warnings.catch_warnings():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
@@ -102,8 +117,16 @@ class ClassicSession:
                 )
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot load {model.name}: {error}") from error
-        self.set_tensor = self._official.set_tensor
-        self._is_allocated = False
+        self._is_allocated = self._has_run = False
+        # Strings have no memory before there is a value.
+        graph = model.subgraphs[0]
+        self._string_inputs = {index for index in graph.inputs if graph.tensors[index].element_type == "string"}
+        self._unset_strings = set(self._string_inputs)
+        self.set_tensor = self._set_with_strings if self._string_inputs else self._official.set_tensor
+
+    def _set_with_strings(self, index: int, value: Any) -> None:
+        self._official.set_tensor(index, value)
+        self._unset_strings.discard(index)
 
     @property
     def running(self) -> CompiledSession:
@@ -112,18 +135,69 @@ class ClassicSession:
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""
+        self._check_readable(index, subgraph)
         value: Array = self._official.get_tensor(index, subgraph)
         return value
 
     def view(self, index: int) -> Array:
         """Return a tensor's value without copying it; as in the official Interpreter, let go of it before a run."""
+        self._check_readable(index, 0)
+        tensors = self.model.subgraphs[0].tensors
+        if 0 <= index < len(tensors):
+            tensor = tensors[index]
+            if tensor.element_type == "string" or tensor.element_bits < 8:
+                # The official Interpreter shows the bytes as they are, and what lies behind them.
+                raise ValueError(
+                    f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}, which has no memory to show: "
+                    "get_tensor gives a copy of its values"
+                )
         value: Array = self._official.tensor(index)()
         return value
 
+    def _check_readable(self, index: int, subgraph: int) -> None:
+        """Raise for values that the official Interpreter reads without looking whether they are there."""
+        if not (0 <= subgraph < len(self.model.subgraphs)):
+            return  # it says so itself
+        tensors = self.model.subgraphs[subgraph].tensors
+        if not (0 <= index < len(tensors)):
+            return
+        tensor = tensors[index]
+        if tensor.element_type in _OPAQUE:
+            raise ValueError(
+                f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}: its value is the runtime's own "
+                "and has no array"
+            )
+        if tensor.is_constant:
+            return
+        if not self._is_allocated:
+            raise ValueError("the tensors are not allocated: call allocate_tensors() first")
+        is_input = subgraph == 0 and index in self._string_inputs
+        if tensor.element_type == "string" and (index in self._unset_strings if is_input else not self._has_run):
+            raise ValueError(f"tensor {index} ({tensor.name!r}) holds no strings yet: set the inputs and run the model")
+
+    def invoke_within(self, time_limit_s: float) -> None:
+        """Raise: the classic runtime has no way to stop a run.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        raise UnsupportedError(
+            f"this model runs on the classic route ({self.route.reason}), which cannot stop a run after "
+            f"{time_limit_s:.3g} s: load it with isolated=True, which runs it in a process that can be ended"
+        )
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run; of one that `invoke` started nothing is known."""
+        return was_in_run
+
     def invoke(self) -> None:
         """Run the model on the inputs that were set."""
+        if self._unset_strings:
+            raise RunError(f"cannot run the model: its string inputs {sorted(self._unset_strings)} were not set")
+        self._has_run = False
         try:
             self._official.invoke()
+            self._has_run = True
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot run the model: {error}") from error
 
@@ -136,9 +210,12 @@ class ClassicSession:
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot prepare {self.model.name}: {error}") from error
         self._is_allocated = True
+        self._has_run = False
+        self._unset_strings = set(self._string_inputs)
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
+        check_shape(self.model, self._chain, 0, index, shape)
         self._official.resize_tensor_input(index, shape, strict=strict)
         self._is_allocated = False
 
@@ -155,6 +232,8 @@ class ClassicSession:
 
     def time_runs(self, min_runs: int, max_runs: int, max_seconds: float) -> Array:
         """Return nanoseconds of each run; upload and read-back are zero, all is in host memory."""
+        if self._unset_strings:
+            self.invoke()  # says so
         samples: list[int] = []
         begin = time.perf_counter_ns()
         invoke = self._official.invoke
@@ -170,7 +249,13 @@ class ClassicSession:
 
     def run_signature(self, key: str, values: dict[str, Any]) -> dict[str, Array]:
         """Run a signature on inputs by name."""
-        outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
+        signature = next(signature for signature in self.model.signatures if signature.key == key)
+        for name, index in signature.inputs:
+            check_shape(self.model, self._chain, signature.subgraph_index, index, np.shape(values[name]))
+        try:
+            outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
+        except RuntimeError as error:
+            raise RunError(f"cannot run signature {key!r}: {error}") from error
         return outputs
 
     def placement(self) -> tuple[Placement, ...]:

@@ -16,6 +16,7 @@ from litedelegates.delegates.options import from_toml, to_toml
 from litedelegates.errors import CompileError, DelegateUnavailableError, UnsupportedError
 from litedelegates.model import Model, numpy_dtype
 from litedelegates.routes import Array, Route
+from litedelegates.routes.shapes import check_shape
 from litedelegates.runtime import log_lines, log_severity, open_runtime
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class CompiledSession:
         # The two that are called for every run go straight to the native core.
         self.set_tensor = self.runner.set_tensor
         self.invoke = self.runner.invoke
+        self.invoke_within = self.runner.invoke_within
         log_lines(self.compiled.log_lines)
 
     def _make_runner(self, signature: int) -> _core.Runner:
@@ -117,9 +119,9 @@ class CompiledSession:
         """This session: what runs the model for its current shapes."""
         return self
 
-    def profiled(self) -> CompiledSession:
-        """Return a second copy of the compiled model, with the runtime's profiler on."""
-        return CompiledSession(self.model, self.chain, profiling=True, **self._how)
+    def copy(self, *, profiling: bool) -> CompiledSession:
+        """Return a second copy of the compiled model, with the runtime's profiler on or off."""
+        return CompiledSession(self.model, self.chain, profiling=profiling, **self._how)
 
     def op_index(self, subgraph: int, index: int) -> int:
         """Return which op of the model file an op of the compiled model is."""
@@ -158,6 +160,10 @@ class CompiledSession:
         """Return an input or output without copying it; the array keeps its memory alive."""
         return self.runner.view(index)
 
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run of any signature."""
+        return self.compiled.is_running
+
     def allocate(self) -> None:
         """Prepare memory for the current shapes."""
         self.runner.allocate()
@@ -165,6 +171,7 @@ class CompiledSession:
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape."""
         position = self.model.subgraphs[0].inputs.index(index)
+        check_shape(self.model, self.chain, 0, index, shape)
         self._resize(self.runner, position, shape, strict)
         self._requested[index] = tuple(shape)
 
@@ -207,6 +214,7 @@ class CompiledSession:
         for name, index in signature.inputs:
             shape, at = np.shape(values[name]), graph.inputs.index(index)
             if tuple(runner.input_shapes[at]) != shape:
+                check_shape(self.model, self.chain, signature.subgraph_index, index, shape)
                 self._resize(runner, at, shape, strict=False)
         runner.allocate()
         for name, index in signature.inputs:
@@ -222,6 +230,9 @@ class CompiledSession:
         npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
         records: list[Placement] = []
         following = 0
+        kept_off = {
+            (subgraph, self.op_index(subgraph, op)): reason for subgraph, op, reason in self.compiled.kept_off()
+        }
         for subgraph, plan in self.compiled.plans():
             graph = self.model.subgraphs[subgraph] if subgraph < len(self.model.subgraphs) else None
             if npu is not None and rewritten.is_rewritten(plan, graph):
@@ -242,7 +253,8 @@ class CompiledSession:
             left = self._left(subgraph)
             for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
-                evidence = "execution plan"
+                reason = kept_off.get((subgraph, index))
+                evidence = f"execution plan; kept off the gpu, where {reason}" if reason else "execution plan"
                 if left is not None and index not in left:
                     ran, evidence = FOLDED, "computed from the shapes of the inputs when the model was loaded"
                 records.append(Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph))
@@ -283,7 +295,7 @@ class CompiledSession:
 
     def close(self) -> None:
         """Free the runtime's objects."""
-        del self.set_tensor, self.invoke, self.runner, self.compiled
+        del self.set_tensor, self.invoke, self.invoke_within, self.runner, self.compiled
         self._signature_runners.clear()
 
 

@@ -58,6 +58,7 @@ class FoldedSession:
         self._shapes: dict[int, tuple[int, ...]] = {index: tuple(graph.tensors[index].shape) for index in graph.inputs}
         self.set_tensor: Callable[[int, Any], None]
         self.invoke: Callable[[], None]
+        self.invoke_within: Callable[[float], None]
         self._kept: OrderedDict[tuple[int, _Shapes], CompiledSession | ClassicSession] = OrderedDict()
         self._current: CompiledSession | ClassicSession | None = None
         self._route = Route(
@@ -98,17 +99,18 @@ class FoldedSession:
         # The two that are called for every run go straight to what runs.
         self.set_tensor = session.set_tensor
         self.invoke = session.invoke
+        self.invoke_within = session.invoke_within
 
     def _forget_current(self) -> None:
         def set_tensor(index: int, value: Any) -> None:
             raise ValueError(_NOT_ALLOCATED)
 
-        def invoke() -> None:
+        def invoke(time_limit_s: float | None = None) -> None:
             raise RuntimeError(_NOT_ALLOCATED)
 
         self._current = None
         self.set_tensor = set_tensor
-        self.invoke = invoke
+        self.invoke = self.invoke_within = invoke
 
     def _session(self, subgraph: int, shapes: _Shapes) -> CompiledSession | ClassicSession:
         key = (subgraph, shapes)
@@ -161,6 +163,10 @@ class FoldedSession:
         self.allocate()
         assert self._current is not None
         return self._current
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run."""
+        return any(session.is_running(was_in_run) for session in self._kept.values())
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         """Give an input another shape; the model is compiled for it at the next allocation.
@@ -229,8 +235,8 @@ class FoldedSession:
         return self._current.device if self._current is not None else ""
 
     def options_in_effect(self) -> Payloads:
-        """Return the options as the runtime holds them."""
-        return self._allocated().options_in_effect()
+        """Return the options as the runtime holds them; none before the model was compiled."""
+        return self._current.options_in_effect() if self._current is not None else {}
 
     def close(self) -> None:
         """Free the runtime's objects for all shapes."""

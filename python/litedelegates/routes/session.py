@@ -34,6 +34,17 @@ class Session(Protocol):
     def invoke(self) -> None:
         """Run the model on the inputs that were set; outputs are there when it returns."""
 
+    def invoke_within(self, time_limit_s: float) -> None:
+        """Run the model as `invoke` does and stop when the time limit is over.
+
+        Raises:
+            RunTimeoutError: It was.
+            UnsupportedError: A run cannot be stopped here.
+        """
+
+    def is_running(self, was_in_run: bool) -> bool:
+        """Return whether a thread is in the middle of a run; ``was_in_run`` is what the Interpreter's lock says."""
+
     def allocate(self) -> None:
         """Prepare memory for the current shapes."""
 

@@ -1,15 +1,12 @@
 """Weights of 8 bits whose products overflow on some CPUs: which models have them, and what is said of it.
 
-On x86 CPUs without VNNI, ONNX Runtime's kernels add two products of an unsigned and a signed byte in 16 bits, which
-saturate (its documentation of quantization; signed activations are turned into unsigned ones before). Two products fit
-where the weights are within 64: 2 x 255 x 64 = 32,640.
+Which CPUs and why: `litedelegates.delegates.saturation`.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import platform
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,15 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.delegates.saturation import LARGEST, pairs_saturate
 from litedelegates.engines.onnxruntime.naming import all_graphs, read_without_data
 from litedelegates.engines.onnxruntime.options import OrtOptions
 from litedelegates.engines.onnxruntime.providers import Provider
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.errors import LiteDelegatesError, SaturationWarning
 
-X86 = ("x86_64", "amd64", "i686")
-VNNI = ("avx_vnni", "avx512_vnni")
-CPU_INFO = Path("/proc/cpuinfo")
-LARGEST = 64
 EXACT_KEY = "session.x64quantprecision"
 # By type of op, which of its inputs are weights.
 _WEIGHTS = {
@@ -39,25 +33,6 @@ _WEIGHTS = {
 # Of these, what a DequantizeLinear makes of integers.
 _FLOAT_OPS = ("Conv", "MatMul", "Gemm")
 _TRACES = (*_WEIGHTS, "DequantizeLinear")  # a model without any of these words has no such weights
-
-
-class SaturationWarning(UserWarning):
-    """A model's products overflow on this CPU, so that its outputs are further off than its precision explains."""
-
-
-def pairs_saturate() -> bool:
-    """Return whether 8-bit activations times signed weights of 8 bits can overflow here.
-
-    A network of two convolutions and three products of matrices was off by 36 % so, and by 3 % with weights in 7 bits.
-    Where Linux does not say what the CPU has, nothing is known and nothing is said.
-    """
-    if platform.machine().lower() not in X86:
-        return False
-    try:
-        flags = CPU_INFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return not any(name in flags for name in VNNI)
 
 
 def saturating_nodes(source: str | bytes, fused: bool = True) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.engines import Array
 from litedelegates.errors import UnsupportedError
 from litedelegates.model import numpy_dtype
+from litedelegates.routes import Array
 
 _ALIGNMENT = 64  # bytes: a cache line, and what vector instructions like best
 
