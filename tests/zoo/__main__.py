@@ -6,8 +6,8 @@
     python -m zoo --markdown                          the table alone, from the last results
 
 A model is tried on the built-in kernels, XNNPACK and the GPU where there is one, three times with other inputs at batch
-1, where the batch is open three times at batch 3, and at 1 again. A result is written after each model. Ends with 1
-where one is not equal, or where there was nothing to try.
+1, where the batch is open three times at batch 3, and at 1 again. Results are added to a file after each model, and the
+table takes the last of each. Ends with 1 where one is not equal, or where there was nothing to try.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ def no_gpu() -> str | None:
     add = Path(str(resources.files("litedelegates") / "data" / "add.tflite"))
     rows = try_model("", "add", add, ("gpu",))
     return None if rows[0]["status"] == "equal" else str(rows[0].get("reason"))
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """Return the last row of each model, delegate and batch, in the order in which they first came."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return list({tuple(row[key] for key in ("group", "model", "delegate", "batch")): row for row in rows}.values())
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -90,7 +96,7 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true", help="only make the table, from the results")
     options = parser.parse_args()
     if options.markdown:
-        print(markdown([json.loads(line) for line in options.results.read_text().splitlines()]))
+        print(markdown(read_results(options.results)))
         return 0
     delegates = tuple(options.delegate or DELEGATES)
     if "gpu" in delegates and (reason := no_gpu()) is not None:
@@ -98,10 +104,10 @@ def main() -> int:
         delegates = tuple(delegate for delegate in delegates if delegate != "gpu")
     rows: list[dict[str, Any]] = []
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    with options.results.open("w") as results:
+    with options.results.open("a") as results:
         for group, models in find_models(options.group, options.folder).items():
             for name, path in models.items():
-                if options.name and name not in options.name:
+                if options.name and name.rsplit("/", 1)[-1] not in options.name:
                     continue
                 for row in try_model(group, name, path, delegates):
                     rows.append(row)
