@@ -9,6 +9,7 @@ TEST := .cache/venv/test
 OLDEST := .cache/venv/oldest
 INTEROP := .cache/venv/interop
 CONVERTERS := .cache/venv/converters
+TORCH := .cache/venv/torch
 FUZZ := .cache/venv/fuzz
 # One build folder for each kind of build, kept, so that only what changed is compiled again.
 BUILD := build/strict
@@ -31,7 +32,7 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters lint format stub wheel clean tidy
+.PHONY: help bench test oldest interop converters zoo lint format stub wheel clean tidy
 .PHONY: sanitize sanitize-threads sanitize-leaks kernels fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
@@ -59,7 +60,14 @@ interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and co
 	$(INTEROP)/bin/python tools/check_other_interpreters.py tensorflow
 
 converters: $(CONVERTERS)/installed ## Quantize Keras, SavedModel, QKeras and tfmot models (installs TensorFlow, 2 GB).
-	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py $(ARGS)
+	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py \
+	  tests/test_converters_zoo.py $(ARGS)
+
+# Those that are there already are not made again: .cache/zoo keeps them.
+zoo: $(TEST)/installed $(CONVERTERS)/tools $(TORCH)/tools ## Models of 70 architectures and of wheels, beside the official Interpreter [ARGS="--group keras"].
+	cd tests && ../$(CONVERTERS)/bin/python -m zoo.make_keras ../.cache/zoo/keras
+	cd tests && ../$(TORCH)/bin/python -m zoo.make_torch ../.cache/zoo/torch
+	cd tests && ../$(TEST)/bin/python -m zoo $(ARGS)
 
 # After the wheel, whose build writes what clang-tidy reads.
 lint: $(TEST)/installed $(WHEEL) ## Check style, types, imports and the stub.
@@ -167,6 +175,17 @@ $(CONVERTERS)/tools: Makefile tools/setup_environment.sh
 
 $(CONVERTERS)/installed: $(WHEEL) $(CONVERTERS)/tools
 	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	@touch $@
+
+# litert-torch asks for transformers, sentencepiece and more that converting a module does not import, and any torch at
+# all, which may come with CUDA (3 GB): it comes without what it asks for, and what it imports is named here.
+TORCH_REQUIRES := 'torch==2.13.0' 'ai-edge-litert==2.3.*' 'jax==0.10.*' jaxtyping numpy scipy absl-py safetensors
+TORCH_REQUIRES += multipledispatch tabulate flatbuffers rich packaging immutabledict
+$(TORCH)/tools: Makefile tools/setup_environment.sh
+	tools/setup_environment.sh $(TORCH) $(PYTHON)
+	$(TORCH)/bin/python -m pip install --quiet $(TORCH_REQUIRES)
+	$(TORCH)/bin/python -m pip install --quiet --no-deps 'litert-torch==0.10.*' 'litert-converter==0.5.*' \
+	  'ai-edge-quantizer==0.10.*' 'torchao==0.18.*'
 	@touch $@
 
 $(TEST)/tools: pyproject.toml tools/setup_environment.sh

@@ -43,7 +43,7 @@ examples:
   python benchmarks/run_all.py
   python benchmarks/run_all.py --quick
 """
-BENCHMARKS = ("study", "delegates", "overhead", "startup", "gpu_wait", "cut", "quantize", "method")
+BENCHMARKS = ("study", "delegates", "overhead", "startup", "open_batch", "gpu_wait", "cut", "quantize", "method")
 EPILOG = (
     "exit code: 1 when a benchmark failed, 3 when a figure wanted was not reached, 128 + the signal that interrupted it"
 )

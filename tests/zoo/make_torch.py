@@ -1,0 +1,64 @@
+"""Convert the torch architectures of the zoo, with random weights: python -m zoo.make_torch FOLDER [NAME ...].
+
+Needs litert-torch, whose converter writes a batch of 1: of these models it refuses every one with an open batch. What
+is in the folder already stays as it is. Ends with 1 when one cannot be converted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import litert_torch
+import torch
+
+from zoo.files import keep
+from zoo.torch_models import ARCHITECTURES
+
+
+def make(name: str) -> bytes:
+    """Return the architecture ``name`` as a TFLite model."""
+    torch.manual_seed(1)
+    construct, inputs = ARCHITECTURES[name]
+    model = construct().eval()
+    _stir(model)
+    converted = litert_torch.convert(model, inputs())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        converted.export(str(path))
+        return path.read_bytes()
+
+
+def _stir(model: torch.nn.Module) -> None:
+    """Move what starts at nought or one: biases and statistics that do nothing would hide a wrong one."""
+    with torch.no_grad():
+        for name, value in [*model.named_parameters(), *model.named_buffers()]:
+            if value.ndim == 1 and value.is_floating_point() and name.split(".")[-1] != "waves":
+                value += torch.empty_like(value).uniform_(-0.2, 0.2)
+
+
+def main(folder: Path, names: list[str]) -> int:
+    failed = 0
+    for name in names or ARCHITECTURES:
+        path = folder / f"{name}.tflite"
+        if path.is_file():
+            continue
+        begin = time.perf_counter()
+        try:
+            keep(path, make(name))
+        except Exception:  # the others are still to be made
+            failed += 1
+            print(f"{name} cannot be made:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        else:
+            print(f"{name}: {path.stat().st_size / 1e6:.2f} MB in {time.perf_counter() - begin:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
