@@ -57,7 +57,7 @@ def computed_reshape(features: int = 12) -> bytes:
     options.fusedActivationFunction = schema.ActivationFunctionType.RELU
     y = graph.output("y", (-1, 5))
     graph.op(Op.FULLY_CONNECTED, [flat, weights, -1], [y], options)
-    model.signature("serving_default", graph, {"x": x}, {"y": y})
+    model.signature("serving_default", graph, {"values": x}, {"scores": y})  # not the names of the tensors
     return model.to_bytes()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_models
+import small_models_shapes
 from litedelegates import (
     DelegateError,
     DelegateUnavailableError,
@@ -153,6 +154,15 @@ def test_another_shape_is_compiled_anew() -> None:
             x = image((batch, 4, 4, 1))
             np.testing.assert_allclose(interpreter.run(x), Interpreter(model, None).run(x), rtol=1e-5, atol=1e-5)
         assert {record.ran for record in interpreter.placement} == {"openvino"}
+
+
+def test_every_op_of_a_folded_model_has_a_place_also_where_the_signature_renames_its_outputs() -> None:
+    model = small_models_shapes.computed_reshape()
+    with Interpreter(model, delegate="openvino", precision_loss_allowed=False) as interpreter:
+        for batch in (1, 3):
+            x = np.random.default_rng(batch).normal(size=(batch, 3, 4)).astype(np.float32)
+            np.testing.assert_allclose(interpreter.run(x), Interpreter(model, None).run(x), rtol=1e-5, atol=1e-5)
+        assert [record.ran for record in interpreter.placement] == ["folded"] * 3 + ["openvino"] * 2
 
 
 def test_a_model_with_state_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -235,7 +236,7 @@ class CompiledSession:
 
     def placement(self) -> tuple[Placement, ...]:
         """Return where each op ran, read from the execution plan."""
-        from litedelegates.placement import FOLDED, Placement
+        from litedelegates.placement import Placement
         from litedelegates.routes import rewritten
 
         npu = next((delegate.name for delegate in self.chain if delegate.hardware == NPU), None)
@@ -247,12 +248,16 @@ class CompiledSession:
         for subgraph, plan in self.compiled.plans():
             graph = self.model.subgraphs[subgraph] if subgraph < len(self.model.subgraphs) else None
             if npu is not None and rewritten.is_rewritten(plan, graph):
-                found = rewritten.find_subgraph(plan, self.model.subgraphs, following)
+                found = rewritten.find_subgraph(plan, self.model, following)
                 if found is not None:
                     following = found + 1
-                    records += rewritten.placements(
-                        plan, self.model.subgraphs[found], found, asked=asked(self.chain), npu=npu, who=self.who
-                    )
+                    left = self._left(found)
+                    records += [
+                        record if left is None or record.op_index in left else _folded_away(record)
+                        for record in rewritten.placements(
+                            plan, self.model, found, asked=asked(self.chain), npu=npu, who=self.who
+                        )
+                    ]
                 continue
             if graph is None:
                 continue
@@ -266,9 +271,8 @@ class CompiledSession:
                 ran, partition = took.get(index, ("builtin", None))
                 reason = kept_off.get((subgraph, index))
                 evidence = f"execution plan; kept off the gpu, where {reason}" if reason else "execution plan"
-                if left is not None and index not in left:
-                    ran, evidence = FOLDED, "computed from the shapes of the inputs when the model was loaded"
-                records.append(Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph))
+                record = Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph)
+                records.append(record if left is None or index in left else _folded_away(record))
         if npu is not None and not any(record.subgraph == 0 for record in records):
             records += rewritten.unknown(self.model.subgraphs[0], 0, asked=asked(self.chain))
         return tuple(records)
@@ -313,6 +317,14 @@ class CompiledSession:
         """Free the runtime's objects."""
         del self.set_tensor, self.invoke, self.invoke_within, self.runner, self.compiled
         self._signature_runners.clear()
+
+
+def _folded_away(record: Placement) -> Placement:
+    """Return the placement of an op that the compiled model lacks."""
+    from litedelegates.placement import FOLDED
+
+    how = "computed from the shapes of the inputs when the model was compiled"
+    return replace(record, ran=FOLDED, partition=None, evidence=how)
 
 
 def _reason(folded: _core.FoldedModel | None, model: Model) -> str:

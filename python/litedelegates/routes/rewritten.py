@@ -10,7 +10,7 @@ from litedelegates import _core
 from litedelegates.delegates.base import GPU, NPU, Delegate
 from litedelegates.delegates.npu import DISPATCH_OP
 from litedelegates.errors import UnsupportedError
-from litedelegates.model import Subgraph
+from litedelegates.model import Model, Subgraph
 from litedelegates.placement import Placement
 
 _STATE = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
@@ -50,17 +50,23 @@ def check(subgraphs: Sequence[Subgraph], chain: Sequence[Delegate]) -> None:
                 )
 
 
-def find_subgraph(plan: _core.SubgraphPlan, subgraphs: Sequence[Subgraph], first: int) -> int | None:
+def find_subgraph(plan: _core.SubgraphPlan, model: Model, first: int) -> int | None:
     """Return which subgraph, from ``first`` on, a plan was made of: plans come in the order of the model.
 
     It has the names of all tensors that the plan's compiled ops compute.
     """
     compiled = (node for node in (*plan.nodes, *plan.replaced) if node.name == DISPATCH_OP)
     names = {plan.tensor_names[tensor] for node in compiled for tensor in node.outputs if tensor >= 0}
-    for index in range(first, len(subgraphs)):
-        if names <= {tensor.name for tensor in subgraphs[index].tensors}:
+    for index in range(first, len(model.subgraphs)):
+        if names <= set(_names(model, index)):
             return index
     return None
+
+
+def _names(model: Model, subgraph: int) -> list[str]:
+    """Return the names of a subgraph's tensors as delegates are shown them: inputs and outputs have the signature's."""
+    given = model.names(subgraph)
+    return [given.get(index, tensor.name) for index, tensor in enumerate(model.subgraphs[subgraph].tensors)]
 
 
 def unknown(graph: Subgraph, subgraph: int, *, asked: str) -> list[Placement]:
@@ -72,21 +78,22 @@ def unknown(graph: Subgraph, subgraph: int, *, asked: str) -> list[Placement]:
 
 
 def placements(
-    plan: _core.SubgraphPlan, graph: Subgraph, subgraph: int, *, asked: str, npu: str, who: Callable[[str], str]
+    plan: _core.SubgraphPlan, model: Model, subgraph: int, *, asked: str, npu: str, who: Callable[[str], str]
 ) -> list[Placement]:
-    """Return where each op of ``graph`` ran.
+    """Return where each op of a subgraph ran.
 
     Args:
         plan: The execution plan of the rewritten model.
-        graph: The subgraph as the model file has it.
-        subgraph: Its index.
+        model: The model as its file has it.
+        subgraph: The index of the subgraph.
         asked: What was asked for.
         npu: Name of the delegate whose compiler plug-in rewrote the model.
         who: Tells the delegate of a kernel by the kernel's name.
     """
     stayed, compiled = _by_output(plan, who)
-    counts = Counter(tensor.name for tensor in graph.tensors)
-    names = [tensor.name if counts[tensor.name] == 1 else "" for tensor in graph.tensors]
+    graph, shown = model.subgraphs[subgraph], _names(model, subgraph)
+    counts = Counter(shown)
+    names = [name if counts[name] == 1 else "" for name in shown]
     reached = _reached(graph, names, compiled)
     records = []
     for index, op in enumerate(graph.operators):
