@@ -51,7 +51,7 @@ def computed_reshape(features: int = 12) -> bytes:
     x = graph.input("x", (-1, 3, 4))
     shape = packed(graph, [sliced(graph, shape_of(graph, x, 3), 0), ints(graph, "features", features)])
     flat = graph.tensor("flat", (-1, features))
-    graph.op(Op.RESHAPE, [x, shape], [flat], schema.ReshapeOptionsT())
+    graph.op(Op.RESHAPE, [x, shape], [flat])  # without options, in whose place OpenVINO would take an empty shape
     weights = graph.constant("weights", np.linspace(-1, 1, 5 * features, dtype=np.float32).reshape(5, features))
     options = schema.FullyConnectedOptionsT()
     options.fusedActivationFunction = schema.ActivationFunctionType.RELU

@@ -170,9 +170,10 @@ std::optional<bool> compare(Op op, T a, T b) {
 }
 
 Result binary(const Node& node, const Dims& dims) {
-  const auto left = node.known(0), right = node.known(1);
-  if (!left || !right || has_activation(node) || left->reals.empty() != right->reals.empty())
-    return std::nullopt;
+  if (has_activation(node)) return std::nullopt;
+  const auto left = node.known(0);
+  const auto right = left ? node.known(1) : std::nullopt;
+  if (!right || left->reals.empty() != right->reals.empty()) return std::nullopt;
   const Values a = broadcast(*left, dims), b = broadcast(*right, dims);
   Values result{dims, {}, {}};
   for (std::size_t i = 0; i < a.size(); ++i) {

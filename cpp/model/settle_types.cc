@@ -81,4 +81,10 @@ void settle_types(Parsed& parsed) {
   }
 }
 
+Parsed parse_settled(const File& file) {
+  Parsed parsed = parse(file);
+  settle_types(parsed);
+  return parsed;
+}
+
 }  // namespace litedelegates::model

@@ -10,6 +10,11 @@
 
 namespace litedelegates::model {
 
+Description describe(std::span<const std::uint8_t> bytes) {
+  const File file(bytes);
+  return std::move(parse_settled(file).description);
+}
+
 Description verify(std::span<const std::uint8_t> bytes) {
   const File file(bytes);
   Parsed parsed = parse(file);

@@ -22,6 +22,9 @@ class InvalidModel : public std::runtime_error {
 // ordinary error.
 [[nodiscard]] Description verify(std::span<const std::uint8_t> bytes);
 
+// Describes a file that was made of a verified one, without checking it again.
+[[nodiscard]] Description describe(std::span<const std::uint8_t> bytes);
+
 // "CONV_2D"; "UNKNOWN_240" for a code newer than this table.
 [[nodiscard]] const char* operator_name(std::int32_t builtin_code);
 

@@ -12,6 +12,7 @@
 
 #include "model/fold.h"
 #include "model/infer.h"
+#include "model/settle_types.h"
 #include "model/verify.h"
 #include "runtime/error.h"
 #include "runtime/io_tensor.h"
@@ -123,17 +124,26 @@ std::shared_ptr<const ModelFile> ModelFile::copy_of(std::span<const uint8_t> byt
   std::memcpy(address, bytes.data(), bytes.size());
   std::shared_ptr<ModelFile> model(new ModelFile(address, bytes.size(), Memory::allocated, -1));
   model->verify(origin);
-  return model->computes_shapes_ ? shareable(std::move(model), origin) : model;
+  return model->computes_shapes_ ? shareable(std::move(model)) : model;
 }
 
-std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model, const std::string& origin) {
+std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model) {
   OpenFile file(memory_file(model->bytes()));
   if (file.descriptor < 0) return model;
   void* address = ::mmap(nullptr, model->size_, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
   if (address == MAP_FAILED) return model;
   const std::shared_ptr<ModelFile> mapped(
       new ModelFile(static_cast<const uint8_t*>(address), model->size_, Memory::mapped, file.release()));
-  mapped->verify(origin);
+  // The same bytes elsewhere: what was found out about them holds.
+  mapped->description_ = std::move(model->description_);
+  mapped->computes_shapes_ = model->computes_shapes_;
+  for (model::Subgraph& subgraph : mapped->description_.subgraphs) {
+    for (model::Tensor& tensor : subgraph.tensors) {
+      if (!tensor.data.empty()) {
+        tensor.data = {mapped->address_ + (tensor.data.data() - model->address_), tensor.data.size()};
+      }
+    }
+  }
   return mapped;
 }
 
@@ -161,7 +171,7 @@ ModelFile::Folded ModelFile::fold(const std::shared_ptr<const ModelFile>& file, 
   Folded folded;
   try {
     const model::File bytes(file->bytes());
-    const model::Parsed parsed = model::parse(bytes);
+    const model::Parsed parsed = model::parse_settled(bytes);
     const model::Inference inference = model::infer(parsed, subgraph, inputs);
     if (inference.unknown) {
       folded.obstacle = "the size of what operator " + std::to_string(inference.unknown->op) + " (" +

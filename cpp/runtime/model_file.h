@@ -55,8 +55,7 @@ class ModelFile {
   [[nodiscard]] static std::shared_ptr<const ModelFile> copy_of(std::span<const uint8_t> bytes,
                                                                 const std::string& origin);
   // The model with its bytes where they can be mapped a second time; as it is where the system cannot do so.
-  [[nodiscard]] static std::shared_ptr<ModelFile> shareable(std::shared_ptr<ModelFile> model,
-                                                            const std::string& origin);
+  [[nodiscard]] static std::shared_ptr<ModelFile> shareable(std::shared_ptr<ModelFile> model);
 
   const uint8_t* address_;
   size_t size_;

@@ -26,8 +26,8 @@ class Runner {
   void allocate();
   [[nodiscard]] bool is_allocated() const { return is_allocated_; }
 
-  // Positions of outputs whose size is only known while the model runs, as far as the runtime knows: they are computed
-  // from a tensor that it calls dynamic. This class cannot run such models.
+  // Positions of outputs whose size is only known while the model runs, as far as the runtime knows: they are
+  // computed from a tensor that it calls dynamic. This class cannot run such models.
   [[nodiscard]] std::vector<size_t> dynamic_outputs() const;
 
   // Upload, run, read back: when it returns the outputs are there. A time limit stops it between two kernels;
@@ -55,7 +55,8 @@ class Runner {
 
  private:
   void capture_steady_plan();
-  // Raise when an output has another size than its memory: what is in that memory is then of no run or of another.
+  // Raise when an output has another size than its memory: what is in that memory is then of no run or of
+  // another.
   void check_output_sizes() const;
   [[nodiscard]] bool is_steady() const;
   void raise_for(LiteRtStatus status, const Messages& messages);
