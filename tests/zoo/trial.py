@@ -115,6 +115,7 @@ def official(path: str, folder: Path) -> None:
                 continue
             for (run, position), value in given.items():
                 np.save(folder / f"{kind}-{batch}-{run}-{position}.npy", value, allow_pickle=True)
+            (folder / f"{kind}-{batch}").touch()  # a model may have no outputs
             outputs = len(given) // RUNS
             changes = max((distance(given[1, place], given[0, place]) for place in range(outputs)), default=0.0)
             emit(kernels=kind, batch=batch, outputs=outputs, changes=min(changes, 1e9))
@@ -163,7 +164,7 @@ def ours(delegate: str, path: str, folder: Path) -> None:
         emit(refused=describe(error))
         return
     emit(load_ms=1000 * (time.perf_counter() - begin), route=list(interpreter.route))
-    batches = [batch for batch in BATCHES if _reference(folder, kernels, batch, 0, 0) is not None]
+    batches = [batch for batch in BATCHES if (folder / f"{kernels}-{batch}").is_file()]
     for batch in [*batches, *batches[:-1]]:
         shapes = [shape_of(entry, batch, _open_size(folder)) for entry in entries]
         times = []
