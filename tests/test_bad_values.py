@@ -436,3 +436,24 @@ def test_values_drawn_from_bad_ones_never_end_the_process(delegate: str | None) 
     ran, raised = in_own_process(draw, 3, delegate, 20)
     assert ran + raised == 20 * len(CASES)
     assert ran > len(CASES) and raised > len(CASES)
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_one_position_is_not_taken_with_a_negative_stride(delegate: str | None) -> None:
+    options = table("StridedSliceOptions", shrinkAxisMask=1)
+    given = [np.arange(6, dtype=np.int32), int32(1), int32(2), int32(1)]
+    interpreter = Interpreter(one_op(Op.STRIDED_SLICE, given, scalar(0), options)(), delegate)
+    assert interpreter.run(*given) == 1
+    with pytest.raises(
+        (RunError, CompileError), match=r"STRIDED_SLICE: input 3 .* holds the stride -1 for one position"
+    ):
+        interpreter.run(*given[:3], int32(-1))
+    assert interpreter.run(*given) == 1
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_an_ellipsis_beside_ends_that_count_from_the_beginning_does_not_reach_the_kernel(delegate: str | None) -> None:
+    options = table("StridedSliceOptions", ellipsisMask=1, beginMask=2, endMask=3, offset=True)
+    given = [np.arange(12, dtype=np.int32), int32(-4, -1), int32(6, -1), int32(1, 1)]
+    with pytest.raises((RunError, CompileError), match=r"STRIDED_SLICE: input 1 .* counts ends from the beginning"):
+        Interpreter(one_op(Op.STRIDED_SLICE, given, np.zeros(12, np.int32), options)(), delegate).run(*given)

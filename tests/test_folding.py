@@ -428,6 +428,91 @@ def test_what_is_folded_is_what_the_kernels_compute(name: str) -> None:
     assert {what for op, what in ran.items() if op not in ("ADD", "RESHAPE")} == {"folded"}, ran
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"begin": [0, -1], "end": [0, 0], "ellipsisMask": 1, "endMask": 2},
+        {"begin": [1], "end": [1], "offset": True, "beginMask": 1},
+    ],
+    ids=["an ellipsis that covers no dimension", "an end that counts from a masked beginning"],
+)
+def test_slices_that_kernels_take_in_their_own_way_are_left_to_them(fields: dict[str, Any]) -> None:
+    masks = {name: value for name, value in fields.items() if name not in ("begin", "end")}
+    options = _with(of=schema.StridedSliceOptionsT, **masks)
+    stride = i32(*([1] * len(fields["begin"])))
+
+    def chain(graph: GraphBuilder, shape: int) -> int:
+        sliced = graph.tensor("sliced", (-1,), Type.INT32)
+        inputs = _and(i32(*fields["begin"]), i32(*fields["end"]), stride)(graph, shape)
+        graph.op(Op.STRIDED_SLICE, inputs, [sliced], options)
+        total = graph.tensor("total", (), Type.INT32)
+        graph.op(Op.SUM, [sliced, models.ints(graph, "axis", [0])], [total], schema.ReducerOptionsT())
+        return total
+
+    model = models.of_shape(chain, ())
+    z = np.int32(0)
+    for batch in (1, 3):
+        x = random(batch, 4, 6, 2)
+        wanted, _ = official(model, x, np.asarray(z))
+        got, _ = Interpreter(model, None).run(x, z)
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_an_op_that_stays_for_one_output_still_writes_those_that_are_known(delegate: str | None) -> None:
+    """SPLIT of a shape: one half is an output of the model, the other is what a RESHAPE takes."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (-1, 2, 3, 4))
+    halves = [graph.output("half", (2,), Type.INT32), graph.tensor("other", (2,), Type.INT32)]
+    shape = models.shape_of(graph, x, 4)
+    graph.op(Op.SPLIT, [models.ints(graph, "axis", 0), shape], halves, _with(of=schema.SplitOptionsT, numSplits=2))
+    joined = graph.tensor("joined", (3,), Type.INT32)
+    graph.op(Op.CONCATENATION, [models.ints(graph, "rest", [-1]), halves[1]], [joined], schema.ConcatenationOptionsT())
+    graph.op(Op.RESHAPE, [x, joined], [graph.output("y", (-1, 3, 4))])
+    content = model.to_bytes()
+    interpreter = Interpreter(content, delegate)
+    for batch in (1, 3, 1):
+        x_ = random(batch, 2, 3, 4)
+        assert_equal(interpreter.run(x_), official(content, x_))
+    assert interpreter.route.name == "compiled"
+
+
+def test_signatures_of_many_shapes_leave_the_interpreter_as_it_was() -> None:
+    model = models.computed_reshape()
+    interpreter = Interpreter(model, None)
+    signature = interpreter.get_signature_runner()
+    x = random(2, 3, 4)
+    assert_equal(interpreter.run(x), official(model, x))
+    for batch in range(1, 13):
+        signature(values=random(batch, 3, 4))
+    assert interpreter.get_output_details()[0]["shape"].tolist() == [2, 5]
+    assert_equal(interpreter.run(x), official(model, x))
+    interpreter.close()
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_inputs_of_one_name_are_kept_apart(delegate: str | None) -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    inputs = [graph.input("x", (-1, 4)), graph.input("x", (-1, 4))]
+    graph.op(Op.SUB, inputs, [graph.output("y", (-1, 4))], schema.SubOptionsT())
+    interpreter = Interpreter(model.to_bytes(), delegate)
+    a, b = random(3, 4), random(1, 4).repeat(3, 0)
+    np.testing.assert_array_equal(interpreter.run(a, b), a - b)
+    assert "several of its inputs or outputs are called 'x'" in interpreter.route.reason
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_an_empty_batch_is_run_as_the_official_interpreter_runs_it(delegate: str | None) -> None:
+    model = models.computed_reshape()
+    interpreter = Interpreter(model, delegate)
+    for batch, route in ((2, "compiled"), (0, "classic"), (3, "compiled")):
+        x = random(batch, 3, 4)
+        assert_equal(interpreter.run(x), official(model, x))
+        assert interpreter.route.name == route
+
+
 def test_a_range_over_the_sizes_is_folded() -> None:
     model = ModelBuilder()
     graph = model.graph()

@@ -314,6 +314,7 @@ bool check_transpose(const Operands& op) {
 
 struct StridedSliceOptions {
   int32_t begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask;
+  bool offset;  // the end counts from the beginning
 };
 
 // An index that a dimension is reduced to: outside the dimension the kernel leaves its output unwritten.
@@ -329,6 +330,18 @@ bool check_strided_slice(const Operands& op) {
     }
   }
   if (!op.is_readable(3)) return true;
+  if (options->offset && (options->ellipsis_mask != 0 || options->new_axis_mask != 0)) {
+    return op.refuse(
+        1,
+        "counts ends from the beginning beside an ellipsis or a new axis, and the kernel would write "
+        "beside its output");
+  }
+  for (int64_t i = 0; i < std::min<int64_t>(op.count(3), 32); ++i) {
+    if ((static_cast<uint32_t>(options->shrink_axis_mask) >> i & 1U) != 0 && op.value(3, i) < 0) {
+      return op.refuse(3, "holds the stride %lld for one position, beside which the kernel would read",
+                       static_cast<long long>(op.value(3, i)));
+    }
+  }
   // An ellipsis or new axes shift the dimensions; such models are rare, and the kernel clamps.
   if (options->ellipsis_mask != 0 || options->new_axis_mask != 0) return true;
   const auto shape = op.shape(0);

@@ -15,7 +15,8 @@ using model::Op;
 using Dims = std::vector<int32_t>;
 
 // TFLite's types, kinds of padding and activations by their number.
-constexpr int32_t kFloat32 = 1;
+constexpr int32_t kFloat32 = 1, kInt16 = 7;
+constexpr int32_t kAffine = 1;  // scales by tensor or channel; kinds of a higher number are in blocks
 constexpr int32_t kValid = 2;
 constexpr int32_t kRelu = 1, kRelu6 = 3;
 
@@ -242,6 +243,8 @@ std::string why_batch_matmul(const View& view) {
 std::string why_fully_connected(const View& view) {
   const Dims input = view.shape(0), weights = view.shape(1);
   if (input.size() < 2) return "FULLY_CONNECTED of a vector is wrong";
+  if (view.input(1) != nullptr && view.input(1)->quantization.type > kAffine)
+    return "weights that are quantized in blocks end the process while they are compiled";
   if (weights.size() == 2 && input.back() != weights[1])
     return "FULLY_CONNECTED that divides its input into other rows is wrong";
   const View* const maker = view.graph().maker(view.node().inputs->data[1]);
@@ -273,18 +276,33 @@ std::string why_arg_max(const View& view) {
   return {};
 }
 
-// A constant whose first dimension counts is taken for another shape.
+// A constant is laid out by its own rank: its only dimension is channels, where that of an input is the
+// batch, and a further dimension in front moves all others.
 std::string why_operand(const View& view) {
   for (int32_t position = 0; position < 2; ++position) {
     if (!view.has_constant(position)) continue;
     const Dims constant = view.shape(position), other = view.shape(1 - position);
-    if (!constant.empty() && constant[0] > 1 && constant.size() == other.size())
-      return "a constant operand with a batch is wrong";
+    if (element_count(constant) <= 1) continue;
+    if (constant[0] > 1 && constant.size() == other.size()) return "a constant operand with a batch is wrong";
+    if (other.size() < 2) return "a constant operand of a vector is wrong";
+    if (constant.size() > other.size() && other[0] != 1)
+      return "a constant operand of a higher rank than the other is wrong with a batch";
   }
   return {};
 }
 
+bool has_wide_integers(const View& view) {
+  const auto is_wide = [&](int32_t index) {
+    const TfLiteTensor* const tensor = view.graph().tensor(index);
+    return tensor != nullptr && tensor->type == kInt16;
+  };
+  const TfLiteIntArray &inputs = *view.node().inputs, &outputs = *view.node().outputs;
+  return std::any_of(inputs.data, inputs.data + inputs.size, is_wide) ||
+         std::any_of(outputs.data, outputs.data + outputs.size, is_wide);
+}
+
 std::string why_wrong(const View& view) {
+  if (has_wide_integers(view)) return "integers of 16 bits are computed as if they were real numbers";
   switch (view.op()) {
     case Op::PAD:
     case Op::PADV2:
@@ -319,6 +337,8 @@ std::string why_wrong(const View& view) {
                  : "";
     case Op::SEGMENT_SUM:
       return "it does not compile";
+    case Op::STABLEHLO_COMPOSITE:
+      return "composites end the process while they are compiled";
     case Op::POW:
       if (view.has_constant(0) && element_count(view.shape(0)) == 1)
         return "a constant base is taken for the exponent";

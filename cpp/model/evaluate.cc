@@ -484,7 +484,7 @@ KnownValues part(const Node& node, std::size_t data, std::size_t axis, bool drop
 
 KnownValues parts_of(const Node& node) {
   const std::size_t data = node.op() == Op::SPLIT ? 1 : 0;
-  const KnownValues unknown(node.output_count());
+  KnownValues unknown(node.output_count());
   const Shape& shape = node.input_shape(data);
   if (!shape || shape->empty()) return unknown;
   if (node.op() == Op::UNPACK) {

@@ -89,6 +89,10 @@ Plan plan_of(const Subgraph& subgraph, const InferredGraph& inferred) {
                                      [&](std::int32_t t) { return is_needed[static_cast<std::size_t>(t)]; });
     if (!is_left) continue;
     plan.operators.push_back(static_cast<std::int32_t>(i));
+    // It still writes all of its outputs, those too whose values are known: their readers get a copy.
+    for (const std::int32_t output : op.outputs) {
+      if (plan.constants.erase(output) > 0) plan.copies.emplace(output, 0);
+    }
     for (const std::int32_t input : op.inputs) {
       if (input == kAbsent) continue;
       const auto tensor = static_cast<std::size_t>(input);
@@ -341,7 +345,9 @@ bool can_be_folded(const File& file, const Parsed& parsed) {
   for (std::size_t s = 0; s < subgraphs.size(); ++s) {
     const TableVector operators = subgraphs[s].tables(slot::subgraph::operators, "the operators");
     for (std::size_t i = 0; i < operators.size(); ++i) {
-      if (operators[i].has(slot::op::large_custom_options_offset)) return false;
+      // Writers use offset 1 as a placeholder for "none".
+      if (operators[i].scalar<std::uint64_t>(slot::op::large_custom_options_offset, 0, "an offset") > 1)
+        return false;
       if (parsed.description.subgraphs[s].operators[i].custom_code == "DISPATCH_OP") return false;
     }
   }

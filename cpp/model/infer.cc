@@ -223,7 +223,7 @@ class Walk {
     for (std::size_t i = skips_first ? 1 : 0; i < node.input_count(); ++i) {
       inputs.push_back({node.input_shape(i), node.known(i)});
     }
-    const Arguments unknown(node.output_count());
+    Arguments unknown(node.output_count());
     if (targets.empty()) return unknown;
     if (node.op() == Op::WHILE || node.op() == Op::STABLEHLO_WHILE) {
       return loop(static_cast<std::size_t>(targets[0]), static_cast<std::size_t>(targets[1]),

@@ -21,6 +21,15 @@ struct Masks {
         shrink(at(node, 4)),
         offset(node.option<std::uint8_t>(kKind, 5) != 0) {}
 
+  // Combinations that no converter writes, in which kernels do not do what the others make one expect: ends
+  // that count from the beginning, bits beyond the entries, several meanings for one entry, a dropped
+  // dimension from its start.
+  [[nodiscard]] bool are_odd(std::size_t entries) const {
+    const bool outside = (begin | end | ellipsis | new_axis | shrink) >> entries != 0;
+    const bool several = (ellipsis & new_axis) != 0 || (ellipsis & shrink) != 0 || (new_axis & shrink) != 0;
+    return offset || outside || several || (begin & shrink) != 0;
+  }
+
  private:
   static std::uint32_t at(const Node& node, int slot) {
     return static_cast<std::uint32_t>(node.option<std::int32_t>(kKind, slot));
@@ -53,13 +62,14 @@ std::optional<std::vector<SlicedAxis>> sliced_axes(const Node& node, const Dims&
   }
   const Masks masks(node);
   const std::size_t entries = begin->size();
-  if (entries > 2 * kMaxRank) return std::nullopt;
+  if (entries > 2 * kMaxRank || masks.are_odd(entries)) return std::nullopt;
   const std::uint32_t within = (1U << entries) - 1;
   const std::uint32_t ellipsis = masks.ellipsis & within;
   const auto added = static_cast<std::size_t>(std::popcount(masks.new_axis & within & ~ellipsis));
   const auto ellipses = static_cast<std::size_t>(std::popcount(ellipsis));
   const std::size_t sliced = entries - added - ellipses;  // entries that stand for a dimension of the input
-  if (ellipses > 1 || sliced > input.size()) return std::nullopt;
+  // The kernel lets an ellipsis stand for one dimension at least.
+  if (ellipses > 1 || sliced + ellipses > input.size()) return std::nullopt;
 
   std::vector<SlicedAxis> axes;
   std::size_t dimension = 0;
@@ -73,9 +83,10 @@ std::optional<std::vector<SlicedAxis>> sliced_axes(const Node& node, const Dims&
       axes.push_back({0, 1, 1, true, false});
     } else {
       const std::int64_t size = input[dimension++], stride = (*strides)[i];
-      if (stride == 0 || (masks.offset && (*begin)[i] < 0)) return std::nullopt;
+      if (stride == 0) return std::nullopt;
       if (bit(masks.shrink, i)) {
-        std::int64_t from = bit(masks.begin, i) ? (stride < 0 ? -1 : 0) : (*begin)[i];
+        if (stride != 1) return std::nullopt;  // the kernel would read beside the dimension
+        std::int64_t from = (*begin)[i];
         if (size != kUnknown) {
           if (from < 0) from += size;
           if (from < 0 || from >= size) return std::nullopt;
@@ -83,8 +94,7 @@ std::optional<std::vector<SlicedAxis>> sliced_axes(const Node& node, const Dims&
         axes.push_back({from, 1, 1, false, true});
         continue;
       }
-      const std::int64_t to = masks.offset ? (*begin)[i] + (*end)[i] : (*end)[i];
-      axes.push_back(slice((*begin)[i], to, stride, bit(masks.begin, i), bit(masks.end, i), size));
+      axes.push_back(slice((*begin)[i], (*end)[i], stride, bit(masks.begin, i), bit(masks.end, i), size));
     }
   }
   take_whole(input.size() - dimension);

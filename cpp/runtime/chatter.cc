@@ -34,7 +34,12 @@ bool is_of_abseil(std::string_view line) {
          line.find_first_not_of("0123456789", 1) == 5 && line[5] == ' ';
 }
 
-bool continues(std::string_view line) { return line.empty() || line[0] == ' ' || line[0] == '\t'; }
+bool continues(std::string_view line) {
+  return line.empty() || line[0] == ' ' || line[0] == '\t' || line.starts_with("} ");
+}
+
+// The GPU's library prints a constant that it cannot use as an operand, and leaves that op to others.
+bool tells_of_unused_constant(std::string_view message) { return message.ends_with("-convertible."); }
 
 bool is_of_the_runtime(std::string_view line) {
   // How LiteRT and TFLite begin their lines, and Vulkan's drivers and Dawn's error traces theirs.
@@ -150,6 +155,7 @@ std::string accelerator_errors(const std::vector<std::string>& lines, size_t fir
       if (is_error && !line.empty()) found.back() += "\n  " + line;
     }
   }
+  std::erase_if(found, tells_of_unused_constant);
   // A driver repeats itself for each buffer that it refuses.
   std::string text;
   for (size_t i = 0; i < found.size(); ++i) {

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
@@ -281,6 +281,10 @@ class Interpreter(DropIn):
 
                 value = dequantize_array(value, info)
             if targets is not None:
+                if targets[position].shape != value.shape:
+                    raise ValueError(
+                        f"out has the shape {targets[position].shape} for output {info.name!r}, which has {value.shape}"
+                    )
                 np.copyto(targets[position], value, casting="no")
                 value = targets[position]
             outputs.append(value)
@@ -322,7 +326,8 @@ class Interpreter(DropIn):
 
     def _resize(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         self._inputs = None
-        if not shape or 0 in shape:  # which the compiled route refuses where the file has another
+        takes_any = getattr(self._session, "takes_any_shape", False)
+        if not takes_any and (not shape or 0 in shape):  # which the compiled route refuses where the file has another
             self._go_classic(f"an input has the shape {shape}")
         super()._resize(index, shape, strict)
 
@@ -427,6 +432,9 @@ class Interpreter(DropIn):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Interpreter cannot be copied or pickled: make one from the model where it is needed")
 
     def __repr__(self) -> str:
         if isinstance(self._session, _Unusable):

@@ -24,7 +24,7 @@ def why_classic(model: Model) -> str | None:
                 return f"tensor {tensor.name!r} is complex128"
             if tensor.lacks_buffer:  # shapes that it decides are only known while the model runs
                 return f"tensor {tensor.name!r} is a constant without elements and without a buffer"
-        reason = _why_border(subgraph) if _is_entry(model, index) else None
+        reason = (_why_border(subgraph) or _why_names(model, index)) if _is_entry(model, index) else None
         if reason:
             return reason
     # Where the model computes shapes, whether they depend on values is found out for the shapes at hand.
@@ -67,6 +67,16 @@ def _why_border(subgraph: Subgraph) -> str | None:
             return f"input or output {tensor.name!r} is of type {tensor.element_type}"
         if 0 in tensor.shape:
             return f"input or output {tensor.name!r} is empty"
+    return None
+
+
+def _why_names(model: Model, index: int) -> str | None:
+    """The runtime finds inputs and outputs by their names."""
+    given, subgraph = model.names(index), model.subgraphs[index]
+    for side in (subgraph.inputs, subgraph.outputs):
+        names = [name for tensor in side if (name := given.get(tensor, subgraph.tensors[tensor].name))]
+        if len(set(names)) < len(names):
+            return f"several of its inputs or outputs are called {max(names, key=names.count)!r}"
     return None
 
 

@@ -220,7 +220,9 @@ class CompiledSession:
         """Run a signature on inputs by name."""
         position = [signature.key for signature in self.model.signatures].index(key)
         signature = self.model.signatures[position]
-        runner = self._signature_runners.setdefault(position, self._make_runner(position))
+        if position not in self._signature_runners:
+            self._signature_runners[position] = self._make_runner(position)
+        runner = self._signature_runners[position]
         graph = self.model.subgraphs[signature.subgraph_index]
         runner.allocate()
         for name, index in signature.inputs:

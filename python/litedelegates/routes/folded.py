@@ -38,6 +38,8 @@ class FoldedSession:
     Shapes for which a size is still only known while the model runs are left to another session.
     """
 
+    takes_any_shape = True  # empty ones and scalars too: each shape has a session of its own
+
     def __init__(
         self,
         model: Model,
@@ -127,14 +129,19 @@ class FoldedSession:
     def _make(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
         session = self._load(subgraph, shapes, folded)
         self._kept[subgraph, shapes] = session
-        while len(self._kept) > _MOST_KEPT:
-            _, oldest = self._kept.popitem(last=False)
-            oldest.close()
+        for kept, oldest in list(self._kept.items()):
+            if len(self._kept) <= _MOST_KEPT:
+                break
+            if oldest is not self._current:  # which signatures, run in turn with it, must not take away
+                del self._kept[kept]
+                oldest.close()
         return session
 
     def _load(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
         if folded.obstacle:
             return self._unfolded(shapes, subgraph, folded.obstacle)
+        if any(0 in shape for shape in (*shapes, *folded.output_shapes)):
+            return self._unfolded(shapes, subgraph, "an input or output is empty")
         session = self._compile_folded(folded)
         try:
             session.allocate()
