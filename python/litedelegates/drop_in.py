@@ -125,7 +125,8 @@ class DropIn:
         if not self._is_ready:
             self._require_memory(index, 0)
         array = self._session.view(index)
-        self._views = (*(view for view in self._views if view() is not None), weakref.ref(array))
+        if isinstance(array, np.ndarray):  # older runtimes give the value of a scalar
+            self._views = (*(view for view in self._views if view() is not None), weakref.ref(array))
         return array
 
     @property
