@@ -35,7 +35,7 @@ def test_damaged_files_beside_a_store_are_made_anew(damage: str, tmp_path: Path)
     run_study(config, first)
     study_layers(layers, first)
     made = sorted(Path(f"{first}.models").iterdir())
-    assert {file.suffix for file in made} == {".tflite", ".npz"}
+    assert {file.suffix for file in made} == {".tflite", ".npz", ".doubt"}
     beside = Path(f"{store}.models")
     beside.mkdir()
     for file in made:

@@ -190,7 +190,7 @@ class CompiledSession:
     def _resize(self, runner: _core.Runner, position: int, shape: tuple[int, ...], strict: bool) -> None:
         for delegate in self.chain:
             # Its kernel keeps the shapes it was compiled for, and leaves the rest of a larger output untouched.
-            if delegate.hardware == NPU and tuple(runner.input_shapes[position]) != tuple(shape):
+            if delegate.hardware != CPU and tuple(runner.input_shapes[position]) != tuple(shape):
                 raise UnsupportedError(
                     f"the {delegate.name} delegate compiled this model for inputs of shape "
                     f"{tuple(runner.input_shapes[position])} and cannot take {tuple(shape)}: resize on another "

@@ -71,7 +71,15 @@ def serialize(tree: Tree) -> bytes:
     Raises:
         InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
     """
-    stored = [None if buffer.data is None else np.asarray(buffer.data, np.uint8).data for buffer in tree.buffers]
+    # Some writers give a buffer without bytes to every tensor that is computed; only constants without elements need it.
+    tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
+    without_elements = {tensor.buffer for tensor in tensors if 0 in shape_of(tensor)}
+    stored = [
+        None
+        if buffer.data is None or (len(buffer.data) == 0 and index not in without_elements)
+        else np.asarray(buffer.data, np.uint8).data
+        for index, buffer in enumerate(tree.buffers)
+    ]
     return b"".join(pack(tree, stored))
 
 
