@@ -71,7 +71,7 @@ def serialize(tree: Tree) -> bytes:
     Raises:
         InvalidModelError: It would be larger than the 2 GB that a ``.tflite`` can be.
     """
-    # Some writers give a buffer without bytes to every tensor that is computed; only constants without elements need it.
+    # Some writers give a buffer without bytes to every computed tensor; only constants without elements need it.
     tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
     without_elements = {tensor.buffer for tensor in tensors if 0 in shape_of(tensor)}
     stored = [
