@@ -75,7 +75,7 @@ size_t page_size() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 }  // namespace
 
 ModelFile::ModelFile(const uint8_t* address, size_t size, Memory memory, int descriptor)
-    : address_(address), size_(size), memory_(memory), descriptor_(descriptor) {}
+    : size_(size), memory_(memory), descriptor_(descriptor), address_(address) {}
 
 ModelFile::~ModelFile() {
   if (memory_ == Memory::mapped) {

@@ -57,10 +57,12 @@ class ModelFile {
   // The model with its bytes where they can be mapped a second time; as it is where the system cannot do so.
   [[nodiscard]] static std::shared_ptr<ModelFile> shareable(std::shared_ptr<ModelFile> model);
 
-  const uint8_t* address_;
+  // The address comes behind 16 bytes: without memory to note a new object in, pybind11 frees it before it is
+  // destroyed, and the allocator writes over its beginning.
   size_t size_;
   Memory memory_;
   int descriptor_ = -1;  // of the file, where it may have to be mapped again
+  const uint8_t* address_;
   model::Description description_;
   bool computes_shapes_ = false;
 };
