@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import small_models
 from litedelegates import DelegateError, Gpu, Interpreter, Xnnpack
 from litedelegates.model import Model
 from op_trials import SAME, VALID, Before, Const, In, Out, Read, Step, Trial, integers, normal, options
+from small_models_builder import GraphBuilder, ModelBuilder, Op, Quantization, Type, schema
+from small_models_case import Array
 
 pytestmark = pytest.mark.gpu
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
@@ -227,3 +231,84 @@ def test_what_the_library_logs_as_an_error_raises(unguarded: None) -> None:
 
 def _tuple(outputs: object) -> tuple[np.ndarray, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)  # type: ignore[return-value]
+
+
+def _two_inputs_at_most(build: Callable[[GraphBuilder], list[tuple[int, ...]]]) -> tuple[bytes, list[Array]]:
+    model = ModelBuilder()
+    shapes = build(model.graph())
+    rng = np.random.default_rng(0)
+    return model.to_bytes(), [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def _beside_a_constant(shape: tuple[int, ...], constant: tuple[int, ...]) -> Callable[[GraphBuilder], Any]:
+    def build(graph: GraphBuilder) -> list[tuple[int, ...]]:
+        values = np.random.default_rng(1).normal(size=constant).astype(np.float32)
+        y = graph.output("y", np.broadcast_shapes(shape, constant))
+        graph.op(Op.ADD, [graph.input("x", shape), graph.constant("c", values)], [y], schema.AddOptionsT())
+        return [shape]
+
+    return build
+
+
+def _parts_read_by_one_op(graph: GraphBuilder) -> list[tuple[int, ...]]:
+    x, axis = graph.input("x", (2, 4, 6, 8)), graph.constant("axis", np.int32(3))
+    parts = [graph.tensor(name, (2, 4, 6, 4)) for name in ("first", "second")]
+    split = schema.SplitOptionsT()
+    split.numSplits = 2
+    graph.op(Op.SPLIT, [axis, x], parts, split)
+    graph.op(Op.SUB, parts, [graph.output("y", (2, 4, 6, 4))], schema.SubOptionsT())
+    return [(2, 4, 6, 8)]
+
+
+@pytest.mark.parametrize(
+    ("build", "ran"),
+    [
+        (_beside_a_constant((3,), (3,)), ["builtin"]),
+        (_beside_a_constant((2, 5, 3), (1, 1, 5, 3)), ["builtin"]),
+        (_beside_a_constant((1, 5, 3), (1, 1, 5, 3)), ["gpu"]),
+        (_beside_a_constant((2, 5, 3), (5, 3)), ["gpu"]),
+        (_beside_a_constant((2, 4, 5, 3), (3,)), ["gpu"]),
+        (_parts_read_by_one_op, ["builtin", "gpu"]),
+    ],
+    ids=["vector", "higher rank and a batch", "higher rank", "lower rank", "channels", "parts of a split"],
+)
+def test_operands_that_the_gpu_lays_out_otherwise_stay_off_it(build: Callable[..., Any], ran: list[str]) -> None:
+    model, inputs = _two_inputs_at_most(build)
+    with Interpreter(model, delegate="gpu") as interpreter:
+        np.testing.assert_allclose(interpreter.run(*inputs), Interpreter(model, None).run(*inputs), atol=1e-5)
+        assert [record.ran for record in interpreter.placement] == ran
+
+
+def test_integers_of_16_bits_are_not_taken_for_real_numbers() -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    scale = Quantization([0.5], [0])
+    inputs = [graph.input(name, (1, 4), Type.INT16, scale) for name in ("a", "b")]
+    graph.op(Op.MUL, inputs, [graph.output("y", (1, 4), Type.INT16, scale)], schema.MulOptionsT())
+    values = [np.array([[1, -2, 30, 400]], np.int16), np.array([[4, 5, -6, 7]], np.int16)]
+    with Interpreter(model.to_bytes(), delegate="gpu") as interpreter:
+        wanted = Interpreter(model.to_bytes(), None).run(*values)
+        np.testing.assert_array_equal(interpreter.run(*values), wanted)
+        assert wanted.tolist() == [[2, -5, -90, 1400]]
+
+
+def test_a_model_that_computes_no_shapes_is_right_at_every_batch_where_the_gpu_takes_a_part() -> None:
+    """Resized in place, the GPU left the rows behind the first as they were."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x, block = graph.input("x", (-1, 8, 8, 4)), graph.constant("block", np.array([2, 2], np.int32))
+    margins = graph.constant("margins", np.zeros((2, 2), np.int32))
+    tall, spread, back = (
+        graph.tensor(name, (-1, *size)) for name, size in zip("abc", ((8, 8, 4), (4, 4, 4), (8, 8, 4)))
+    )
+    graph.op(Op.LOGISTIC, [x], [tall])
+    graph.op(Op.SPACE_TO_BATCH_ND, [tall, block, margins], [spread], schema.SpaceToBatchNDOptionsT())
+    graph.op(Op.BATCH_TO_SPACE_ND, [spread, block, margins], [back], schema.BatchToSpaceNDOptionsT())
+    graph.op(Op.TANH, [back], [graph.output("y", (-1, 8, 8, 4))])
+    content = model.to_bytes()
+    with Interpreter(content, delegate="gpu") as interpreter:
+        for batch in (1, 3, 1):
+            values = np.random.default_rng(batch).normal(size=(batch, 8, 8, 4)).astype(np.float32)
+            wanted = np.tanh(1 / (1 + np.exp(-values)))
+            np.testing.assert_allclose(interpreter.run(values), wanted, atol=1e-5)
+        assert {record.ran for record in interpreter.placement} == {"gpu", "builtin"}

@@ -291,6 +291,20 @@ std::string why_operand(const View& view) {
   return {};
 }
 
+// Two parts that one op reads come to lie in one place.
+std::string why_split(const View& view) {
+  const TfLiteIntArray& parts = *view.node().outputs;
+  const auto is_part = [&](int32_t index) {
+    return std::find(parts.data, parts.data + parts.size, index) != parts.data + parts.size;
+  };
+  for (const auto& [index, reader] : view.graph().nodes()) {
+    const TfLiteIntArray& inputs = *reader.node().inputs;
+    if (std::count_if(inputs.data, inputs.data + inputs.size, is_part) > 1)
+      return "splitting into parts of which one op reads several is wrong";
+  }
+  return {};
+}
+
 bool has_wide_integers(const View& view) {
   const auto is_wide = [&](int32_t index) {
     const TfLiteTensor* const tensor = view.graph().tensor(index);
@@ -335,6 +349,9 @@ std::string why_wrong(const View& view) {
                      !view.shape(0).empty() && view.shape(0)[0] != 1
                  ? "slopes that differ by place do not compile with a batch other than 1"
                  : "";
+    case Op::SPLIT:
+    case Op::SPLIT_V:
+      return why_split(view);
     case Op::SEGMENT_SUM:
       return "it does not compile";
     case Op::STABLEHLO_COMPOSITE:
