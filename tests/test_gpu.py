@@ -299,7 +299,7 @@ def test_a_model_that_computes_no_shapes_is_right_at_every_batch_where_the_gpu_t
     x, block = graph.input("x", (-1, 8, 8, 4)), graph.constant("block", np.array([2, 2], np.int32))
     margins = graph.constant("margins", np.zeros((2, 2), np.int32))
     tall, spread, back = (
-        graph.tensor(name, (-1, *size)) for name, size in zip("abc", ((8, 8, 4), (4, 4, 4), (8, 8, 4)))
+        graph.tensor(name, (-1, *size)) for name, size in zip("abc", ((8, 8, 4), (4, 4, 4), (8, 8, 4)), strict=False)
     )
     graph.op(Op.LOGISTIC, [x], [tall])
     graph.op(Op.SPACE_TO_BATCH_ND, [tall, block, margins], [spread], schema.SpaceToBatchNDOptionsT())
