@@ -260,6 +260,13 @@ def _parts_read_by_one_op(graph: GraphBuilder) -> list[tuple[int, ...]]:
     return [(2, 4, 6, 8)]
 
 
+def _computed_weights(graph: GraphBuilder) -> list[tuple[int, ...]]:
+    bias = graph.constant("bias", np.array([1, 2, 3, 4], np.float32))
+    inputs = [graph.input("x", (2, 8)), graph.input("weights", (4, 8)), bias]
+    graph.op(Op.FULLY_CONNECTED, inputs, [graph.output("y", (2, 4))], schema.FullyConnectedOptionsT())
+    return [(2, 8), (4, 8)]
+
+
 @pytest.mark.parametrize(
     ("build", "ran"),
     [
@@ -269,8 +276,9 @@ def _parts_read_by_one_op(graph: GraphBuilder) -> list[tuple[int, ...]]:
         (_beside_a_constant((2, 5, 3), (5, 3)), ["gpu"]),
         (_beside_a_constant((2, 4, 5, 3), (3,)), ["gpu"]),
         (_parts_read_by_one_op, ["builtin", "gpu"]),
+        (_computed_weights, ["builtin"]),
     ],
-    ids=["vector", "higher rank and a batch", "higher rank", "lower rank", "channels", "parts of a split"],
+    ids=["vector", "higher rank and a batch", "higher rank", "lower rank", "channels", "parts of a split", "bias"],
 )
 def test_operands_that_the_gpu_lays_out_otherwise_stay_off_it(build: Callable[..., Any], ran: list[str]) -> None:
     model, inputs = _two_inputs_at_most(build)

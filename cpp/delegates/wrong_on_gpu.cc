@@ -251,6 +251,9 @@ std::string why_fully_connected(const View& view) {
   if (maker != nullptr && maker->op() == Op::DEQUANTIZE && maker->input(0) != nullptr &&
       maker->input(0)->bytes == static_cast<size_t>(element_count(weights)))
     return "FULLY_CONNECTED with integer weights behind DEQUANTIZE does not compile";
+  const bool is_unpacked = maker != nullptr && (maker->op() == Op::DEQUANTIZE || maker->op() == Op::DENSIFY);
+  if (!view.has_constant(1) && !is_unpacked && view.input(2) != nullptr)
+    return "FULLY_CONNECTED with weights that are computed loses its bias";
   return {};
 }
 
