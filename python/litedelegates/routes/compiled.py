@@ -133,10 +133,14 @@ class CompiledSession:
         return CompiledSession(self.model, self.chain, profiling=profiling, **self._how)
 
     def op_index(self, subgraph: int, index: int) -> int:
-        """Return which op of the model file an op of the compiled model is."""
+        """Return which op of the model file an op of the compiled model is.
+
+        Ops that the runtime added, such as those of a composite in its place, come after all of the file's.
+        """
         if self._folded is None or not self._folded.operators:
             return index
-        return self._folded.operators[subgraph][index]
+        left = self._folded.operators[subgraph]
+        return left[index] if index < len(left) else len(self.model.subgraphs[subgraph].operators) + index - len(left)
 
     def dynamic_outputs(self) -> list[str]:
         """Return the names of outputs whose size is only known while the model runs; such models cannot run here."""
