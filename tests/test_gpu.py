@@ -320,3 +320,17 @@ def test_a_model_that_computes_no_shapes_is_right_at_every_batch_where_the_gpu_t
             wanted = np.tanh(1 / (1 + np.exp(-values)))
             np.testing.assert_allclose(interpreter.run(values), wanted, atol=1e-5)
         assert {record.ran for record in interpreter.placement} == {"gpu", "builtin"}
+
+
+def test_a_composite_is_refused_before_its_body_ends_the_process() -> None:
+    model = ModelBuilder()
+    graph, body = model.graph(), model.graph("body")
+    composite = schema.StableHLOCompositeOptionsT()
+    composite.name, composite.decompositionSubgraphIndex = "odml.double", body.index
+    graph.op(Op.STABLEHLO_COMPOSITE, [graph.input("x", (1, 4))], [graph.output("y", (1, 4))], composite)
+    x = body.input("x", (1, 4))
+    body.op(Op.ADD, [x, x], [body.output("y", (1, 4))], schema.AddOptionsT())
+    with pytest.raises(DelegateError, match=r"op 0 \(STABLEHLO_COMPOSITE\) of subgraph 0 is a composite"):
+        Interpreter(model.to_bytes(), delegate="gpu")
+    with Interpreter(model.to_bytes(), delegate=["gpu", "xnnpack"], fallback=True) as interpreter:
+        np.testing.assert_array_equal(interpreter.run(np.ones((1, 4), np.float32)), [[2.0] * 4])

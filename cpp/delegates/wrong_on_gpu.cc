@@ -357,8 +357,6 @@ std::string why_wrong(const View& view) {
       return why_split(view);
     case Op::SEGMENT_SUM:
       return "it does not compile";
-    case Op::STABLEHLO_COMPOSITE:
-      return "composites end the process while they are compiled";
     case Op::POW:
       if (view.has_constant(0) && element_count(view.shape(0)) == 1)
         return "a constant base is taken for the exponent";

@@ -191,6 +191,17 @@ class Gpu(base.Delegate):
             options["precision"] = Precision.FP16 if allowed else Precision.FP32
         return {"gpu_options": options}
 
+    def check_model(self, model: Model) -> None:
+        """Refuse a model with a composite: the library takes ops of its body, and running it ends the process."""
+        for number, graph in enumerate(model.subgraphs):
+            for index, op in enumerate(graph.operators):
+                if op.type == "STABLEHLO_COMPOSITE":
+                    raise DelegateError(
+                        f"{model.name}: op {index} (STABLEHLO_COMPOSITE) of subgraph {number} is a composite, and the "
+                        "GPU's library ends the process where one is run: run this model with delegate='xnnpack' or "
+                        "None, or convert it without composites"
+                    )
+
     def step(self) -> _core.Step:
         """Return the GPU's accelerator library."""
         reason = why_unavailable()
