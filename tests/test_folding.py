@@ -11,7 +11,7 @@ import pytest
 import small_models_shapes as models
 from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
-from litedelegates import CompileError, Interpreter, RunError
+from litedelegates import CompileError, Interpreter
 from litedelegates.model import Model
 from small_models_builder import GraphBuilder, ModelBuilder, Op, Type, schema
 
@@ -182,8 +182,8 @@ def test_weights_are_not_copied_for_another_shape() -> None:
     large = 4_000_000
     model = Model.load(models.computed_reshape(features=large // 5))
     before = _private_bytes()
-    folded = [model.file.fold(0, [[1, 1, large // 5 * batch]]) for batch in (1,)]
-    assert len(folded[0].file.bytes) > 4 * large
+    folded = model.file.fold(0, [[1, 1, large // 5]])
+    assert len(folded.file.bytes) > 4 * large
     assert _private_bytes() - before < 4 * large / 10
 
 
@@ -644,4 +644,5 @@ def test_errors_of_a_run_stay_typed_after_folding() -> None:
     interpreter = Interpreter(models.computed_reshape(), None)
     with pytest.raises(ValueError, match="element type"):
         interpreter.run(np.zeros((1, 3, 4), np.float64))
-    assert not issubclass(ValueError, RunError)
+    x = random(1, 3, 4)
+    assert_equal(interpreter.run(x), official(models.computed_reshape(), x))
