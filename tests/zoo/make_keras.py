@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import keras_classifiers, keras_images, keras_sequences
-from zoo.files import keep
+from zoo.files import make_missing
 
 ARCHITECTURES = keras_images.ARCHITECTURES | keras_sequences.ARCHITECTURES | keras_classifiers.ARCHITECTURES
 
 
 def make(name: str) -> bytes:
     """Return the architecture ``name`` as a TFLite model."""
+    keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     model = ARCHITECTURES[name]()
     _stir(model)
@@ -57,23 +56,5 @@ def _stir(model: Any) -> None:
     model(values if len(values) > 1 else values[0], training=True)
 
 
-def main(folder: Path, names: list[str]) -> int:
-    failed = 0
-    for name in names or ARCHITECTURES:
-        path = folder / f"{name}.tflite"
-        if path.is_file():
-            continue
-        keras.backend.clear_session()
-        begin = time.perf_counter()
-        try:
-            keep(path, make(name))
-        except Exception:  # the others are still to be made
-            failed += 1
-            print(f"{name} cannot be made:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
-        else:
-            print(f"{name}: {path.stat().st_size / 1e6:.2f} MB in {time.perf_counter() - begin:.0f} s", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(make_missing(Path(sys.argv[1]), sys.argv[2:] or ARCHITECTURES, make))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-import traceback
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -18,7 +16,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import litert_torch
 import torch
 
-from zoo.files import keep
+from zoo.files import make_missing
 from zoo.torch_models import ARCHITECTURES
 
 
@@ -43,22 +41,5 @@ def _stir(model: torch.nn.Module) -> None:
                 value += torch.empty_like(value).uniform_(-0.2, 0.2)
 
 
-def main(folder: Path, names: list[str]) -> int:
-    failed = 0
-    for name in names or ARCHITECTURES:
-        path = folder / f"{name}.tflite"
-        if path.is_file():
-            continue
-        begin = time.perf_counter()
-        try:
-            keep(path, make(name))
-        except Exception:  # the others are still to be made
-            failed += 1
-            print(f"{name} cannot be made:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
-        else:
-            print(f"{name}: {path.stat().st_size / 1e6:.2f} MB in {time.perf_counter() - begin:.0f} s", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(make_missing(Path(sys.argv[1]), sys.argv[2:] or ARCHITECTURES, make))
