@@ -1,4 +1,4 @@
-"""Run every op of `op_trials.py` alone on a delegate and compare it with the built-in kernels.
+"""Run every op of `op_trials_*.py` alone on a delegate and compare it with the built-in kernels.
 
     python tests/compare_ops.py gpu                    every trial, float32 where the delegate has a choice
     python tests/compare_ops.py openvino --only TRANSPOSE_CONV
@@ -24,10 +24,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from op_trials import Trial, trials
+from op_trials import Trial
+from op_trials_integers import quantized, weights
+from op_trials_layers import activations, convolutions, dense, pools, resizing
+from op_trials_math import binary, casts, comparisons, others, reductions, selecting, unary
+from op_trials_pairs import pairs
+from op_trials_shapes import gathering, padding, rearranging, slicing
 
 SECONDS_EACH = 60.0
 TOLERANCE = 2e-3
+TRIALS = (
+    *(unary, binary, activations, comparisons, reductions, convolutions, dense, pools, resizing),
+    *(rearranging, padding, slicing, gathering, selecting, casts, weights, quantized, others, pairs),
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def work(delegate: str, only: str) -> None:
 
 def chosen(only: str) -> list[Trial]:
     """Return the trials of an op, or all."""
-    return [trial for trial in trials() if not only or trial.op == only]
+    return [trial for make in TRIALS for trial in make() if not only or trial.op == only]
 
 
 def compare(delegate: str, only: str = "", seconds: float = SECONDS_EACH) -> list[Result]:
