@@ -14,6 +14,7 @@ from litedelegates.quantize.onnx_constants import separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
 from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, check_loads, infer_types, put_outside, size_of, to_bytes
 from litedelegates.quantize.onnx_float16 import make_float16
+from litedelegates.quantize.onnx_gemms import fold_gemm_scales
 from litedelegates.quantize.onnx_graph import GraphIndex, has_inner_graphs, outline
 from litedelegates.quantize.onnx_model import (
     OnnxSource,
@@ -132,6 +133,7 @@ def _run_passes(
             f"asked for {request.label}, but there is nothing to quantize: no op of the main graph "
             + ("stores float32 weights" if not set(request.precisions) - {"dynamic", "weight_only"} else "has floats")
         )
+    fold_gemm_scales(model, set().union(*names.values()))
     separate_constants(model, names)
     done: set[str] = set()
     if "dynamic" in names:

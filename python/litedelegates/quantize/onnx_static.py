@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration import CalibrationError
+from litedelegates.quantize.onnx_activations import keeping, kept_activations
 from litedelegates.quantize.onnx_files import infer_types, on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
+from litedelegates.quantize.onnx_masks import narrow_masked_ranges
 from litedelegates.quantize.onnx_model import all_names, name_nodes, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
@@ -74,6 +76,8 @@ def make_static(
     op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
     ranges = _find_ranges(typed, op_types, samples, request, options)
+    running = _session_options(request)
+    narrow_masked_ranges(typed, ranges, samples, precision, running, options.most_bytes)
     shared = (True, options.reduces_range(precision))
     rest: tuple[Any, ...] = (QuantType.QInt8, activation, ranges, sorted(names), [], op_types)
     extra = {
@@ -81,12 +85,15 @@ def make_static(
         # Else a Reshape that reads an input of the model would be left in float32, and the border with it.
         "ForceQuantizeNoInputCheck": request.border != FLOAT32,
     }
+    kept = kept_activations(typed)
     try:
         if options.format == "qoperator" and precision == "int8":
             types = sorted(QLinearOpsRegistry)
-            quantizer = ONNXQuantizer(typed, *shared, QuantizationMode.QLinearOps, True, *rest[:-1], types, extra)
+            quantizer = keeping(ONNXQuantizer, kept)(
+                typed, *shared, QuantizationMode.QLinearOps, True, *rest[:-1], types, extra
+            )
         else:
-            quantizer = QDQQuantizer(typed, *shared, *rest, extra)
+            quantizer = keeping(QDQQuantizer, kept)(typed, *shared, *rest, extra)
         quantizer.quantize_model()
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
         raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
@@ -152,11 +159,6 @@ def _find_ranges(
     extra: dict[str, Any] = {"symmetric": False}
     if request.method == "percentile":
         extra["percentile"] = DEFAULT_PERCENTILE if request.percentile is None else request.percentile
-    session_options = onnxruntime.SessionOptions()
-    # As the calibrators do it: fused ops would hide the tensors whose ranges are wanted.
-    session_options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session_options.intra_op_num_threads = request.num_threads
-    session_options.log_severity_level = 3
     with on_disk(model, options.most_bytes) as path:
         augmented = path.with_name("augmented.onnx")
         try:
@@ -170,7 +172,7 @@ def _find_ranges(
             )
             # Theirs takes every core.
             calibrator.infer_session = onnxruntime.InferenceSession(
-                str(augmented), session_options, providers=["CPUExecutionProvider"]
+                str(augmented), _session_options(request), providers=["CPUExecutionProvider"]
             )
             # The histograms talk, and numpy warns of what is checked below.
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -187,3 +189,14 @@ def _find_ranges(
                 "model, so look at how the samples are scaled"
             )
     return ranges
+
+
+def _session_options(request: Request) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # As the calibrators do it: fused ops would hide the tensors whose ranges are wanted.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = request.num_threads
+    options.log_severity_level = 3
+    return options

@@ -31,6 +31,7 @@ FOLLOWERS = {
     "Transpose",
     "Unsqueeze",
 }
+BIASED = {"Conv", "ConvTranspose", "Gemm"}  # their third input is added in 32 bits, or in float32 where it is computed
 # Of the tensor types that TensorProto numbers.
 KINDS = {1: FLOAT32, 2: "int8", 3: "int8", 4: "int16x8", 5: "int16x8", 10: "float16"}
 
@@ -142,7 +143,8 @@ def precision_of(index: GraphIndex, name: str) -> str | None:
         return "dynamic"
     if node.op_type.startswith("QLinear") or node.op_type == "QGemm":
         return "int8"
-    data = {_kind_behind(index, name) for name in node.input if name and not index.is_stored(name)}
+    read = node.input[:2] if node.op_type in BIASED else node.input
+    data = {_kind_behind(index, name) for name in read if name and not index.is_stored(name)}
     made = {_kind_ahead(index, name) for name in node.output if name in index.consumers or name in index.outputs}
     kinds = (data | made) - {None}
     if "float16" in {_kind(index, name) for name in (*node.output, *node.input)}:
