@@ -81,7 +81,8 @@ def workers(found: Network, folder: Path) -> Iterator[str]:
     """Run a scheduler and a worker for each device, bound to one core each, and yield the scheduler's address."""
     address = f"tcp://{ADDRESSES[EDGE]}:{PORT}"
     scheduler = ["-m", "distributed.cli.dask_scheduler", "--host", ADDRESSES[EDGE], "--port", str(PORT)]
-    commands = {"scheduler": [*found.enter(EDGE), sys.executable, *scheduler, "--no-dashboard"]}
+    quiet = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]  # it listens there all the same
+    commands = {"scheduler": [*found.enter(EDGE), sys.executable, *scheduler, *quiet]}
     for device, core in CORES.items():
         bound = [*found.enter(device), "taskset", "-c", str(core), sys.executable]
         commands[device] = [*bound, "-m", "litedelegates", "worker", address, "--name", device, "--no-nanny"]

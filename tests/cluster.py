@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,21 +15,34 @@ _SECONDS = 60.0
 
 
 class Cluster:
-    """A scheduler on a free port of this machine, and the workers that were added to it."""
+    """A scheduler on a free port of this machine, and the workers that were added to it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: For what they write.
+        host: Address that the scheduler listens on.
+        within: Beginning of every command, such as that of a network namespace.
+        options: Of the scheduler and of every worker.
+    """
+
+    def __init__(
+        self, folder: Path, host: str = "127.0.0.1", within: Sequence[str] = (), options: Sequence[str] = ()
+    ) -> None:
         self._folder, self._processes, self._workers = folder, [], {}  # type: ignore[var-annotated]
+        self._within, self._options = within, options
         file = folder / "scheduler.json"
         self._start(
             "scheduler",
             "distributed.cli.dask_scheduler",
             "--host",
-            "127.0.0.1",
+            host,
             "--port",
             "0",
             "--no-dashboard",
+            "--dashboard-address",
+            "127.0.0.1:0",
             "--scheduler-file",
             str(file),
+            *options,
         )
         self.address = ""
         deadline = time.monotonic() + _SECONDS
@@ -41,11 +54,19 @@ class Cluster:
                 self.address = json.loads(file.read_text())["address"]
             time.sleep(0.05)
 
-    def add(self, name: str, resources: Mapping[str, float] | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        resources: Mapping[str, float] | None = None,
+        *,
+        nanny: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
         """Start a worker with `litedelegates worker` and wait until it has joined."""
         given = [f"--resources={','.join(f'{key}={value}' for key, value in resources.items())}"] if resources else []
+        given += [] if nanny else ["--no-nanny"]
         self._workers[name] = self._start(
-            name, "litedelegates", "worker", self.address, "--name", name, *given, "--no-nanny"
+            name, "litedelegates", "worker", self.address, "--name", name, *given, *self._options, *options
         )
         deadline = time.monotonic() + _SECONDS
         while "joined" not in self.said(name):
@@ -74,16 +95,22 @@ class Cluster:
         }
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], stdout=log, stderr=log, cwd=self._folder, env=environment
+                [*self._within, sys.executable, "-m", module, *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=environment,
             )
         self._processes.append(process)
         return process
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Run a scheduler for the ``with`` block."""
-    found = Cluster(folder)
+def cluster(
+    folder: Path, host: str = "127.0.0.1", within: Sequence[str] = (), options: Sequence[str] = ()
+) -> Iterator[Cluster]:
+    """Run a scheduler for the ``with`` block; see `Cluster`."""
+    found = Cluster(folder, host, within, options)
     try:
         yield found
     finally:

@@ -13,6 +13,7 @@ from litedelegates.cli.arguments import HelpFormatter, integer
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.cli.status_line import StatusLine
+from litedelegates.cli.tls_arguments import add_tls_arguments
 from litedelegates.errors import OptionError
 from litedelegates.study import Progress, Store, StoreError, StudyConfig, read_config, run_study
 
@@ -79,6 +80,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--boards", metavar="A,B", help="with --workers: on these, by name (default: on all)")
     parser.add_argument("--resources", metavar="R=N", help="with --workers: on those that offer this, such as gpu=1")
+    add_tls_arguments(parser, "with --workers: ")
     parser.add_argument("--retry", action="store_true", help="measure cells again that failed before")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -95,9 +97,10 @@ def call(options: argparse.Namespace) -> int:
     config, store = _config(options)
     if options.workers is not None:
         return bench_boards.call(options, config, store)
-    for name in ("boards", "resources"):
+    for name in ("boards", "resources", "tls_ca_file", "tls_cert", "tls_key"):
         if getattr(options, name) is not None:
-            raise OptionError(f"--{name} chooses among the workers of a scheduler: give --workers tcp://... as well")
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} is about the workers of a scheduler: give --workers tcp://... as well")
     cells = [cell for cell, _ in config.cells()]
     interrupted = False
     try:

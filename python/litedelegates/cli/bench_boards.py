@@ -12,6 +12,7 @@ from typing import Any
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.cli.status_line import StatusLine
+from litedelegates.cli.tls_arguments import tls_of
 from litedelegates.study import Store, StoreError, StudyConfig
 
 _CONNECT_SECONDS = 30.0
@@ -26,7 +27,7 @@ def call(options: argparse.Namespace, config: StudyConfig, path: Path) -> int:
     names = None if options.boards is None else [name.strip() for name in options.boards.split(",")]
     resources = None if options.resources is None else parse_resources(options.resources)
     interrupted = False
-    with connect(options.workers, _CONNECT_SECONDS) as client:
+    with tls_of(options), connect(options.workers, _CONNECT_SECONDS) as client:
         boards = choose_boards(client, names, resources)
         try:
             with StatusLine(quiet=options.quiet) as line:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from litedelegates.cli.arguments import HelpFormatter, count
 from litedelegates.cli.records import print_json
 from litedelegates.cli.status_line import StatusLine
+from litedelegates.cli.tls_arguments import add_tls_arguments, tls_of
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
 
@@ -40,6 +41,7 @@ def add_command(commands: Any) -> None:
         "--pause", type=float, default=0.25, metavar="S", help="that making a message takes, as a stage (default: 0.25)"
     )
     parser.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="of a message (default: 60)")
+    add_tls_arguments(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the link as JSON, for `plan --link NAME=FILE`")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -53,7 +55,7 @@ def call(options: argparse.Namespace) -> int:
     from litedelegates.plan.records import HERE
 
     found = []
-    with connect(options.address, options.time_limit) as client:
+    with tls_of(options), connect(options.address, options.time_limit) as client:
         if options.between is not None:
             ends = tuple(part.strip() for part in options.between.split(","))
             if len(ends) != 2:

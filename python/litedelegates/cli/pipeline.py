@@ -12,6 +12,7 @@ import numpy as np
 from litedelegates.cli.arguments import HelpFormatter, count
 from litedelegates.cli.records import print_json
 from litedelegates.cli.status_line import StatusLine
+from litedelegates.cli.tls_arguments import add_tls_arguments, tls_of
 from litedelegates.deploy.records import Manifest, StageTiming
 from litedelegates.deploy.timings import Summary
 from litedelegates.engines import Array
@@ -40,6 +41,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--workers", default="threads", metavar="W", help="threads, processes or tcp://SCHEDULER (default: threads)"
     )
+    add_tls_arguments(parser, "with a scheduler: ")
     parser.add_argument(
         "--inputs", metavar="FILE", help="a .npy (one input) or .npz (by name) with samples along the first axis"
     )
@@ -72,6 +74,7 @@ def call(options: argparse.Namespace) -> int:
 
     with (
         StatusLine(quiet=options.quiet) as line,
+        tls_of(options),
         Pipeline(
             options.folder,
             workers=options.workers,

@@ -63,10 +63,11 @@ def connect(address: str, limit: float) -> Client:
     try:
         # Arrays go straight between here and the workers, not by way of the scheduler.
         client: Client = distributed.Client(address, timeout=limit, set_as_default=False, direct_to_workers=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError) as error:  # the latter where certificates are missing
         raise PipelineError(
             "no worker",
-            f"no Dask scheduler answers at {address} within {limit:g} s ({error}); start one with `dask scheduler`",
+            f"no Dask scheduler answers at {address} within {limit:g} s ({error}); start one with "
+            "`dask scheduler --host ADDRESS`",
         ) from error
     return client
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from litedelegates.deploy.dask_cluster import Offer, require_distributed
 from litedelegates.deploy.failures import PipelineError
@@ -37,6 +38,8 @@ def join(
     resources: Mapping[str, float],
     *,
     nanny: bool = True,
+    host: str | None = None,
+    dashboard_address: str | None = None,
     limit: float = 60.0,
     joined: Callable[[Offer], None] | None = None,
 ) -> None:
@@ -47,15 +50,19 @@ def join(
         name: Of this worker.
         resources: That it offers.
         nanny: Work in a process of its own, and start another one when that ends.
+        host: Address to listen on; None takes the one that reaches the scheduler.
+        dashboard_address: ``HOST:PORT`` of Dask's dashboard; None shows none.
         limit: Seconds that joining may take.
         joined: Called once it has joined.
 
     Raises:
+        OptionError: The dashboard's address is not written so.
         PipelineError: The scheduler does not answer, or has a worker of that name.
         MissingExtraError: Dask is not installed.
     """
     require_distributed()
-    asyncio.run(_work(address, name, resources, nanny, limit, joined))
+    listening = {"host": host, "dashboard_address": dashboard_address}
+    asyncio.run(_work(address, name, resources, nanny, listening, limit, joined))
 
 
 async def _work(
@@ -63,29 +70,32 @@ async def _work(
     name: str,
     resources: Mapping[str, float],
     nanny: bool,
+    listening: Mapping[str, str | None],
     limit: float,
     joined: Callable[[Offer], None] | None,
 ) -> None:
-    from distributed import Nanny, Worker
+    from litedelegates.deploy.dask_worker import make_worker
 
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     # One model runs at a time, so that times are those of the board and not of two that share it. Dask would give such
     # a worker the memory of one core and stop it there, but a board has all of its memory for its model.
-    worker = (Nanny if nanny else Worker)(
-        address,
-        name=name,
-        resources=dict(resources),
-        nthreads=1,
-        memory_limit=0,
-        dashboard=False,
-        death_timeout=limit,
-    )
+    options: dict[str, Any] = {
+        "name": name,
+        "resources": dict(resources),
+        "nthreads": 1,
+        "memory_limit": 0,
+        "death_timeout": limit,
+    }
+    worker = None
     try:
         try:
+            worker = make_worker(address, nanny=nanny, **listening, **options)
             await asyncio.wait_for(_started(worker), limit)
-        except (asyncio.TimeoutError, OSError, ValueError, RuntimeError) as error:
+        except OptionError:
+            raise
+        except (asyncio.TimeoutError, OSError, ValueError, RuntimeError, TypeError) as error:
             raise PipelineError(
                 "no worker", f"cannot join {address} within {limit:g} s: {type(error).__name__}: {error}", worker=name
             ) from error
@@ -96,8 +106,9 @@ async def _work(
         for wait in waits:
             wait.cancel()
     finally:
-        with contextlib.suppress(asyncio.TimeoutError, OSError):
-            await asyncio.wait_for(worker.close(), 10)
+        if worker is not None:
+            with contextlib.suppress(asyncio.TimeoutError, OSError):
+                await asyncio.wait_for(worker.close(), 10)
 
 
 async def _started(worker: object) -> None:
