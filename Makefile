@@ -49,7 +49,7 @@ test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
 NOT_ON_OLDEST := quantize or quantizing or renamed or python_of_the_readme or cycles_on_the_gpu
 NOT_ON_OLDEST += or ((digits_ or resnet152v2) and not float32)
 # What no runtime has a part in, or what fails in the same way on any; the newest has them all.
-SAME_ON_ANY := dask_* faults faults_places fuzz_corpus plan_* report* run_all simulate_command split_link statistics stopping verdicts
+SAME_ON_ANY := dask_* listening faults faults_places fuzz_corpus plan_* report* run_all simulate_command split_link statistics stopping verdicts
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
 	$(OLDEST)/bin/python -m pytest $(patsubst %,--ignore-glob='tests/test_%.py',quantize* $(SAME_ON_ANY)) \
 	  -k "not ($(NOT_ON_OLDEST))" $(ARGS)
