@@ -87,6 +87,10 @@ class DeployError(LiteDelegatesError, RuntimeError):
     """A plan cannot be made into files, or a folder is no deployed plan; says why."""
 
 
+class QuantizationWarning(UserWarning):
+    """A quantized model is what was asked for, but something about it has to be known, such as values that are off."""
+
+
 class SaturationWarning(UserWarning):
     """A model's products overflow on this CPU, so that its outputs are further off than its precision explains."""
 

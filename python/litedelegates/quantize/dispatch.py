@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
+from litedelegates.errors import InvalidModelError, OptionError, QuantizationError, QuantizationWarning
 from litedelegates.files import write_whole
 from litedelegates.graph import Graph
 from litedelegates.graph.tflite.tree import IDENTIFIER
@@ -36,6 +37,7 @@ def quantize(
     percentile: float | None = None,
     num_threads: int | None = None,
     progress: bool | None = None,
+    check_values: bool = True,
     **options: Any,
 ) -> bytes:
     """Return ``model`` quantized as the bytes of a ``.tflite`` or ``.onnx``, or raise: never something else than asked.
@@ -75,6 +77,10 @@ def quantize(
         percentile: For ``method="percentile"``: the share of values kept, in percent.
         num_threads: Threads for running the model over the samples; by default the CPUs this process may use.
         progress: True for a bar on stderr, False for none; by default where stderr is a terminal.
+        check_values: Run the result beside ``model`` on up to 8 of the samples (random ones without calibration), for
+            10 seconds at most: values that are off by more than rounding explains are a `QuantizationWarning` that
+            names the output, and its columns where only some are, and the op where it begins; values that have nothing
+            to do with the model's are an error. False leaves that out.
         options: Options of one kind of model only.
 
     Raises:
@@ -99,9 +105,11 @@ def quantize(
         percentile=percentile,
         num_threads=num_threads,
         progress=progress,
+        check_values=check_values,
         **options,
     )
     done = run_backend(model, request)
+    _warn(done)
     if done.beside:
         raise QuantizationError(
             f"the quantized model needs files beside it ({', '.join(done.beside)}), because it is over 2 GB: use "
@@ -126,6 +134,7 @@ def quantize_file(
     _check_target(model, target)
     request = make_request(precision, calibration, output=target, **keywords)
     done = run_backend(model, request)
+    _warn(done)
     record = make_record(model, request, done)
     content = done.seal(record)
     for name, data in done.beside.items():
@@ -208,7 +217,13 @@ def make_record(model: Any, request: Request, done: Quantized) -> Record:
         digest_samples(done.samples),
         len(done.samples),
         versions_of(("litedelegates", *done.libraries, "numpy")),
+        tuple(done.warnings),
     )
+
+
+def _warn(done: Quantized) -> None:
+    for text in done.warnings:
+        warnings.warn(text, QuantizationWarning, stacklevel=3)  # the caller of quantize()
 
 
 def _check_target(model: Any, target: Path) -> None:

@@ -7,15 +7,16 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from litedelegates.errors import NothingToQuantizeError
-from litedelegates.quantize.calibration import RANDOM, read_samples
+from litedelegates.errors import NothingToQuantizeError, QuantizationError
+from litedelegates.quantize.calibration import RANDOM, InputSpec, read_samples
 from litedelegates.quantize.onnx_border import make_border
 from litedelegates.quantize.onnx_constants import separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
-from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, check_loads, infer_types, put_outside, size_of, to_bytes
+from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, infer_types, put_outside, size_of, to_bytes
 from litedelegates.quantize.onnx_float16 import make_float16
 from litedelegates.quantize.onnx_gemms import fold_gemm_scales
 from litedelegates.quantize.onnx_graph import GraphIndex, has_inner_graphs, outline
+from litedelegates.quantize.onnx_left_out import describe_float32_weights, describe_left_out, ops_to_leave_out
 from litedelegates.quantize.onnx_model import (
     OnnxSource,
     check_not_quantized,
@@ -37,6 +38,7 @@ from litedelegates.quantize.onnx_prepare import (
 )
 from litedelegates.quantize.onnx_record import digest_with_weights, put_record
 from litedelegates.quantize.onnx_static import Samples, make_static
+from litedelegates.quantize.onnx_trial import Trial, try_beside
 from litedelegates.quantize.onnx_verify import check_ops, says_something
 from litedelegates.quantize.onnx_weights import store_in_8_bits
 from litedelegates.quantize.plan import Op, describe, named_ops, resolve
@@ -53,7 +55,8 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
     The ops that a plan names are those of the main graph; what is inside an If or Loop stays as it is. Constants are
     computed and batch normalization is folded first. For ``int8`` and ``int16x8`` the sizes of the inputs become fixed,
     as ``shapes`` or the calibration samples have them. A float32 op without weights between two int8 ops is computed in
-    8 bits by onnxruntime, whatever the model says.
+    8 bits by onnxruntime, whatever the model says. The result is run beside ``model`` in a process of its own, on some
+    of the samples; ops that do not run there stay float32, which its warnings say.
 
     Raises:
         OptionError: An option is unknown, or a key of the plan means no op.
@@ -71,17 +74,27 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
     wanted = resolve(request, ops)
     asked = set(wanted.values()) - {FLOAT32}
 
-    prepared = raise_opset(source, INT16_OPSET if "int16x8" in asked else PER_CHANNEL_OPSET)
-    samples = _fix_inputs(prepared, request, options) if asked & set(STATIC_PRECISIONS) else []
-    prepared = fold(prepared, options.most_bytes)
-    before = GraphIndex(outline(prepared))
-    result = _run_passes(prepared, _names_by_precision(before, ops, wanted), samples, request, options)
-    if request.border != FLOAT32:
-        make_border(result, request.border)
-    result = _tidy(result, source)
-    check_ops(before, infer_types(result, options.most_bytes), ops, wanted, named_ops(request, ops), request)
-    check_loads(result, f"the model in {request.label}", options.most_bytes)
-
+    raised = raise_opset(source, INT16_OPSET if "int16x8" in asked else PER_CHANNEL_OPSET)
+    samples = _fix_inputs(raised, request, options) if asked & set(STATIC_PRECISIONS) else []
+    left_out: dict[str, str] = {}
+    while True:
+        prepared = fold(raised, options.most_bytes)
+        before = GraphIndex(outline(prepared))
+        names = _names_by_precision(before, ops, wanted, left_out)
+        result = _tidy(_run_passes(prepared, names, samples, request, options), source)
+        typed = infer_types(result, options.most_bytes)
+        check_ops(before, typed, ops, wanted, named_ops(request, ops), request, left_out)
+        specs = _readable_inputs(source) if request.check_values else []
+        trial = try_beside(source, result, specs, samples, [*names], request.num_threads, options.most_bytes)
+        more = ops_to_leave_out(trial, before, names) if trial.failure else {}
+        if not more:
+            break
+        left_out |= more
+    said = [
+        *_judge(trial, request),
+        *describe_left_out(ops, left_out),
+        *describe_float32_weights(result, ops, wanted),
+    ]
     beside: dict[str, memoryview] = {}
     if request.output is not None and size_of(result) > options.most_bytes:
         name = request.output.name + EXTERNAL_SUFFIX
@@ -94,7 +107,35 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
         {name: value for name, value in asdict(options).items() if name != "most_bytes"},
         digest_with_weights(model),
         beside,
+        tuple(said),
     )
+
+
+def _readable_inputs(source: onnx.ModelProto) -> list[InputSpec]:
+    """Return the inputs of ``source``, none where one is of a kind that is not numpy's."""
+    try:
+        return input_specs(source, {})
+    except QuantizationError:
+        return []
+
+
+def _judge(trial: Trial, request: Request) -> list[str]:
+    """Return what is off in the values of the result.
+
+    Raises:
+        QuantizationError: It does not run, or its values have nothing to do with the source's.
+    """
+    if trial.failure:
+        raise QuantizationError(
+            f"the model in {request.label} does not run: {trial.failure}. Leave the op out, exclude=[...], or take "
+            "another precision"
+        )
+    if trial.verdict == "error":
+        raise QuantizationError(
+            f"the model in {request.label} is wrong: {trial.text}. Leave ops out, exclude=[...], or take another "
+            "precision"
+        )
+    return [f"the values of the model in {request.label} are off: {trial.text}"] if trial.verdict == "warning" else []
 
 
 def _fix_inputs(model: onnx.ModelProto, request: Request, options: OnnxOptions) -> Samples:
@@ -108,12 +149,14 @@ def _fix_inputs(model: onnx.ModelProto, request: Request, options: OnnxOptions) 
     return samples
 
 
-def _names_by_precision(before: GraphIndex, ops: Sequence[Op], wanted: Mapping[int, str]) -> dict[str, set[str]]:
-    """Return the names of the ops that each precision can change."""
+def _names_by_precision(
+    before: GraphIndex, ops: Sequence[Op], wanted: Mapping[int, str], left_out: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """Return the names of the ops that each precision can change, without those that are left out."""
     names: dict[str, set[str]] = {}
     for op in ops:
         node, precision = before.nodes.get(op.name), wanted[op.index]
-        if precision == FLOAT32 or node is None or has_inner_graphs(node):
+        if precision == FLOAT32 or node is None or op.name in left_out or has_inner_graphs(node):
             continue
         if says_something(before, node, precision):
             names.setdefault(precision, set()).add(op.name)
@@ -146,6 +189,8 @@ def _run_passes(
         store_in_8_bits(model, names["weight_only"])
     if "float16" in names:
         model = make_float16(model, names["float16"])
+    if request.border != FLOAT32:
+        make_border(model, request.border)
     return model
 
 

@@ -23,7 +23,7 @@ PAGE = 4096  # weights that start a page can be mapped into memory
 
 def size_of(model: onnx.ModelProto) -> int:
     """Return the bytes that the weights of ``model`` take, which is nearly all of it."""
-    return sum(_tensor_bytes(tensor) for graph in all_graphs(model.graph) for tensor in graph.initializer)
+    return sum(tensor_bytes(tensor) for graph in all_graphs(model.graph) for tensor in graph.initializer)
 
 
 def to_bytes(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> bytes:
@@ -93,22 +93,6 @@ def infer_types(model: onnx.ModelProto, most_bytes: int = MOST_BYTES) -> onnx.Mo
         raise QuantizationError(f"the shapes of the model cannot be found: {error}") from error
 
 
-def check_loads(model: onnx.ModelProto, what: str, most_bytes: int = MOST_BYTES) -> None:
-    """Raise unless onnxruntime can make a session of ``model``, which ``what`` describes.
-
-    Raises:
-        QuantizationError: It cannot; carries onnxruntime's own words.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        with on_disk(model, most_bytes) as path:
-            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base but this
-        raise QuantizationError(f"onnxruntime does not load {what}: {error}") from error
-
-
-def _tensor_bytes(tensor: Any) -> int:
+def tensor_bytes(tensor: Any) -> int:
+    """Return the bytes that ``tensor`` takes."""
     return len(tensor.raw_data) or int(tensor.ByteSize())

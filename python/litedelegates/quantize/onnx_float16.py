@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
+from litedelegates.quantize.onnx_files import infer_types
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import name_nodes
+from litedelegates.quantize.onnx_model import all_names, name_nodes, names_read, rename_inside, unused
 
 if TYPE_CHECKING:
     import onnx
 
 LARGEST = float(np.finfo(np.float16).max)
+_MASKING = {"Add", "Max", "Mul", "Sub", "Where"}
 
 
 def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
@@ -25,6 +28,7 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     _check_range(model, names)
+    captured = _keep_captured_constants(model)
     # It takes any op that is not blocked, among them the Quantize and Dequantize ops of other passes, which then fail.
     others = [node.name for node in model.graph.node if node.name not in names]
     try:
@@ -32,8 +36,53 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
         raise QuantizationError(f"onnxruntime could not make the model float16: {error!r}") from error
     name_nodes(result)
+    _widen_captured(result, captured)
     _drop_detours(result, {*names, *others})
     return result
+
+
+def _keep_captured_constants(model: onnx.ModelProto) -> set[str]:
+    """Return the float32 tensors that the inside of an op reads from outside, stored ones as copies of their own.
+
+    The converter neither looks into an op that stays float32 nor tells it that what it reads has become float16.
+    """
+    import onnx
+
+    index = GraphIndex(infer_types(model))
+    taken = all_names(model)
+    captured: set[str] = set()
+    for node in model.graph.node:
+        for name in names_read(node) - set(node.input):
+            if index.types.get(name) != onnx.TensorProto.FLOAT:
+                continue
+            if name not in index.constants:
+                captured.add(name)
+                continue
+            copy = model.graph.initializer.add()
+            copy.CopyFrom(index.constants[name])
+            copy.name = unused(f"{name}_inside", taken)
+            taken.add(copy.name)
+            rename_inside(node, name, copy.name)
+    return captured
+
+
+def _widen_captured(model: onnx.ModelProto, captured: set[str]) -> None:
+    """Let the insides of ops read the tensors ``captured`` in float32."""
+    import onnx
+
+    half = {
+        value.name
+        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+    }
+    taken = all_names(model)
+    for name in sorted(captured & half):
+        wide = unused(f"{name}_inside", taken)
+        cast = onnx.helper.make_node("Cast", [name], [wide], unused(f"{name}_cast_inside", taken), to=1)
+        taken.update((wide, cast.name))
+        for node in model.graph.node:
+            rename_inside(node, name, wide)
+        model.graph.node.append(cast)
 
 
 def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:
@@ -66,6 +115,12 @@ def _drop_detours(model: onnx.ModelProto, own: set[str]) -> None:
                 renamed[source] = half  # the name that the tensor had
     kept = [node for node in model.graph.node if node.name not in dropped]
     for node in kept:
+        for name in names_read(node) - set(node.input):
+            final = name
+            while final in renamed:
+                final = renamed[final]
+            if final != name:
+                rename_inside(node, name, final)
         for names in (node.input, node.output):
             for position, name in enumerate(names):
                 while name in renamed:
@@ -83,6 +138,13 @@ def _casts_to(node: Any, type_name: str) -> bool:
     return node.op_type == "Cast" and any(entry.name == "to" and entry.i == wanted for entry in node.attribute)
 
 
+def _masks(node: Any, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values are one large negative number, such as -1e9, that masks others: -65504 does so too."""
+    large = values < -LARGEST
+    is_mask = node.op_type in _MASKING and len(np.unique(values[large])) == 1
+    return large if is_mask else np.zeros_like(large)
+
+
 def _check_range(model: onnx.ModelProto, names: set[str]) -> None:
     import onnx
 
@@ -95,7 +157,7 @@ def _check_range(model: onnx.ModelProto, names: set[str]) -> None:
             values = onnx.numpy_helper.to_array(tensor)
             bad = int(np.count_nonzero(~(np.abs(values) <= LARGEST)))
             # Exporters write infinities, and the largest float32, where there is no limit.
-            limits = np.isinf(values) | (np.abs(values) == np.finfo(np.float32).max)
+            limits = np.isinf(values) | (np.abs(values) == np.finfo(np.float32).max) | _masks(node, values)
             if bad > np.count_nonzero(limits):
                 raise QuantizationError(
                     f"constant {name!r} of {node.op_type} {node.name!r} holds {bad} values that are not finite in "

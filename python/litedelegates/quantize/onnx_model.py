@@ -156,6 +156,14 @@ def names_read(node: Any) -> set[str]:
     return names | set(node.input)
 
 
+def rename_inside(node: Any, old: str, new: str) -> None:
+    """Let the inner graphs of ``node`` read the tensor ``new`` where they read ``old`` from outside."""
+    for outer in (graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)):
+        for graph in all_graphs(outer):
+            for part in graph.node:
+                part.input[:] = [new if name == old else name for name in part.input]
+
+
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the version of the standard operators that ``model`` uses."""
     return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)

@@ -53,12 +53,14 @@ def check_ops(
     wanted: Mapping[int, str],
     named: set[int],
     request: Request,
+    left_out: Mapping[str, str],
 ) -> None:
     """Raise unless each op of ``result`` has the precision that ``wanted`` says.
 
     An op with weights is judged by its weights and its activations, one without by its activations. Unless the plan
     names it one by one (``named``), one without weights may have the type of its neighbours where it should stay
-    float32, and stay float32 where it only hands on float32 values.
+    float32, and stay float32 where it only hands on float32 values. Those that do not run otherwise (``left_out``, with
+    the reason) have to be float32, unless the plan names them one by one.
 
     Raises:
         QuantizationError: Some op is different: lists them. With ``request.allow_float32_ops`` an op left in float32
@@ -67,7 +69,9 @@ def check_ops(
     """
     left, different, done = [], [], 0
     index = GraphIndex(result)
-    follows = _Followers(before, {op.name for op in ops if wanted[op.index] in STATIC_PRECISIONS})
+    follows = _Followers(
+        before, {op.name for op in ops if wanted[op.index] in STATIC_PRECISIONS and op.name not in left_out}
+    )
     for op in ops:
         node, asked = before.nodes.get(op.name), wanted[op.index]
         if node is None:  # computed or folded into a neighbour beforehand
@@ -75,6 +79,11 @@ def check_ops(
         if asked != FLOAT32 and not says_something(before, node, asked):
             if op.index in named and not request.allow_unchanged:
                 raise OptionError(f"the plan asks for op {op} in {asked!r}, which says nothing about it: {_why(asked)}")
+            continue
+        if op.name in left_out:
+            if op.index in named and not request.allow_float32_ops:
+                raise QuantizationError(f"the plan asks for op {op} in {asked!r}, but {left_out[op.name]}")
+            follows.note(node)
             continue
         found = precision_of(index, op.name)
         if found is None and asked in STATIC_PRECISIONS:

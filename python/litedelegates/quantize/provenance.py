@@ -29,6 +29,7 @@ class Record:
         calibration_sha256: Digest of the samples (names, types, shapes and values); None without calibration.
         calibration_samples: How many there were.
         versions: Of the libraries that did the work.
+        warnings: What was said of the result, such as values that are off.
         schema: Version of this record.
     """
 
@@ -37,6 +38,7 @@ class Record:
     calibration_sha256: str | None = None
     calibration_samples: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -53,7 +55,8 @@ class Record:
         try:
             values = json.loads(content)
             names = cls.__dataclass_fields__
-            return cls(**{name: value for name, value in values.items() if name in names})
+            known = {name: value for name, value in values.items() if name in names}
+            return cls(**{**known, "warnings": tuple(known.get("warnings", ()))})
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidModelError(f"the record {RECORD_NAME!r} in the model cannot be read: {error!r}") from error
 
@@ -70,6 +73,7 @@ class Quantized:
         recipe: What else decides the result: the backend's own options.
         source_sha256: Digest of the source where the backend knows better than ``digest_source``; None otherwise.
         beside: Further files by name, for formats that keep data beside the model.
+        warnings: What the caller should know of the result, such as values that are off.
     """
 
     seal: Callable[[Record], bytes]
@@ -79,6 +83,7 @@ class Quantized:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     source_sha256: str | None = None
     beside: Mapping[str, bytes | memoryview] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def digest_samples(samples: Sequence[Mapping[str, NDArray[Any]]]) -> str | None:

@@ -42,6 +42,7 @@ class Request:
         percentile: For the method of that name: the share of values kept, in percent.
         num_threads: Threads for calibration.
         progress: True or False for a progress bar or none; None for one where stderr is a terminal.
+        check_values: Run the result beside the source, and say or refuse what is off.
         output: The file that will be written, for formats that keep data in a second file beside it; None for bytes.
         options: What only one kind of model understands; backends check the names with ``take_options``.
     """
@@ -58,6 +59,7 @@ class Request:
     percentile: float | None = None
     num_threads: int = 1
     progress: bool | None = None
+    check_values: bool = True
     output: Path | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -106,6 +108,7 @@ def make_request(
     percentile: float | None = None,
     num_threads: int | None = None,
     progress: bool | None = None,
+    check_values: bool = True,
     output: Path | None = None,
     **options: Any,
 ) -> Request:
@@ -140,6 +143,7 @@ def make_request(
         percentile,
         check_threads(num_threads),
         progress,
+        bool(check_values),
         output,
         MappingProxyType(options),
     )
