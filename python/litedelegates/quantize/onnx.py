@@ -38,6 +38,7 @@ from litedelegates.quantize.onnx_prepare import (
 )
 from litedelegates.quantize.onnx_record import digest_with_weights, put_record
 from litedelegates.quantize.onnx_static import Samples, make_static
+from litedelegates.quantize.onnx_tied import find_ties, store_once
 from litedelegates.quantize.onnx_trial import Trial, try_beside
 from litedelegates.quantize.onnx_verify import check_ops, says_something
 from litedelegates.quantize.onnx_weights import store_in_8_bits
@@ -81,9 +82,13 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
         prepared = fold(raised, options.most_bytes)
         before = GraphIndex(outline(prepared))
         names = _names_by_precision(before, ops, wanted, left_out)
+        ties = find_ties(prepared, [op.name for op in ops if wanted[op.index] != FLOAT32])
         result = _tidy(_run_passes(prepared, names, samples, request, options), source)
         typed = infer_types(result, options.most_bytes)
         check_ops(before, typed, ops, wanted, named_ops(request, ops), request, left_out)
+        if ties:
+            store_once(result, ties)
+            sort_nodes(result)
         specs = _readable_inputs(source) if request.check_values else []
         trial = try_beside(source, result, specs, samples, [*names], request.num_threads, options.most_bytes)
         more = ops_to_leave_out(trial, before, names) if trial.failure else {}

@@ -24,17 +24,20 @@ _RENAMING_FUSIONS = ["MatMulAddFusion", "GeluFusionL1", "LayerNormFusionL1", "Co
 
 
 def raise_opset(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
-    """Return ``model`` in an opset of at least ``wanted``, its ops keeping their names.
+    """Return ``model`` in an opset of at least ``wanted``, its ops keeping their names, its own functions written out.
 
     Raises:
         QuantizationError: onnx cannot convert it.
     """
     import onnx
+    import onnx.inliner
 
     found = opset_of(model)
     result = model
     if found < wanted:
         try:
+            if model.functions:  # the converter forgets them
+                model = onnx.inliner.inline_local_functions(model)
             result = onnx.version_converter.convert_version(model, wanted)
         except Exception as error:  # its C++ raises RuntimeError, ValueError and others
             raise QuantizationError(

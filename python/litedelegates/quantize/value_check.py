@@ -32,6 +32,8 @@ _SPACING = {"float16": EPSILON["float16"]}  # the others store weights in 8 bits
 _SMALLER = 10.0
 # ...and said to be off where the error is half of its own norm: a few bits of its sign and size are left.
 _COLUMN_LIMIT = 0.5
+# ...unless these are so few of many columns that they are small on these samples only.
+_BY_CHANCE = 0.01
 # Of values that are mostly the same, such as a ReLU that rarely fires, nothing but noise is lost: (sum|x|)^2 over
 # n sum(x^2) is the share of values that count.
 _DENSE = 0.25
@@ -290,6 +292,8 @@ class _Columns:
         varies = self._x_high - self._x_low > 1e-4 * largest
         dead = varies & self._is_constant & (density > _DENSE)
         far = (rms > 0) & (rms * _SMALLER < rms.max()) & (relative > _COLUMN_LIMIT) & (density > _DENSE)
+        if np.count_nonzero(far) <= _BY_CHANCE * self.size:
+            far[:] = False
         return tuple(
             ColumnError(self.axis, int(index), float(rms[index]), float(relative[index]), bool(dead[index]))
             for index in np.flatnonzero(dead | far)
