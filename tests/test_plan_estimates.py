@@ -218,16 +218,22 @@ def test_stages_have_intervals_that_make_up_that_of_the_whole() -> None:
         assert stage.low_us is not None and stage.high_us is not None
         assert stage.low_us < stage.predicted_us < stage.high_us
     widths = [(stage.high_us or 0) - (stage.low_us or 0) for stage in plan.stages]
-    assert (plan.costs.latency_high_us or 0) - (plan.costs.latency_low_us or 0) == pytest.approx(np.linalg.norm(widths))
+    # Layers are off independently, predictions of mixed models on one device are off together.
+    whole = (plan.costs.latency_high_us or 0) - (plan.costs.latency_low_us or 0)
+    assert np.linalg.norm(widths) < whole < sum(widths)
 
 
 def test_what_predictions_were_off_by_is_part_of_the_interval() -> None:
     source = Source(Device("pi"), planted(mixes=24, noise=0.05)).fitted(GRAPH)
     problem = build_problem(GRAPH, [source])
-    low, high = uncertainty(problem, [source]).interval([0] * 17)
-    median = source.terms.fit.median if source.terms else None
-    latency = problem.totals([0] * 17)[0]
-    assert median is not None and (high - low) / 2 / latency == pytest.approx(median / 0.6745 * 1.96, rel=0.01)
+    known, fit = uncertainty(problem, [source]), source.terms.fit if source.terms else None
+    assert fit is not None and fit.median is not None
+    deviation = max(fit.median / 0.6745, (fit.quantile(0.9) or 0.0) / 1.645)
+    mixed = [0, *([0] * 7), *([1] * 8), 0]
+    low, high = known.interval(mixed)
+    assert (high - low) / 2 / problem.totals(mixed)[0] == pytest.approx(deviation * 1.96, rel=0.01)
+    low, high = known.interval([0] * 17)  # the uniform model was measured, and is as sure as that
+    assert high - low == pytest.approx(0.0, abs=1e-9)
 
 
 def test_resampled_problems_spread_as_the_interval_says() -> None:
@@ -239,7 +245,7 @@ def test_resampled_problems_spread_as_the_interval_says() -> None:
     latencies = np.array([other.totals(assignment)[0] for other in drawn])
     low, high = known.interval(assignment)
     assert np.mean((latencies > low) & (latencies < high)) == pytest.approx(0.95, abs=0.04)
-    table = known.draws([assignment, assignment], 300)
+    table = known.draws([assignment, assignment], 1000)
     assert np.mean((table[:, 0, 0] > low) & (table[:, 0, 0] < high)) == pytest.approx(0.95, abs=0.04)
     assert (table[:, 0] == table[:, 1]).all()
     busy = problem.index(BUSY + "pi")

@@ -137,5 +137,6 @@ def call(options: argparse.Namespace) -> int:
         print(line)
     if sureness is not None and options.sensitivity:
         print("", *sureness.describe(), sep="\n")
-    print(f"\nwritten: {', '.join(written)}; next: litedelegates deploy {options.output} -o out/")
+    then = "keep float32" if plan.keeps_default else f"litedelegates deploy {options.output} -o out/"
+    print(f"\nwritten: {', '.join(written)}; next: {then}")
     return 0

@@ -15,6 +15,9 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
     how = "the best there is under this model of costs" if plan.is_exact else f"at most {plan.gap:.2%} from the best"
     yield f"{plan.model}: {len(plan.layers)} layers, {plan.objective} minimized: {how}"
     yield f"found by {plan.method} in {plan.seconds:.2f} s"
+    if plan.gain is not None:
+        said = plan.gain.describe(plan.objective)
+        yield said if plan.gain.is_shown else f"{said[:12].upper()}{said[12:]}"
     for output, share in plan.exits.items():
         yield f"{share:.0%} of the inputs are taken to leave at {output}: costs are means over the inputs"
     yield ""

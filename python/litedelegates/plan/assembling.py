@@ -10,6 +10,7 @@ import numpy as np
 from litedelegates.graph import Graph
 from litedelegates.plan.answers import Answers, costs_of
 from litedelegates.plan.explaining import reasons
+from litedelegates.plan.gain import gain_of
 from litedelegates.plan.problem import ERROR, LATENCY, Array, Goal, Problem, Solution
 from litedelegates.plan.records import HERE, LayerPlan, Link, Plan, Rival, StagePlan
 from litedelegates.plan.sensitivity import Comparison, compare
@@ -62,6 +63,7 @@ class Assembler:
             method=solution.method,
             seconds=solution.seconds,
             rivals=self._rivals(solution, sureness),
+            gain=gain_of(sureness, self._goal, chosen),
             notes=self._notes(),
         )
 

@@ -8,7 +8,7 @@ count less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,14 @@ from litedelegates.plan.held import Held
 from litedelegates.plan.layer_times import LayerTimes, layer_times
 from litedelegates.plan.problem import Array
 from litedelegates.plan.terms import ASSUMED_CONVERSION, Fit, Line, Terms, terms_key
+from litedelegates.words import say_us
 
 # How far a factor may be from what the uniform model says, as a standard deviation beside errors of 1 % of whole
 # models: it keeps what a few mixes cannot tell where the uniform model saw it.
 _FACTOR_DEVIATION, _WHOLE_DEVIATION = 0.05, 0.01
 _LINES = 4  # columns: fixed and by element, of quantizing and of going back
+# A uniform model that is predicted further off than this, and than twice how sure its time is, contradicts the terms.
+_CONTRADICTION = 0.05
 
 
 def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
@@ -37,7 +40,8 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
     """
     held, flows, times = Held(graph, study), handed(graph), layer_times(study)
     factors = {setting.label: _uniform_factor(graph, held, flows, own) for setting, own in times.items()}
-    quantize, dequantize, fits, notes = {}, {}, {}, []
+    quantize, dequantize, fits = {}, {}, {}
+    notes = [f"{setting.label}: {own.note}" for setting, own in times.items() if own.note]
     for delegate, threads in dict.fromkeys((setting.delegate, setting.threads) for setting in times):
         key = terms_key(delegate, threads)
         seen = _Seen(
@@ -54,6 +58,9 @@ def fit_terms(graph: Graph, study: LayerStudy) -> Terms:
         dequantize[key] = Line(float(found[2]), float(found[3]))
         fits[key] = _check(rows, prior)
         notes.append(f"{key}: {fits[key]}")
+        for label, factor, note in _contradicted(rows, found, seen):
+            factors[label] = factor
+            notes.append(note)
     return Terms(quantize, dequantize, factors, fits=fits, notes=tuple(notes))
 
 
@@ -129,11 +136,30 @@ def _check(rows: Sequence[_Row], prior: Array) -> Fit:
     return Fit(errors, float(np.median(halves)) if halves else 0.0)
 
 
+def _contradicted(rows: Sequence[_Row], found: Array, seen: _Seen) -> Iterator[tuple[str, float, str]]:
+    """Yield the settings whose uniform model the terms do not predict, with the factor that does, and a sentence."""
+    for place, own in enumerate(seen.times.values(), _LINES):
+        row = next((row for row in rows if row.is_uniform and row.label == own.setting.label), None)
+        if row is None or not row.terms[place]:
+            continue
+        predicted_us = float(row.terms @ found)
+        if abs(predicted_us / row.whole_us - 1) <= _CONTRADICTION + 2 * row.half_width:
+            continue
+        borders_us = predicted_us - float(row.terms[place] * found[place])
+        factor = max(row.whole_us - borders_us, 0.5 * row.whole_us) / float(row.terms[place])
+        yield (
+            own.setting.label,
+            factor,
+            f"{own.setting.label}: the whole model took {say_us(row.whole_us)}, and the terms that fit the mixed "
+            f"models predict {say_us(predicted_us)}; the times of its layers were scaled to the whole",
+        )
+
+
 def _uniform_factor(graph: Graph, held: Held, flows: Sequence[Handed], times: LayerTimes) -> float:
     """Return the time of the whole, less assumed conversions at its ends, over the sum of its layers."""
     us = own_us(graph, held, times)
     total = sum(us.values())
-    if not times.whole_us or not total or not times.is_in_place:
+    if not times.whole_us or not total:
         return 1.0
     uniform = dict.fromkeys(us, times.setting.precision)
     ends = sum(ASSUMED_CONVERSION.at(own.elements) for flow in flows for own in conversions(held, flow, uniform))

@@ -214,6 +214,41 @@ class Costs(Record):
 
 
 @dataclass(frozen=True)
+class Gain(Record):
+    """How much better a plan is than the default, which is float32 for all layers where that is best.
+
+    Attributes:
+        default: Name of the default, such as "pi: float32 xnnpack 1t everywhere".
+        ratio: Objective of the default over that of the plan, as expected: 2 is twice as good.
+        low: Lower end of its interval, with which 95 % of plans are not called better that are not; see `plan.gain`.
+        high: Upper end.
+    """
+
+    default: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the plan is better by more than its own uncertainty."""
+        return self.low > 1.0
+
+    def describe(self, objective: str = "latency") -> str:
+        """Return it as a sentence, which begins with what to do where the plan is not shown to be better."""
+        noun = {"latency": "as fast", "throughput": "the throughput", "energy": "as frugal"}.get(objective, "as good")
+        known = f"{self.ratio:.2f} times {noun} as {self.default}"
+        if objective == "throughput":
+            known = f"{self.ratio:.2f} times {noun} of {self.default}"
+        interval = f"95 % interval {self.low:.2f} to {self.high:.2f}"
+        if self.is_shown:
+            return f"{known}, {interval}"
+        if self.low == self.ratio == self.high:
+            return f"keep float32: nothing is expected to be better than {self.default}"
+        return f"keep float32: the plan is not shown to be better; predicted {known}, {interval}"
+
+
+@dataclass(frozen=True)
 class Rival(Record):
     """A plan that was not taken, to compare with.
 
@@ -256,6 +291,8 @@ class Plan(Record):
         method: How it was found, such as "elimination" or "elimination, then mixed-integer program".
         seconds: That finding it took.
         rivals: Plans that were not taken, the uniform ones among them.
+        gain: How much better it is than the default; None where float32 is no choice or exceeds the bounds, or where
+            the objective is 0.
         fallback: What the first device does alone when a link is down; None where that was not asked for.
         exits: Outputs of the model at which inputs may leave early, by tensor name: the share that is taken to do so.
         notes: What has to be known before it is trusted, in sentences.
@@ -276,6 +313,7 @@ class Plan(Record):
     method: str = ""
     seconds: float = 0.0
     rivals: tuple[Rival, ...] = ()
+    gain: Gain | None = None
     fallback: Plan | None = None
     exits: Mapping[str, float] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
@@ -285,6 +323,11 @@ class Plan(Record):
     def precisions(self) -> dict[int, str]:
         """Precision by layer, as `quantize(plan=...)` takes it."""
         return {layer.layer: layer.choice.precision for layer in self.layers}
+
+    @property
+    def keeps_default(self) -> bool:
+        """Whether the plan is not shown to be better than the default: then keep that."""
+        return self.gain is not None and not self.gain.is_shown
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain values; the version of the schema is always in it."""
@@ -296,6 +339,8 @@ class Plan(Record):
             return tuple(_PARTS[name].from_json(part) for part in value)
         if name == "costs":
             return Costs.from_json(value)
+        if name == "gain":
+            return None if value is None else Gain.from_json(value)
         if name == "fallback":
             return None if value is None else cls.from_json(value)
         return super()._read(name, value)

@@ -67,6 +67,9 @@ def keeps(plan: Plan, rival: Rival) -> bool:
 
 def _short(plan: Plan) -> Iterator[str]:
     costs = plan.costs
+    if plan.gain is not None:
+        said = plan.gain.describe(plan.objective)
+        yield f"{said[0].upper()}{said[1:]}."
     between = ""
     if costs.latency_low_us is not None and costs.latency_high_us is not None:
         between = f" (between {say_us(costs.latency_low_us)} and {say_us(costs.latency_high_us)})"
