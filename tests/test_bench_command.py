@@ -104,7 +104,7 @@ def test_wrong_arguments_are_told(arguments: list[object], says: str, capsys: py
 def test_ctrl_c_leaves_a_valid_store_that_a_rerun_completes() -> None:
     program = [sys.executable, "-m", "litedelegates", "bench", str(DIGITS), "--store", "s.sqlite"]
     process = subprocess.Popen(
-        [*program, "--seconds", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*program, *QUICK, "--seconds", "100"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline, blocks = time.monotonic() + 30, 0
     while blocks < 4 and time.monotonic() < deadline:

@@ -227,7 +227,7 @@ def kill_and_complete(store: Path, kills: int, chance: random.Random) -> int:
         assert written <= held_blocks(store)
         assert wait_for_workers(False, 5), "workers outlived the study"
         killed += code != 0
-    subprocess.run([sys.executable, str(PARENT), str(store), "0.05", str(DIGITS)], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(PARENT), str(store), "1.5", str(DIGITS)], check=True, capture_output=True)
     assert written <= held_blocks(store)
     assert all(outcome.status == "ok" for outcome in outcomes(store).values())
     with Store.open(store) as study:

@@ -17,6 +17,10 @@ class InvalidModelError(LiteDelegatesError, ValueError):
     """The file or bytes are not a model that can be run; says what is wrong and where."""
 
 
+class FileChangedError(LiteDelegatesError, ValueError):
+    """A file is not what it was when the work with it began, so that what is found would belong to no one content."""
+
+
 class RuntimeLibraryError(LiteDelegatesError, ImportError):
     """The LiteRT runtime was not found, cannot be opened or is of an unsupported version."""
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from litedelegates.errors import InvalidModelError
+from litedelegates.errors import FileChangedError, InvalidModelError
+
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,142 @@ class Stamp:
             return
         if now.file == self.file and now.state != self.state:
             raise InvalidModelError(f"{self.path} was written over after it was read: load it again")
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """A file whose content was hashed, to know later whether it is still that content.
+
+    Attributes:
+        path: Where it is.
+        sha256: Digest of its content.
+        state: What the system said of it while it was read.
+    """
+
+    path: str
+    sha256: str
+    state: tuple[int, ...]
+
+    @staticmethod
+    def of(path: str | os.PathLike[str]) -> HashedFile:
+        """Hash a file.
+
+        Raises:
+            OSError: It cannot be read, or is a device or a pipe, which has no end.
+        """
+        with open_regular(path) as file:
+            state = _state(os.fstat(file.fileno()))
+            return HashedFile(os.fspath(path), digest(file), state)
+
+    def check_unchanged(self) -> None:
+        """Raise unless the path still leads to the content that was hashed.
+
+        Raises:
+            FileChangedError: Somebody replaced, removed or wrote over the file.
+        """
+        try:
+            if _state(Path(self.path).stat()) == self.state:
+                return
+            now = hash_file(self.path)
+        except OSError as error:
+            now = f"it cannot be read any more: {error.strerror}"
+        if now != self.sha256:
+            raise file_changed(self.path, self.sha256, now)
+
+    def check_untouched(self) -> None:
+        """Raise unless nobody has replaced, removed or written over the file, not even with the same content.
+
+        For files that were read again meanwhile, perhaps while they were something else: `check_unchanged` cannot tell.
+
+        Raises:
+            FileChangedError: Somebody has.
+        """
+        try:
+            now = _state(Path(self.path).stat())
+        except OSError as error:
+            raise file_changed(self.path, self.sha256, f"it cannot be read any more: {error.strerror}") from error
+        if now[:-1] != self.state[:-1]:  # but for the time of its name and its rights
+            raise file_changed(self.path, self.sha256, "it was replaced or written over")
+
+
+@contextlib.contextmanager
+def made_from(target: str | os.PathLike[str], *sources: str | os.PathLike[str]) -> Iterator[None]:
+    """Remove ``target``, which is made in the block, where a file that it is made of was touched meanwhile.
+
+    Raises:
+        FileChangedError: One was.
+        OSError: One cannot be read.
+    """
+    known = [HashedFile.of(source) for source in sources]
+    yield
+    try:
+        for source in known:
+            source.check_untouched()
+    except FileChangedError:
+        Path(target).unlink(missing_ok=True)
+        raise
+
+
+def file_changed(path: str, sha256: str, now: str) -> FileChangedError:
+    """Return the error for a file that is not what it was: ``now`` is the digest of its content, or a sentence."""
+    found = now if " " in now else f"its SHA-256 was {sha256[:12]}, now it is {now[:12]}"
+    return FileChangedError(f"{path} was changed while it was being measured: {found}")
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading; devices and pipes, which never end or never begin, are refused.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    # Without waiting for somebody to write, as opening a pipe does otherwise.
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(number).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "this is a device or a pipe: give a regular file", os.fspath(path))
+        return cast(BinaryIO, os.fdopen(number, "rb"))
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        return digest(file)
+
+
+def digest(file: BinaryIO) -> str:
+    """Return the SHA-256 in hexadecimal of what is left of an open file."""
+    found = hashlib.sha256()
+    while chunk := file.read(_BLOCK_BYTES):
+        found.update(chunk)
+    return found.hexdigest()
+
+
+def read_same(path: str | os.PathLike[str], sha256: str) -> bytes:
+    """Return the content of a file that was hashed before.
+
+    Raises:
+        FileChangedError: It has another content now.
+        OSError: It cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        content = file.read()
+    if (now := hashlib.sha256(content).hexdigest()) != sha256:
+        raise file_changed(os.fspath(path), sha256, now)
+    return content
+
+
+def _state(now: os.stat_result) -> tuple[int, ...]:
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from litedelegates.errors import InvalidModelError
 if TYPE_CHECKING:
     from litedelegates.tensor_info import TensorInfo
 
-    ModelSource = str | os.PathLike[str] | bytes | bytearray | memoryview
+    ModelSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Model"
 
 # Element types that numpy has no dtype for, and what carries their values: the bits as they are, or unpacked.
 _STAND_INS: dict[str, type[np.generic]] = {
@@ -115,7 +115,7 @@ class Model:
         """Read and verify a model.
 
         Args:
-            source: Path of a ``.tflite`` file, or its content.
+            source: Path of a ``.tflite`` file, or its content; a model that was loaded is returned as it is.
 
         Raises:
             InvalidModelError: It cannot be read or is not a model that can be run; says why.

@@ -183,6 +183,7 @@ def _profile(cell: Cell, config: StudyConfig, path: str) -> None:
             "load",
             config.time_limit,
             model=cell.model,
+            sha256=cell.model_sha256,
             delegate=cell.delegate,
             threads=cell.threads,
             options=dict(cell.options),

@@ -119,21 +119,20 @@ def call(options: argparse.Namespace) -> int:
     """Measure, write the files, and print what was found."""
     config = _config(options)
     configs = [config, *([] if options.beside is None else [config_beside(config, options.beside)])]
-    interrupted = False
+    keys = [own.key for own in configs]
+    interrupted, studies = False, list[LayerStudy]()
     try:
         for own in configs:
             with ProgressLine(quiet=options.quiet) as line:
-                study_layers(own, options.store, retry=options.retry, progress=line, command=sys.argv)
+                studies.append(study_layers(own, options.store, retry=options.retry, progress=line, command=sys.argv))
     except KeyboardInterrupt:
         interrupted = True
-    try:
-        study = LayerStudy.open(options.store, config.key)
-    except (StoreError, FileNotFoundError, OptionError):
-        if not interrupted:
-            raise
-        return INTERRUPTED  # before there was anything to tell of
+        try:
+            studies = [LayerStudy.open(options.store, keys[0])]
+        except (StoreError, FileNotFoundError, OptionError):
+            return INTERRUPTED  # before there was anything to tell of
+    study = studies[0]
     written = _write(study, options)
-    studies = [study, *(LayerStudy.open(options.store, own.key) for own in configs[1:] if not interrupted)]
     matched = beside(studies[0], studies[1], configs) if len(studies) > 1 else []
     if options.json:
         more = {"beside": [layer.to_json() for layer in matched]} if matched else {}

@@ -17,8 +17,8 @@ from litedelegates.deploy.dask_calls import Calls
 from litedelegates.deploy.dask_cluster import Offer, describe_offers, describe_resources, read_offers
 from litedelegates.deploy.failures import PipelineError
 from litedelegates.errors import LiteDelegatesError, OptionError, nearest
+from litedelegates.files import hash_file
 from litedelegates.study import Store, StudyConfig
-from litedelegates.study.delegates import hash_file
 from litedelegates.study.replica import add_rows, marks_of, snapshot
 
 if TYPE_CHECKING:

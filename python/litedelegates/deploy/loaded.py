@@ -13,9 +13,9 @@ import numpy as np
 from litedelegates.deploy.records import ExitRule, Port, StageFile, StageTiming
 from litedelegates.engines import Array
 from litedelegates.errors import InvalidModelError
+from litedelegates.files import hash_file
 from litedelegates.layers.records import Setting
 from litedelegates.layers.sessions import open_setting
-from litedelegates.study.delegates import hash_file
 
 
 @dataclass(frozen=True)

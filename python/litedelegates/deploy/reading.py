@@ -8,7 +8,7 @@ from pathlib import Path
 
 from litedelegates.deploy.records import MANIFEST, MANIFEST_SCHEMA, Manifest
 from litedelegates.errors import DeployError
-from litedelegates.study.delegates import hash_file
+from litedelegates.files import hash_file
 from litedelegates.study.records import RecordError
 
 

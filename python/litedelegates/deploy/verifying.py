@@ -15,6 +15,7 @@ from litedelegates.deploy.reading import read_manifest
 from litedelegates.deploy.records import Manifest, StageFile
 from litedelegates.engines import Array, open_session
 from litedelegates.errors import DeployError, LiteDelegatesError
+from litedelegates.files import hash_file
 from litedelegates.graph import check, load
 from litedelegates.layers.records import Record, Setting
 from litedelegates.layers.samples import load_feeds, load_labels
@@ -24,7 +25,6 @@ from litedelegates.measure import ErrorSums
 from litedelegates.model import Model
 from litedelegates.plan import Plan
 from litedelegates.reference import take_reference
-from litedelegates.study.delegates import hash_file
 
 Watcher: TypeAlias = Callable[[str], None]
 _TIME_LIMIT = 120.0

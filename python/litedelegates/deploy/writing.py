@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from litedelegates.deploy.reading import is_deployed
 from litedelegates.deploy.records import MANIFEST, ExitRule, Manifest, Port, StageFile
 from litedelegates.errors import CutError, DeployError, NothingToQuantizeError, OptionError
-from litedelegates.files import write_whole
+from litedelegates.files import hash_file, write_whole
 from litedelegates.graph import Graph, Op, Tensor, load, split
 from litedelegates.graph.border import computed_reads
 from litedelegates.layers import LayerStudy
@@ -28,7 +28,6 @@ from litedelegates.plan import Plan
 from litedelegates.quantize import quantize_file
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 from litedelegates.study import StoreError
-from litedelegates.study.delegates import hash_file
 
 Watcher: TypeAlias = Callable[[str], None]
 # A plan may say int8 of an op that has no such kernel and float16 of one without weights: they stay as they are.

@@ -6,19 +6,20 @@ import dataclasses
 import errno
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import hash_file
 from litedelegates.graph.model import Format
 from litedelegates.layers.precisions import parse_precision
 from litedelegates.layers.records import ErrorKind, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.quantize import PRECISIONS
 from litedelegates.quantize.dispatch import kind_of
-from litedelegates.study.delegates import hash_file
+from litedelegates.study.delegates import hash_libraries, parse_delegate
 
 Part: TypeAlias = Literal["in_place", "alone", "error", "mixed"]
 
@@ -29,6 +30,13 @@ DEFAULT_PARTS: tuple[Part, ...] = ("in_place", "alone", "error")
 ERRORS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 DELEGATES: Mapping[Format, tuple[str, ...]] = {"tflite": ("none", "xnnpack"), "onnx": ("cpu",)}
 _FILES = ("calibration", "inputs", "labels")
+# Every field of `LayersConfig` is in one of these groups; a test holds them against each other.
+# What results depend on: another value is another study, with records of its own.
+SAME = ("model", "shapes", *_FILES, "samples", "allow_float32_ops", "seed", "runs", "seconds")
+# What to measure: each record says which of them it is of, and more of them are added to a study.
+WIDENED = ("precisions", "delegates", "threads", "parts", "errors", "variants", "mixes", "layers")
+# They decide only whether something can be measured; what could not is tried again.
+LIMITS = ("time_limit",)
 _RANDOM = "random"
 
 
@@ -158,28 +166,40 @@ class LayersConfig:
         plain = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
-    def identity(self) -> dict[str, Any]:
-        """Return what the results depend on and what no result says of itself.
+    def identity(self, sha256: Callable[[str], str] = hash_file) -> dict[str, Any]:
+        """Return what the results depend on and what no result says of itself: `SAME`.
 
-        How long is measured, and which settings, is not in it: a study can be widened. Where a file lies is not either.
+        Which settings and layers are measured is not in it: a study can be widened. Where a file lies is not either.
+
+        Args:
+            sha256: Returns the digest of a file.
 
         Raises:
             OSError: A file cannot be read.
         """
-        digests = {name: _digest(getattr(self, name)) for name in _FILES}
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        own = {name: getattr(self, name) for name in ("samples", "allow_float32_ops", "seed")}
-        return {"model_sha256": hash_file(self.model), "shapes": shapes, **digests, **own}
+        own = {name: getattr(self, name) for name in SAME if name not in ("model", "shapes", *_FILES)}
+        digests = {name: _digest(getattr(self, name), sha256) for name in _FILES}
+        return {"model_sha256": sha256(self.model), "shapes": shapes, **digests, **own}
 
     @property
     def key(self) -> str:
         """What the study is called in a store."""
-        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return self.key_by(hash_file)
+
+    def key_by(self, sha256: Callable[[str], str]) -> str:
+        """Return what the study is called in a store, the digests of files taken from ``sha256``."""
+        text = json.dumps(self.identity(sha256), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def libraries(self) -> dict[str, str]:
+        """Return the digest of each delegate's library that the settings name, by its path."""
+        chains = (self.delegates or ()) if self.format == "tflite" else ()
+        return {path: found for text in chains for path, found in hash_libraries(parse_delegate(text)[0]).items()}
 
-def _digest(source: str | None) -> str | None:
-    return hash_file(source) if source is not None and Path(source).is_file() else source
+
+def _digest(source: str | None, sha256: Callable[[str], str]) -> str | None:
+    return sha256(source) if source is not None and Path(source).is_file() else source
 
 
 def _check_count(name: str, count: Any) -> None:

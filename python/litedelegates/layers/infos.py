@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import hash_file
 from litedelegates.graph import Cut, Graph, Op, Tensor
 from litedelegates.layers.records import LayerInfo, VariantInfo
 from litedelegates.layers.variants import Variant
-from litedelegates.study.delegates import hash_file
 
 
 def layer_ops(graph: Graph) -> tuple[Op, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from litedelegates.errors import QuantizationError
 from litedelegates.graph import Graph
 from litedelegates.layers.mixed import MixedTiming, mix_name
-from litedelegates.layers.precisions import cached_name
+from litedelegates.layers.precisions import cached_name, keeping
 from litedelegates.layers.quantizing_apart import Quantizer
 from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.records import Setting
@@ -64,10 +64,15 @@ class Mixer:
             return Path(self.path)
         calibration = self.calibration if set(chosen.values()) & set(STATIC_PRECISIONS) else None
         keywords = {"plan": chosen, "allow_float32_ops": self.allow_float32_ops}
-        target = self.folder / cached_name(self.path, mix_name(precisions), calibration, keywords, self.graph.format)
+
+        def named() -> str:
+            return cached_name(self.path, mix_name(precisions), calibration, keywords, self.graph.format)
+
+        target = self.folder / named()
         if not target.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.quantizer.quantize_file(self.path, target, None, calibration, **keywords)
+            with keeping(target, named, self.path, calibration):
+                self.quantizer.quantize_file(self.path, target, None, calibration, **keywords)
         return target
 
 

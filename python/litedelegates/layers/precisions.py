@@ -7,15 +7,16 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import OptionError, nearest
+from litedelegates.errors import FileChangedError, OptionError, nearest
+from litedelegates.files import hash_file, made_from
 from litedelegates.quantize.request import FLOAT32, PRECISIONS, STATIC_PRECISIONS
-from litedelegates.study.delegates import hash_file, parse_value
+from litedelegates.study.delegates import parse_value
 
 # Of `quantize`: what may stand behind a precision, and which precisions it belongs to.
 _SHARED = {"border": STATIC_PRECISIONS, "method": STATIC_PRECISIONS, "percentile": STATIC_PRECISIONS}
@@ -72,6 +73,30 @@ def cached_name(
     recipe = [_digest(calibration), sorted((key, repr(value)) for key, value in keywords.items()), *_versions()]
     digest = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     return f"{hash_file(os.fspath(model))[:16]}-{precision.partition(';')[0]}-{digest}.{model_format}"
+
+
+@contextlib.contextmanager
+def keeping(
+    target: Path, name: Callable[[], str], model: str | os.PathLike[str], calibration: Any = None
+) -> Iterator[None]:
+    """Make ``target`` of a model in the block.
+
+    Args:
+        target: The file to make.
+        name: Returns what it has to be called, by `cached_name`.
+        model: Path of the float32 model.
+        calibration: As for `cached_name`.
+
+    Raises:
+        FileChangedError: The model or the samples were touched meanwhile, so that it is not what its name says; it is
+            removed.
+    """
+    is_file = isinstance(calibration, str | os.PathLike) and Path(calibration).is_file()
+    with made_from(target, model, *([calibration] if is_file else [])):
+        yield
+    if name() != target.name:  # touched before the block began
+        target.unlink(missing_ok=True)
+        raise FileChangedError(f"{os.fspath(model)}, or what it is calibrated with, was changed while it was quantized")
 
 
 def _versions() -> list[str | None]:

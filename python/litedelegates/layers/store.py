@@ -62,15 +62,12 @@ class LayerStore:
         self.path = store.path
 
     def begin(self, key: str, record: Mapping[str, Any]) -> None:
-        """Add a study, or replace what is known of what was asked of it."""
+        """Add a study, or replace what is known of what was asked of it; it is the last one now."""
         with self._connection as connection:
             for table in TABLES:
                 connection.execute(table)
-            connection.execute(
-                "INSERT INTO layer_study (key, record) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
-                "record = excluded.record",
-                (key, json.dumps(dict(record))),
-            )
+            connection.execute("DELETE FROM layer_study WHERE key = ?", (key,))  # which makes it the last one
+            connection.execute("INSERT INTO layer_study (key, record) VALUES (?, ?)", (key, json.dumps(dict(record))))
 
     def add(self, study_key: str, record: Record, session: int, seconds: float = 0.0) -> None:
         """Add a record, or replace the one of the same key; it is in the file when this returns."""
@@ -88,7 +85,7 @@ class LayerStore:
             )
 
     def studies(self) -> dict[str, dict[str, Any]]:
-        """Return what was asked of each study, by key, the first one first."""
+        """Return what was asked of each study, by key, the one that was asked for last as the last."""
         if not self._has_tables():
             return {}
         rows = self._connection.execute("SELECT key, record FROM layer_study ORDER BY number")

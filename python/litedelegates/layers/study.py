@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from litedelegates.engines.onnxruntime.saturation import saturating_nodes, say_s
 from litedelegates.errors import LiteDelegatesError, OptionError
 from litedelegates.files import remove_unfinished
 from litedelegates.graph import Graph, load
-from litedelegates.layers.config import FLOAT32, LayersConfig
+from litedelegates.layers.config import FLOAT32, LIMITS, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
 from litedelegates.layers.precisions import installed_versions
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
@@ -32,6 +32,7 @@ from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
 from litedelegates.study.process import CellFailed
 from litedelegates.study.runner import LITERT, check_same, read_versions
+from litedelegates.study.sources import Sources
 
 ENGINES = {"tflite": LITERT, "onnx": ("onnxruntime",)}
 RANDOM_NOTE = "calibrated with random values: good for measuring speed only"
@@ -65,12 +66,21 @@ def study_layers(
         InvalidModelError: The model cannot be read.
         SamplesError: The inputs or labels do not fit the model.
         OptionError: The model has no layers, or a layer or input that was named does not exist.
-        StoreError: The store was measured on another machine or runtime, a variant was another file before, or another
-            study writes to it.
+        StoreError: The store was measured on another machine or runtime, a variant or a delegate's library was another
+            file before, or another study writes to it.
+        FileChangedError: The model, or another file of the study, was changed while it was measured. What was measured
+            before is in the store.
     """
     folder = Path(path).with_name(f"{Path(path).name}.models")
-    model = _with_shapes(config, folder)
-    graph = load(model)
+    sources = Sources()
+    key = config.key_by(sources.sha256)
+    for variant in config.variants.values():
+        sources.sha256(variant)
+    graph = load(config.model, shapes=config.shapes or None)
+    sources.check_untouched()  # what was read is what was hashed
+    model = _kept_with_shapes(config, graph, folder, key)
+    if model != config.model:
+        graph = load(model)
     chosen = choose_layers(graph, config.layers)
     if not chosen:
         raise OptionError(f"{config.model} computes nothing: it has no layers")
@@ -83,11 +93,11 @@ def study_layers(
         how = "interrupted"
         try:
             remove_unfinished(folder)  # of an earlier call that was killed
-            _Work(config, graph, model, chosen, store, session, retry, progress).do()
+            _Work(config, key, sources, graph, model, chosen, store, session, retry, progress).do()
             how = "finished"
         finally:
             store.end_session(session, how)
-        return LayerStudy.open(store, config.key)
+        return LayerStudy.open(store, key)
 
 
 class _Work:
@@ -96,6 +106,8 @@ class _Work:
     def __init__(
         self,
         config: LayersConfig,
+        key: str,
+        sources: Sources,
         graph: Graph,
         model: str,
         chosen: Sequence[int],
@@ -106,13 +118,18 @@ class _Work:
     ) -> None:
         self._config, self._graph, self._model = config, graph, model
         self._chosen = chosen
-        self._store, self._key, self._session = LayerStore(store), config.key, session
+        self._store, self._key, self._session = LayerStore(store), key, session
+        self._sources = sources
         self._progress = progress
         self._begin = self._last = time.monotonic()
         self._folder = Path(store.path).with_name(f"{Path(store.path).name}.models")
-        self._store.begin(self._key, _widened(self._store.studies().get(self._key), config))
+        before = self._store.studies().get(self._key, {})
+        libraries = self._check_same_libraries(before)
+        self._store.begin(self._key, {**_widened(before, config), **libraries})
         records = self._store.known(self._key)
-        self._known = {(record.kind, record.key) for record in records if not (retry and record.is_refusal)}
+        asked = config.to_json()
+        tries_again = retry or any(before.get(name) != asked[name] for name in LIMITS)
+        self._known = {(record.kind, record.key) for record in records if not (tries_again and record.is_refusal)}
         self._pace = Pace()
         self._refused = {record.key for record in records if record.kind == KINDS[VariantInfo] and record.is_refusal}
         measured = [record for record in records if record.kind not in (KINDS[LayerInfo], KINDS[VariantInfo])]
@@ -166,6 +183,7 @@ class _Work:
                 if precision == FLOAT32:
                     raise  # what all others are held against cannot be read any more
                 info = VariantInfo(precision, refusal=str(error))
+            self._sources.check_untouched()
             self._check_same_variant(info)
             self._store.add(self._key, info, self._session, time.monotonic() - self._last)
         self._last = time.monotonic()
@@ -197,6 +215,22 @@ class _Work:
             notes.append(say_saturation(nodes))
         return "; ".join(notes)
 
+    def _check_same_libraries(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what to write down of the delegates' libraries.
+
+        Raises:
+            StoreError: One is not what it was when the store's records were measured.
+        """
+        known, now = dict(before.get("libraries", {})), self._config.libraries()
+        for path in known.keys() & now.keys():
+            if known[path] != now[path]:
+                raise StoreError(
+                    f"{path} is another library than when {self._store.path} was begun, so that its records would not "
+                    f"belong together: it was {known[path][:12]}, now it is {now[path][:12]}. Name another --store"
+                )
+        found = {**known, **now}
+        return {"libraries": found} if found else {}
+
     def _check_same_variant(self, info: VariantInfo) -> None:
         """Refuse to mix records of different files.
 
@@ -213,6 +247,7 @@ class _Work:
         )
 
     def _add(self, record: Record, step: Step) -> None:
+        self._sources.check_untouched()
         now = time.monotonic()
         self._store.add(self._key, record, self._session, now - self._last)
         self._done += 1
@@ -227,12 +262,11 @@ class _Work:
             self._progress(LayerProgress(self._done, self._done + self._pace.left, seconds, left, is_rough, doing))
 
 
-def _with_shapes(config: LayersConfig, folder: Path) -> str:
+def _kept_with_shapes(config: LayersConfig, graph: Graph, folder: Path, key: str) -> str:
     """Return the path of the model with the shapes that were asked for, of a copy where it leaves them open."""
     if not config.shapes:
         return config.model
-    copy = folder / f"{config.key}.{config.format}"
-    graph = load(config.model, shapes=config.shapes)
+    copy = folder / f"{key}.{config.format}"
     if not copy.is_file():  # written whole or not at all
         folder.mkdir(parents=True, exist_ok=True)
         graph.save(copy)
@@ -247,12 +281,12 @@ def _pace_kind(record: Known) -> str:
     return record.key.partition(" ")[0] if record.kind == KINDS[LayerError] else record.kind
 
 
-def _widened(before: dict[str, Any] | None, config: LayersConfig) -> dict[str, Any]:
+def _widened(before: Mapping[str, Any], config: LayersConfig) -> dict[str, Any]:
     """Return what was asked of a study in this call and the calls before."""
     asked = config.to_json()
     for name in ("precisions", "delegates", "threads", "parts", "errors"):
-        asked[name] = list(dict.fromkeys([*(before or {}).get(name, ()), *asked[name]]))
-    asked["variants"] = {**(before or {}).get("variants", {}), **asked["variants"]}
+        asked[name] = list(dict.fromkeys([*before.get(name, ()), *asked[name]]))
+    asked["variants"] = {**before.get("variants", {}), **asked["variants"]}
     return asked
 
 

@@ -15,7 +15,7 @@ from litedelegates.graph import Graph, Op, Tensor, load
 from litedelegates.graph.border import computed_reads
 from litedelegates.layers.alignment import Alignment
 from litedelegates.layers.owners import Owner, Owners, identity, owners_by
-from litedelegates.layers.precisions import cached_name, parse_precision
+from litedelegates.layers.precisions import cached_name, keeping, parse_precision
 from litedelegates.quantize import quantize_file
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 
@@ -177,12 +177,17 @@ def make_variant(
     if is_static and calibration is not None and not isinstance(calibration, str | os.PathLike):
         calibration = list(calibration)
     given = calibration if is_static else None
-    target = Path(folder) / cached_name(path, precision, given, keywords, source.format)
+
+    def named() -> str:
+        return cached_name(path, precision, given, keywords, source.format)
+
+    target = Path(folder) / named()
     if target.is_file():
         with contextlib.suppress(InvalidModelError):  # damaged since: it is made anew
             return load_variant(source, target, precision, shapes=shapes)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write(path, target, name, given, progress=False, **keywords)
+    with keeping(target, named, path, given):
+        write(path, target, name, given, progress=False, **keywords)
     return load_variant(source, target, precision, shapes=shapes)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from litedelegates.files import hash_file
 from litedelegates.graph import Graph
 from litedelegates.plan.answers import Answers, costs_of
 from litedelegates.plan.explaining import reasons
@@ -17,7 +18,6 @@ from litedelegates.plan.sensitivity import Comparison, compare
 from litedelegates.plan.sources import Source
 from litedelegates.plan.stages import Stages
 from litedelegates.plan.uncertainty import Uncertainty, uncertainty
-from litedelegates.study.delegates import hash_file
 
 DRAWS = 200  # of the measured times, to compare with each uniform plan
 

@@ -6,14 +6,15 @@ import dataclasses
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.files import hash_file, open_regular
 from litedelegates.quantize import PRECISIONS
-from litedelegates.study.delegates import hash_file, parse_delegate
+from litedelegates.study.delegates import parse_delegate
 from litedelegates.study.records import Cell
 
 FLOAT32 = "float32"
@@ -130,8 +131,11 @@ class StudyConfig:
         """Return the configuration as plain values."""
         return dataclasses.asdict(self)
 
-    def cells(self) -> list[tuple[Cell, Cell]]:
+    def cells(self, sha256: Callable[[str], str] = hash_file) -> list[tuple[Cell, Cell]]:
         """Return the cells in order, each with its base: first precision, first delegate, same model and threads.
+
+        Args:
+            sha256: Returns the digest of a model.
 
         Raises:
             OSError: A model cannot be read.
@@ -140,7 +144,8 @@ class StudyConfig:
         parsed = [parse_delegate(text) for text in self.delegates]
         found: dict[str, tuple[Cell, Cell]] = {}
         for model in self.models:
-            digest = _check_model(model)
+            _check_model(model)
+            digest = sha256(model)
             for threads in self.threads:
                 cells = [
                     Cell(model, digest, precision, delegate, threads, options)
@@ -224,9 +229,8 @@ def _read_json(text: str) -> Any:
     return json.loads(text)
 
 
-def _check_model(model: str) -> str:
-    with Path(model).open("rb") as file:
+def _check_model(model: str) -> None:
+    with open_regular(model) as file:
         start = file.read(8)
     if start[4:8] != b"TFL3" and Path(model).suffix != ".tflite":
         raise OptionError(f"{model} is no .tflite: a study measures LiteRT models")
-    return hash_file(model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from litedelegates.delegates import Delegate, chain
 from litedelegates.delegates.external import External
 from litedelegates.delegates.stable import Stable
 from litedelegates.errors import OptionError
+from litedelegates.files import hash_file
 
 LIBRARY_KINDS = ("external", "stable")
 NONE = "none"
@@ -83,16 +83,3 @@ def hash_libraries(text: str) -> dict[str, str]:
         if colon and kind in LIBRARY_KINDS and Path(path).is_file():
             found[path] = hash_file(path)
     return found
-
-
-def hash_file(path: str | Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

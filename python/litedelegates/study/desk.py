@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.border import dequantize_array
+from litedelegates.files import file_changed, read_same
 from litedelegates.interpreter import Interpreter
 from litedelegates.measure import delegate_epsilon, is_steady, output_precisions, read_memory
 from litedelegates.model import Model
@@ -61,17 +63,25 @@ class Desk:
         return self._orders[arguments.pop("do")](**arguments)
 
     def load(
-        self, model: str, delegate: str, threads: int, options: dict[str, Any], inputs: str | None, seed: int
+        self,
+        model: str,
+        sha256: str,
+        delegate: str,
+        threads: int,
+        options: dict[str, Any],
+        inputs: str | None,
+        seed: int,
     ) -> dict[str, Any]:
         """Load a model and set the first sample."""
         before = _resident()
-        self._interpreter = Interpreter(model, make_chain(delegate, options), num_threads=threads)
+        verified = _verified(model, sha256)
+        self._interpreter = Interpreter(verified, make_chain(delegate, options), num_threads=threads)
         interpreter = self._interpreter
         interpreter.allocate_tensors()
         loaded = _resident()
         self._inputs, self._seed = inputs, seed
         lost = delegate_epsilon(delegate.split("+"), options)
-        self._bound = max((part.bound for part in output_precisions(Model.load(model), lost)), default=0.0)
+        self._bound = max((part.bound for part in output_precisions(verified, lost)), default=0.0)
         self._set_first_sample()
         placement = interpreter.placement
         counts: dict[str, int] = {}
@@ -130,12 +140,15 @@ class Desk:
         save_arrays(target, [np.stack(column) for column in zip(*rows, strict=True)])
         return {"samples": len(rows), "bound": self._bound}
 
-    def reference(self, model: str, inputs: str | None, seed: int, count: int, target: str) -> dict[str, Any]:
+    def reference(
+        self, model: str, sha256: str, inputs: str | None, seed: int, count: int, target: str
+    ) -> dict[str, Any]:
         """Write what the outputs for samples should be, real values, to a file; say which kernels disagree."""
-        with Interpreter(model, None) as interpreter:
+        verified = _verified(model, sha256)
+        with Interpreter(verified, None) as interpreter:
             samples = list(stacks_of(interpreter, inputs, seed, count))
             indices = [info.index for info in interpreter.inputs]
-            found = take_reference(Model.load(model), [dict(zip(indices, row, strict=True)) for row in samples])
+            found = take_reference(verified, [dict(zip(indices, row, strict=True)) for row in samples])
             infos = interpreter.outputs
         rows = [
             [dequantize_array(value, info) for value, info in zip(row, infos, strict=True)] for row in found.outputs
@@ -162,14 +175,21 @@ class Desk:
         return {"ops": ops, "runs": found.runs, "note": found.note}
 
     def quantize(
-        self, model: str, target: str, precision: str, calibration: str | None, allow_float32_ops: bool
+        self,
+        model: str,
+        sha256: str,
+        target: str,
+        precision: str,
+        calibration: str | None,
+        allow_float32_ops: bool,
     ) -> dict[str, Any]:
         """Write a quantized copy of a model."""
         from litedelegates.quantize import quantize_file
 
         Path(target).parent.mkdir(parents=True, exist_ok=True)
+        content = read_same(model, sha256)
         record = quantize_file(
-            model, target, precision, calibration, allow_float32_ops=allow_float32_ops, progress=False
+            content, target, precision, calibration, allow_float32_ops=allow_float32_ops, progress=False
         )
         return {"record": asdict(record)}
 
@@ -187,6 +207,14 @@ class Desk:
         if self._interpreter is None:
             raise ValueError("no model is loaded")
         return self._interpreter
+
+
+def _verified(model: str, sha256: str) -> Model:
+    """Return a model whose bytes, as they are run, have a digest; a file that is written over later shows it."""
+    verified = Model.load(model)
+    if (now := hashlib.sha256(verified.file.bytes.data).hexdigest()) != sha256:
+        raise file_changed(model, sha256, now)
+    return verified
 
 
 def _resident() -> int:

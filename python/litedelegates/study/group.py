@@ -47,26 +47,29 @@ class Group:
     def __init__(
         self,
         name: str,
-        cells: list[Cell],
+        cells: list[LoadedCell],
         pending: set[str],
         config: StudyConfig,
         store: Store,
         session: int,
         files: ModelFiles,
         references: References,
-        memory_limit: int | None,
         report: Report,
     ) -> None:
         """Prepare to measure those of ``cells`` whose key is ``pending``; the first is the base."""
         self._name, self._config, self._store, self._session = name, config, store, session
         self._files, self._references, self._report = files, references, report
         self._pending = pending
-        known = store.outcome(cells[0])
-        base_helps = cells[0].key in pending or (known is not None and known.status == "ok")
-        taken = [cell for cell in cells if cell.key in pending or (cell is cells[0] and base_helps)]
+        base = cells[0].cell
+        known = store.outcome(base)
+        base_helps = base.key in pending or (known is not None and known.status == "ok")
         # In the order of the matrix; a cell that fails is taken out.
-        self._cells = {cell.key: LoadedCell(cell, config, memory_limit, session) for cell in taken}
-        self._spent = {cell.key: self._read_spent(cell) for cell in taken}
+        self._cells = {
+            loaded.cell.key: loaded
+            for loaded in cells
+            if loaded.cell.key in pending or (loaded is cells[0] and base_helps)
+        }
+        self._spent = {key: self._read_spent(loaded.cell) for key, loaded in self._cells.items()}
         self._orders = Orders(list(self._cells), config.seed)
         self._round = store.rounds(name)
         for _ in range(self._round):  # a resumed study goes on in the orders, and does not begin them again
@@ -93,6 +96,8 @@ class Group:
                 self._time(first_load + number, share)
             for key in list(self._cells):
                 self._attempt(key, LoadedCell.measure_energy)
+            for key in list(self._cells):
+                self._attempt(key, LoadedCell.check_files)
             for cell in self._cells.values():
                 cell.judge(list(self._conditions.values()))
                 self._finish(cell, replace(cell.outcome, status="ok"))
@@ -113,7 +118,8 @@ class Group:
         begin = time.monotonic()
         try:
             step(loaded, *arguments)
-        except CellFailed as failure:
+        except CellFailed as failed:
+            failure = loaded.cause_of(failed)
             loaded.close()
             del self._cells[key]
             loaded.spend(time.monotonic() - begin)

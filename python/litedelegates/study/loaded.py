@@ -13,9 +13,11 @@ from litedelegates.measure import EnergyMeter, find_drift, find_unsteady, find_u
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_libraries
 from litedelegates.study.models import ModelFiles, RunFile
-from litedelegates.study.process import Worker
+from litedelegates.study.process import CellFailed, Worker
+from litedelegates.study.question import LIBRARIES, Question
 from litedelegates.study.records import BlockRecord, Cell, Outcome
 from litedelegates.study.reference import References
+from litedelegates.study.sources import Sources
 from litedelegates.study.words import unpack
 
 # A block that takes so many times what its warm-up promised counts as hanging, if the time limit is over too.
@@ -32,9 +34,18 @@ class LoadedCell:
         pid: The process, while there is one.
     """
 
-    def __init__(self, cell: Cell, config: StudyConfig, memory_limit: int | None, session: int) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        config: StudyConfig,
+        memory_limit: int | None,
+        session: int,
+        asked: Question,
+        sources: Sources,
+    ) -> None:
         """Begin with nothing loaded."""
-        self.cell, self.outcome = cell, Outcome(cell.key, "unfinished", session=session)
+        self.cell, self.outcome = cell, Outcome(cell.key, "unfinished", session=session, asked=asked)
+        self._sources = sources
         self.pid: int | None = None
         self._config, self._memory_limit, self._session = config, memory_limit, session
         self._worker: Worker | None = None
@@ -45,6 +56,7 @@ class LoadedCell:
 
     def load(self, files: ModelFiles) -> None:
         """Start a process, load the model and time its first run; a later load leaves the figures of the first."""
+        self.check_files()
         file = files.get(self.cell)
         is_first = self.outcome.load_ns is None
         if is_first:
@@ -138,6 +150,23 @@ class LoadedCell:
         own = [asdict(condition) for condition in found if condition is not None]
         self._learn(conditions=(*shared, *own))
 
+    def check_files(self) -> None:
+        """Raise where a file that the figures belong to is not what it was when the study began."""
+        self._sources.check((self.cell.model, self._config.inputs, self._config.labels))
+        libraries = hash_libraries(self.cell.delegate) or None
+        if libraries != (self.outcome.asked or {}).get(LIBRARIES):
+            raise CellFailed("failed", f"a library of {self.cell.delegate} was changed while the study ran")
+
+    def cause_of(self, failure: CellFailed) -> CellFailed:
+        """Return why the cell failed: also what crashes may do so because a file was written over under it."""
+        try:
+            self.check_files()
+        except CellFailed as changed:
+            return changed if failure.status != "out of memory" else failure
+        except OSError:
+            pass
+        return failure
+
     def spend(self, seconds: float) -> None:
         """Add to the time that was spent on it."""
         self._learn(seconds=(self.outcome.seconds or 0.0) + seconds)
@@ -157,6 +186,7 @@ class LoadedCell:
             "load",
             self._config.time_limit,
             model=file.path,
+            sha256=file.sha256,
             delegate=self.cell.delegate,
             threads=self.cell.threads,
             options=dict(self.cell.options),

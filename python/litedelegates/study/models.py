@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
-from litedelegates.files import remove_unfinished
+from litedelegates.files import hash_file, remove_unfinished
 from litedelegates.study.config import FLOAT32, StudyConfig
-from litedelegates.study.delegates import hash_file
 from litedelegates.study.process import CellFailed, Worker
+from litedelegates.study.question import NEEDS_CALIBRATION
 from litedelegates.study.records import Cell
-
-NEEDS_CALIBRATION = ("int8", "int16x8")
+from litedelegates.study.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class RunFile:
 class ModelFiles:
     """Makes the files of a study, each in a process of its own, and remembers what could not be made."""
 
-    def __init__(self, store: Path, config: StudyConfig, memory_limit: int | None) -> None:
+    def __init__(self, store: Path, config: StudyConfig, memory_limit: int | None, sources: Sources) -> None:
         """Keep the files in ``NAME.models`` beside the store ``NAME``."""
         self.folder = store.with_name(f"{store.name}.models")
-        self._config, self._memory_limit = config, memory_limit
+        self._config, self._memory_limit, self._sources = config, memory_limit, sources
         self._made: dict[tuple[str, str], RunFile | CellFailed] = {}
 
     def get(self, cell: Cell) -> RunFile:
@@ -70,6 +69,7 @@ class ModelFiles:
         target = self.folder / f"{cell.model_sha256[:16]}-{cell.precision}-{self._recipe(calibration)}.tflite"
         if not _is_model(target):  # not made yet, or damaged since: it was written whole
             self._quantize(cell, target, calibration)
+            self._check_kept(target, calibration)
         return RunFile(str(target), hash_file(target), target.stat().st_size, note)
 
     def _quantize(self, cell: Cell, target: Path, calibration: str | None) -> None:
@@ -79,6 +79,7 @@ class ModelFiles:
                 "quantize",
                 max(self._config.time_limit, 600.0),
                 model=cell.model,
+                sha256=cell.model_sha256,
                 target=str(target),
                 precision=cell.precision,
                 calibration=calibration,
@@ -88,9 +89,18 @@ class ModelFiles:
             worker.close()
             remove_unfinished(self.folder)
 
+    def _check_kept(self, target: Path, calibration: str | None) -> None:
+        """Remove a file that was calibrated with other samples than its name says."""
+        try:
+            self._sources.check([calibration])
+        except CellFailed:
+            target.unlink(missing_ok=True)
+            raise
+
     def _recipe(self, calibration: str | None) -> str:
         """Return what the result depends on besides the model, as a short digest."""
-        source = hash_file(calibration) if calibration is not None and Path(calibration).is_file() else calibration
+        is_file = calibration is not None and Path(calibration).is_file()
+        source = self._sources.sha256(calibration) if calibration is not None and is_file else calibration
         recipe: list[Any] = [source, self._config.allow_float32_ops]
         for package in ("litedelegates", "litert-quantizer"):
             try:

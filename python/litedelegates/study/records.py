@@ -130,6 +130,7 @@ class Outcome:
             the reference's outputs are, ``doubt`` (which, and from which op on).
         accuracy: Share of the labelled inputs whose largest output is the label.
         conditions: What may have disturbed it: ``{"kind", "severity", "text"}`` each.
+        asked: What it was asked, see `question.question_of`.
     """
 
     cell_key: str
@@ -156,6 +157,7 @@ class Outcome:
     error: Mapping[str, Any] | None = field(default=None, hash=False)
     accuracy: float | None = None
     conditions: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    asked: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):

@@ -9,10 +9,10 @@ from typing import Any
 from litedelegates.arrays import ArraysError
 from litedelegates.files import remove_unfinished, write_whole
 from litedelegates.study.config import StudyConfig
-from litedelegates.study.delegates import hash_file
 from litedelegates.study.inputs import Arrays, error_of, load_arrays
 from litedelegates.study.process import CellFailed, Worker
 from litedelegates.study.records import Cell
+from litedelegates.study.sources import Sources
 
 RANDOM_SAMPLES = 4
 GIVEN_SAMPLES = 32
@@ -23,10 +23,10 @@ NAME = "the file as it is on the built-in kernels"
 class References:
     """Keeps the reference outputs of each model beside the store."""
 
-    def __init__(self, folder: Path, config: StudyConfig, memory_limit: int | None) -> None:
+    def __init__(self, folder: Path, config: StudyConfig, memory_limit: int | None, sources: Sources) -> None:
         """Keep them in ``folder``."""
-        self.folder, self._config, self._memory_limit = folder, config, memory_limit
-        source = "random" if config.inputs is None else hash_file(config.inputs)
+        self.folder, self._config, self._memory_limit, self._sources = folder, config, memory_limit, sources
+        source = "random" if config.inputs is None else sources.sha256(config.inputs)
         # The last word tells them from those that were taken where built-in kernels could overwrite a value.
         self._tag = hashlib.sha256(f"{source} {config.seed} kept".encode()).hexdigest()[:12]
         self._doubts: dict[str, str] = {}
@@ -68,6 +68,7 @@ class References:
                 known = _kept(target)
                 if known is None:
                     self._make(cell, target)
+                    self._check_kept(target)
                     known = load_arrays(target)
                 self._doubts[cell.model_sha256] = _read(target.with_suffix(".doubt"))
             except CellFailed as failure:
@@ -75,11 +76,24 @@ class References:
             self._known[cell.model_sha256] = known
         return known
 
+    def _check_kept(self, target: Path) -> None:
+        """Remove outputs for other samples than their name says."""
+        try:
+            self._sources.check([self._config.inputs])
+        except CellFailed:
+            target.unlink(missing_ok=True)
+            raise
+
     def _make(self, cell: Cell, target: Path) -> None:
         worker = Worker(self._memory_limit)
         try:
             done = self._ask(
-                worker, target, "reference", max(self._config.time_limit, _REFERENCE_SECONDS), model=cell.model
+                worker,
+                target,
+                "reference",
+                max(self._config.time_limit, _REFERENCE_SECONDS),
+                model=cell.model,
+                sha256=cell.model_sha256,
             )
             # Beside the outputs, for later runs that find them here.
             write_whole(target.with_suffix(".doubt"), [f"{done['is_certain']}\n{done['doubt']}".encode()])

@@ -10,17 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from litedelegates.files import remove_unfinished
+from litedelegates.files import hash_file, remove_unfinished
 from litedelegates.free_memory import free_memory
 from litedelegates.measure import read_machine
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.database import StoreError
-from litedelegates.study.delegates import hash_file
 from litedelegates.study.group import Group
 from litedelegates.study.grouping import group_cells
+from litedelegates.study.loaded import LoadedCell
 from litedelegates.study.models import ModelFiles
+from litedelegates.study.question import Question, check_asked, is_answered, question_of
 from litedelegates.study.records import FINAL, Cell
 from litedelegates.study.reference import References
+from litedelegates.study.sources import Sources
 from litedelegates.study.store import Store
 
 MEMORY_SHARE = 0.8
@@ -74,18 +76,22 @@ def run_study(
     Raises:
         OSError: A model cannot be read, or the store cannot be written.
         OptionError: A file is no model of this kind.
-        StoreError: The store was measured on another machine or runtime, or another study writes to it.
+        StoreError: The store was measured on another machine or runtime, holds the answer to another question (other
+            inputs, another time), or another study writes to it.
     """
-    pairs = config.cells()
+    sources = Sources()
+    pairs = config.cells(sources.sha256)
+    asked = {cell.key: question_of(config, cell, sources) for cell, _ in pairs}
     machine, versions = asdict(read_machine()), read_versions()
     with Store.create(path, config.to_json()) as store:
         check_same(store, machine, versions)
+        check_asked(store, ((cell, asked[cell.key]) for cell, _ in pairs))
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
         try:
             for cell, base in pairs:
                 store.add_cell(cell, base)
-            _run(config, store, session, pairs, retry, progress)
+            _run(config, store, session, pairs, asked, sources, retry, progress)
             how = "finished"
         finally:
             store.end_session(session, how)
@@ -96,16 +102,24 @@ def _run(
     store: Store,
     session: int,
     pairs: list[tuple[Cell, Cell]],
+    asked: Mapping[str, Question],
+    sources: Sources,
     retry: bool,
     progress: Watcher | None,
 ) -> None:
     begin = time.monotonic()
 
-    def is_to_do(cell: Cell) -> bool:
+    def is_ok(cell: Cell) -> bool:
         outcome = store.outcome(cell)
-        return outcome is None or not outcome.is_final or (retry and outcome.status != "ok")
+        return outcome is not None and outcome.status == "ok"
 
-    to_do = {cell.key for cell, _ in pairs if is_to_do(cell)}
+    def is_to_do(cell: Cell, base: Cell) -> bool:
+        if not is_answered(store.outcome(cell), asked[cell.key], retry=retry):
+            return True
+        # Measured beside another base: the two cannot be compared.
+        return cell.key != base.key and is_ok(cell) and is_ok(base) and not store.shares_rounds(cell, base)
+
+    to_do = {cell.key for cell, base in pairs if is_to_do(cell, base)}
 
     def report(doing: str, cell: Cell | None = None, round_index: int | None = None) -> None:
         if cell is not None and doing in FINAL:
@@ -116,13 +130,14 @@ def _run(
 
     given = config.memory_limit_mb
     memory_limit = given * 1_000_000 if given is not None else memory_share()
-    files = ModelFiles(Path(store.path), config, memory_limit)
+    files = ModelFiles(Path(store.path), config, memory_limit, sources)
     remove_unfinished(files.folder)  # of an earlier call that was killed
-    references = References(files.folder, config, memory_limit)
+    references = References(files.folder, config, memory_limit, sources)
     for name, cells in group_cells(pairs, config.max_loaded):
         pending = {cell.key for cell in cells} & to_do
         if pending:
-            Group(name, cells, pending, config, store, session, files, references, memory_limit, report).measure()
+            loaded = [LoadedCell(cell, config, memory_limit, session, asked[cell.key], sources) for cell in cells]
+            Group(name, loaded, pending, config, store, session, files, references, report).measure()
     report("done")
 
 

@@ -104,10 +104,11 @@ class Store:
             connection.execute('UPDATE session SET ended = ?, how = ? WHERE "index" = ?', (time.time(), how, index))
 
     def add_cell(self, cell: Cell, base: Cell | None = None) -> None:
-        """Add a cell of the matrix, unless it is there; ``base`` is what it is compared with."""
+        """Add a cell of the matrix; ``base`` is what it is compared with from now on, also where it is there."""
         with self._connection as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO cell (key, base_key, record) VALUES (?, ?, ?)",
+                "INSERT INTO cell (key, base_key, record) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "base_key = coalesce(excluded.base_key, base_key), record = excluded.record",
                 (cell.key, None if base is None else base.key, json.dumps(cell.to_json())),
             )
 
@@ -203,6 +204,20 @@ class Store:
                 BlockRecord(key, grouping, index, position, _samples(kept), _samples(discarded), *rest)
                 for key, grouping, index, position, kept, discarded, *rest in rows
             ]
+
+    def has_blocks(self, cell: Cell | str) -> bool:
+        """Return whether there is a block of a cell."""
+        row = self._connection.execute("SELECT 1 FROM block WHERE cell_key = ? LIMIT 1", (_key(cell),)).fetchone()
+        return row is not None
+
+    def shares_rounds(self, cell: Cell | str, base: Cell | str) -> bool:
+        """Return whether there is a round that has a block of both, so that `ratio` has something to go by."""
+        row = self._connection.execute(
+            "SELECT 1 FROM block AS own JOIN block AS other USING (grouping, round) "
+            "WHERE own.cell_key = ? AND other.cell_key = ? LIMIT 1",
+            (_key(cell), _key(base)),
+        ).fetchone()
+        return row is not None
 
     def loads(self, group: str) -> int:
         """Return how many times the cells of a group were loaded and timed."""

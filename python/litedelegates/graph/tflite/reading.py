@@ -27,7 +27,7 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
         InvalidModelError: It cannot be read or is damaged.
         OptionError: There is no such signature or input, or the input cannot have such a shape.
     """
-    file = Model.load(model)  # type: ignore[arg-type]
+    file = Model.load(model)
     keys = [entry.key for entry in file.signatures]
     if signature is not None and signature not in keys:
         raise OptionError(f"the model has no signature {signature!r}. {nearest(signature, keys)}")
