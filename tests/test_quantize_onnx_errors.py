@@ -158,7 +158,7 @@ def test_an_op_that_onnxruntime_does_not_have_is_said_in_its_words() -> None:
 
 def test_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'litedelegates\[onnx\]'"):
+    with pytest.raises(MissingExtraError, match=r"litedelegates\[onnx\]"):
         quantize(small_onnx.conv_net(), "float16")
 
 

@@ -103,6 +103,37 @@ class SoftwareGpuWarning(UserWarning):
     """The GPU in use is no hardware: its driver computes on the CPU."""
 
 
+def install_extra(extra: str) -> str:
+    """Return what to type for the packages of an extra, also where this package came from a checkout or a wheel.
+
+    Then no index may have it under its name, so its requirements are named and not the extra alone.
+    """
+    packages = _requirements(extra)  # empty in a checkout that was never installed
+    if not packages:
+        return f"pip install 'litedelegates[{extra}]'"
+    return f"pip install {' '.join(repr(package) for package in packages)} (the extra litedelegates[{extra}])"
+
+
+def _requirements(extra: str) -> list[str]:
+    import re
+    from importlib import metadata  # only needed when something is wrong already
+
+    found: list[str] = []
+    try:
+        declared = metadata.requires("litedelegates") or []
+    except metadata.PackageNotFoundError:
+        return found
+    for text in declared:
+        package, _, condition = (part.strip() for part in text.partition(";"))
+        if not re.search(rf"extra == [\"']{re.escape(extra)}[\"']", condition):
+            continue
+        others = re.fullmatch(r"litedelegates\[(.+)\]", package)
+        found += (
+            [package] if others is None else [one for other in others[1].split(",") for one in _requirements(other)]
+        )
+    return found
+
+
 def nearest(name: str, valid: Iterable[str], limit: int | None = None) -> str:
     """Return a sentence that names the valid names, most like ``name`` first; with ``limit`` only so many of them."""
     import difflib  # only needed when something is wrong already

@@ -135,6 +135,19 @@ def file_changed(path: str, sha256: str, now: str) -> FileChangedError:
     return FileChangedError(f"{path} was changed while it was being measured: {found}")
 
 
+def path_from(folder: str | os.PathLike[str], path: str) -> str:
+    """Return what to call a path in a file that lies in ``folder``: a relative path goes from there.
+
+    So the folder can be moved with what lies around it, and read from any other.
+    """
+    return path if Path(path).is_absolute() else os.path.relpath(path, folder)
+
+
+def path_in(folder: str | os.PathLike[str], path: str) -> str:
+    """Return the path that a file in ``folder`` calls ``path``: what `path_from` is undone by."""
+    return os.path.normpath(Path(folder) / path) if not Path(path).is_absolute() else path
+
+
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file for reading; devices and pipes, which never end or never begin, are refused.
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 
 SHELLS = ("bash", "zsh", "tcsh")
 _FOLDERS = ("FOLDER",)
@@ -33,9 +33,7 @@ def call(options: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise MissingExtraError(
-            f"shell completion needs shtab ({error}): pip install 'litedelegates[completion]'"
-        ) from error
+        raise MissingExtraError(f"shell completion needs shtab ({error}): {install_extra('completion')}") from error
     _complete_paths(options.parser, shtab.FILE, shtab.DIRECTORY)
     print(shtab.complete(options.parser, options.shell))
     return 0

@@ -11,8 +11,7 @@ from litedelegates.cli.arguments import HelpFormatter, parse_exit
 from litedelegates.cli.outcome import foreign_words_aside
 from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
-from litedelegates.files import write_whole
-from litedelegates.plan import OBJECTIVES, how_sure, make_plan, parse_devices, parse_link
+from litedelegates.plan import OBJECTIVES, how_sure, make_plan, parse_devices, parse_link, save_plan
 from litedelegates.plan.device_texts import with_memory
 
 DEFAULT_PLAN = "plan.json"
@@ -114,7 +113,7 @@ def call(options: argparse.Namespace) -> int:
             fallback=options.fallback,
             time_limit_s=options.time_limit,
         )
-    write_whole(options.output, [json.dumps(plan.to_json(), indent=1).encode()])
+    save_plan(plan, options.output)
     written = [options.output]
     is_asked = options.report is not None or options.plots is not None
     outlook = look_out(plan, sources, links, precisions) if is_asked else None

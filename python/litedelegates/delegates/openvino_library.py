@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from litedelegates import _core
-from litedelegates.errors import DelegateError, DelegateUnavailableError, OptionError, nearest
+from litedelegates.errors import DelegateError, DelegateUnavailableError, OptionError, install_extra, nearest
 from litedelegates.runtime import open_runtime
 
 _VENDOR = os.path.join("vendors", "intel_openvino")
@@ -82,7 +82,7 @@ def find() -> Libraries:
     spec = importlib.machinery.PathFinder.find_spec("openvino")
     if spec is None or not spec.submodule_search_locations:
         raise DelegateUnavailableError(
-            f"the package openvino is not installed: pip install 'litedelegates[openvino]' (or {install})"
+            f"the package openvino is not installed: {install_extra('openvino')} (or {install})"
         )
     folder = os.path.join(next(iter(spec.submodule_search_locations)), "libs")
     if not os.path.isfile(os.path.join(folder, f"libopenvino.so.{wanted}")):

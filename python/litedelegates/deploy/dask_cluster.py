@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.deploy.failures import PipelineError
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -47,7 +47,7 @@ def require_distributed() -> Any:
         import distributed
     except ImportError as error:
         raise MissingExtraError(
-            "workers on other machines need Dask: pip install 'litedelegates[dask]', here and on each of them"
+            f"workers on other machines need Dask: {install_extra('dask')}, here and on each of them"
         ) from error
     return distributed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -15,7 +16,7 @@ from litedelegates.deploy.reading import read_manifest
 from litedelegates.deploy.records import Manifest, StageFile
 from litedelegates.engines import Array, open_session
 from litedelegates.errors import DeployError, LiteDelegatesError
-from litedelegates.files import hash_file
+from litedelegates.files import hash_file, path_in
 from litedelegates.graph import check, load
 from litedelegates.layers.records import Record, Setting
 from litedelegates.layers.samples import load_feeds, load_labels
@@ -23,7 +24,7 @@ from litedelegates.layers.sessions import open_setting
 from litedelegates.layers.side_by_side import Bench, Piece
 from litedelegates.measure import ErrorSums
 from litedelegates.model import Model
-from litedelegates.plan import Plan
+from litedelegates.plan import Plan, relocated
 from litedelegates.reference import take_reference
 
 Watcher: TypeAlias = Callable[[str], None]
@@ -158,8 +159,10 @@ def verify(
     """
     say = progress or (lambda doing: None)
     manifest = read_manifest(folder)
-    plan = Plan.from_json(manifest.plan)
+    plan = relocated(Plan.from_json(manifest.plan), lambda own: path_in(folder, own))
     path = os.fspath(model if model is not None else plan.model)
+    if not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, "the float32 model is not here: name it with model (--model)", path)
     if hash_file(path) != manifest.model_sha256:
         raise DeployError(f"{path} is not the float32 model that was deployed: name it with model (--model)")
     root, source = Path(folder), load(path)

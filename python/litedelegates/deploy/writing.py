@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import json
@@ -10,13 +11,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from litedelegates.deploy.reading import is_deployed
 from litedelegates.deploy.records import MANIFEST, ExitRule, Manifest, Port, StageFile
 from litedelegates.errors import CutError, DeployError, NothingToQuantizeError, OptionError
-from litedelegates.files import hash_file, write_whole
+from litedelegates.files import hash_file, path_from, write_whole
 from litedelegates.graph import Graph, Op, Tensor, load, split
 from litedelegates.graph.border import computed_reads
 from litedelegates.layers import LayerStudy
@@ -24,7 +26,7 @@ from litedelegates.layers.precisions import installed_versions, parse_precision
 from litedelegates.layers.recipe import quantize_plan
 from litedelegates.layers.variants import Variant, load_variant
 from litedelegates.model import numpy_dtype
-from litedelegates.plan import Plan
+from litedelegates.plan import Plan, relocated
 from litedelegates.quantize import quantize_file
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
 from litedelegates.study import StoreError
@@ -71,6 +73,8 @@ def deploy(
         OSError: A file cannot be read or written.
     """
     path, target = os.fspath(model if model is not None else plan.model), Path(out)
+    if not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, "the float32 model is not here: name it with model (--model)", path)
     _check(plan, path, target)
     say = progress or (lambda doing: None)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -140,11 +144,15 @@ class _Writer:
             outputs=tuple(port(self._source, tensor) for tensor in self._source.outputs),
             fallback=alone,
             exits=tuple(_exit(name, limit, stages) for name, limit in exits.items()),
-            plan=self._plan.to_json(),
+            plan=self._planned().to_json(),
             versions=installed_versions(_MAKERS),
         )
         write_whole(self._folder / MANIFEST, [json.dumps(manifest.to_json(), indent=1).encode()])
         return manifest
+
+    def _planned(self) -> Plan:
+        """Return the plan as it is written into the folder: relative paths in it go from there."""
+        return relocated(replace(self._plan, model=self._path), lambda path: path_from(self._folder, path))
 
     def _stages(self, plan: Plan, prefix: str, calibration: Any) -> tuple[Path, tuple[StageFile, ...]]:
         whole = self._folder / f"{prefix}whole{self._suffix}"

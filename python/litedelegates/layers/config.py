@@ -6,13 +6,14 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from litedelegates.errors import OptionError, nearest
-from litedelegates.files import hash_file
+from litedelegates.files import hash_file, path_from
 from litedelegates.graph.model import Format
 from litedelegates.layers.precisions import parse_precision
 from litedelegates.layers.records import ErrorKind, Setting
@@ -166,6 +167,10 @@ class LayersConfig:
         plain = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
+    def to_record(self, folder: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return the configuration for a store that lies in ``folder``: relative paths go from there."""
+        return relocated(self.to_json(), lambda path: path_from(folder, path))
+
     def identity(self, sha256: Callable[[str], str] = hash_file) -> dict[str, Any]:
         """Return what the results depend on and what no result says of itself: `SAME`.
 
@@ -196,6 +201,17 @@ class LayersConfig:
         """Return the digest of each delegate's library that the settings name, by its path."""
         chains = (self.delegates or ()) if self.format == "tflite" else ()
         return {path: found for text in chains for path, found in hash_libraries(parse_delegate(text)[0]).items()}
+
+
+def relocated(asked: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return a configuration as plain values with its paths changed."""
+    found = dict(asked)
+    for name in ("model", *_FILES):
+        if isinstance(found.get(name), str) and found[name] != _RANDOM:
+            found[name] = change(found[name])
+    if isinstance(found.get("variants"), Mapping):
+        found["variants"] = {name: change(path) for name, path in found["variants"].items()}
+    return found
 
 
 def _digest(source: str | None, sha256: Callable[[str], str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 from litedelegates.layers.records import LayerError, Setting
 from litedelegates.study.peer_formats import to_csv_lines
 
@@ -94,7 +94,7 @@ def to_frame(study: LayerStudy) -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise MissingExtraError("tables of layers need pandas: pip install 'litedelegates[tables]'") from error
+        raise MissingExtraError(f"tables of layers need pandas: {install_extra('tables')}") from error
     return pandas.DataFrame(rows(study))
 
 

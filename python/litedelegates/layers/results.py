@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from litedelegates import notebook
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import path_in
 from litedelegates.layers import export
-from litedelegates.layers.config import FLOAT32
+from litedelegates.layers.config import FLOAT32, relocated
 from litedelegates.layers.mixed import MixedTiming
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, Record, Setting, VariantInfo
 from litedelegates.layers.store import LayerStore
@@ -76,13 +78,14 @@ class LayerStudy:
             with Store.open(store) as opened:
                 return cls.open(opened, key)
         own = LayerStore(store)
-        key, config = own.study(key)
+        key, record = own.study(key)
+        config = relocated(record, lambda path: path_in(Path(own.path).parent, path))
         read: dict[str, Any] = {name: tuple(own.records(key, of)) for name, of in _CLASSES.items()}
         return cls(key, config, **read)
 
     @property
     def model(self) -> str:
-        """Path of the model as it was given."""
+        """Path of the model; where a relative one was given, it is found from where the store lies."""
         return str(self.config.get("model", ""))
 
     @property

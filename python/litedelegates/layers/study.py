@@ -87,7 +87,7 @@ def study_layers(
     # Those who take errors load them too; here it is so that what does not fit is told before anything is measured.
     Samples.load(graph, config.inputs, config.labels, config.samples, config.seed)
     machine, versions = asdict(read_machine()), _versions()
-    with Store.create(path, {"layers": config.to_json()}) as store:
+    with Store.create(path, {"layers": config.to_record(Path(path).parent)}) as store:
         check_same(store, machine, versions, ENGINES[config.format])
         session = store.add_session(machine, versions, command or sys.argv).index
         how = "interrupted"
@@ -125,7 +125,7 @@ class _Work:
         self._folder = Path(store.path).with_name(f"{Path(store.path).name}.models")
         before = self._store.studies().get(self._key, {})
         libraries = self._check_same_libraries(before)
-        self._store.begin(self._key, {**_widened(before, config), **libraries})
+        self._store.begin(self._key, {**_widened(before, config.to_record(Path(store.path).parent)), **libraries})
         records = self._store.known(self._key)
         asked = config.to_json()
         tries_again = retry or any(before.get(name) != asked[name] for name in LIMITS)
@@ -281,9 +281,9 @@ def _pace_kind(record: Known) -> str:
     return record.key.partition(" ")[0] if record.kind == KINDS[LayerError] else record.kind
 
 
-def _widened(before: Mapping[str, Any], config: LayersConfig) -> dict[str, Any]:
+def _widened(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was asked of a study in this call and the calls before."""
-    asked = config.to_json()
+    asked = dict(now)
     for name in ("precisions", "delegates", "threads", "parts", "errors"):
         asked[name] = list(dict.fromkeys([*before.get(name, ()), *asked[name]]))
     asked["variants"] = {**before.get("variants", {}), **asked["variants"]}

@@ -6,7 +6,7 @@ from litedelegates.plan.device_texts import parse_devices
 from litedelegates.plan.links import parse_link, read_link
 from litedelegates.plan.outlook import how_sure, pareto_front, what_if_bandwidth
 from litedelegates.plan.planning import OBJECTIVES, make_plan
-from litedelegates.plan.reading import load_plan
+from litedelegates.plan.reading import load_plan, relocated, save_plan
 from litedelegates.plan.records import (
     HERE,
     Choice,
@@ -45,5 +45,7 @@ __all__ = [
     "parse_devices",
     "parse_link",
     "read_link",
+    "relocated",
+    "save_plan",
     "what_if_bandwidth",
 ]

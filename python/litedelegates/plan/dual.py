@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 from litedelegates.plan.elimination import Elimination
 from litedelegates.plan.problem import Array
 from litedelegates.plan.tables import Tables
@@ -143,6 +143,6 @@ def _linprog() -> Any:
         from scipy.optimize import linprog
     except ImportError as error:
         raise MissingExtraError(
-            f"plans with budgets or for throughput need SciPy ({error}): pip install 'litedelegates[plan]'"
+            f"plans with budgets or for throughput need SciPy ({error}): {install_extra('plan')}"
         ) from error
     return linprog

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from litedelegates.errors import OptionError, nearest
 from litedelegates.graph import Graph, load
@@ -109,6 +111,10 @@ def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = N
     if not sources:
         raise OptionError("no device was given: a plan needs one at least")
     path = str(model) if model is not None else sources[0].study.model
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            errno.ENOENT, "the float32 model is not here: say where it is with model (--model)", path
+        )
     graph = load(path)
     return path, graph, [source.fitted(graph) for source in sources]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 from litedelegates.plan.problem import Array, Flow, Problem, Toll
 from litedelegates.plan.target import Target
 
@@ -162,6 +162,6 @@ def _scipy() -> tuple[Any, Any]:
         from scipy import optimize, sparse
     except ImportError as error:
         raise MissingExtraError(
-            f"this plan needs SciPy's mixed-integer program ({error}): pip install 'litedelegates[plan]'"
+            f"this plan needs SciPy's mixed-integer program ({error}): {install_extra('plan')}"
         ) from error
     return optimize, sparse

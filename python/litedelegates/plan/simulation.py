@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.errors import MissingExtraError, OptionError, install_extra, nearest
 from litedelegates.plan.fleet import Fleet, Process, Random
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.route import Routes, routes_of
@@ -148,7 +148,7 @@ def _simpy() -> Any:
     try:
         import simpy
     except ImportError as error:
-        raise MissingExtraError("a simulation needs SimPy: pip install 'litedelegates[plan]'") from error
+        raise MissingExtraError(f"a simulation needs SimPy: {install_extra('plan')}") from error
     return simpy
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from litedelegates.errors import MissingExtraError, QuantizationError
+from litedelegates.errors import MissingExtraError, QuantizationError, install_extra
 from litedelegates.graph.tflite.tree import op_name, parse
 
-EXTRA = "pip install 'litedelegates[keras]'"
 VARIABLE_OPS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}
 
 
@@ -23,7 +22,7 @@ def import_tensorflow() -> Any:
         import tensorflow
     except ImportError as error:
         raise MissingExtraError(
-            f"converting Keras models and SavedModels needs TensorFlow ({error}): {EXTRA}"
+            f"converting Keras models and SavedModels needs TensorFlow ({error}): {install_extra('keras')}"
         ) from error
     return tensorflow
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
+from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError, install_extra
 from litedelegates.quantize.calibration import InputSpec
 from litedelegates.quantize.keras_convert import convert, import_tensorflow, shorten
 from litedelegates.quantize.keras_quiet import held_back
@@ -166,7 +166,7 @@ def _describe(path: Path) -> tuple[str, str]:
         with h5py.File(path) as file:
             return str(file.attrs["keras_version"]), str(file.attrs["model_config"])
     except ImportError as error:
-        raise MissingExtraError(f"reading {path} needs h5py ({error}): pip install 'litedelegates[keras]'") from error
+        raise MissingExtraError(f"reading {path} needs h5py ({error}): {install_extra('keras')}") from error
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidModelError(
             f"{path}: not a whole Keras model: reading its description failed with {error!r}. A file with weights "
@@ -193,7 +193,7 @@ def _import(name: str, reason: str, extra: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError(
-            f"{reason}, and {name.split('.')[0]} cannot be imported ({error}): pip install 'litedelegates[{extra}]', "
+            f"{reason}, and {name.split('.')[0]} cannot be imported ({error}): {install_extra(extra)}, "
             "or set LITEDELEGATES_TENSORFLOW_PYTHON to the Python of an environment that has it"
         ) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from litedelegates.errors import MissingExtraError, QuantizationError
+from litedelegates.errors import MissingExtraError, QuantizationError, install_extra
 from litedelegates.quantize.calibration import CalibrationError
 from litedelegates.quantize.progress import track
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
@@ -39,9 +39,7 @@ def run_quantizer(
     try:
         import litert_quantizer
     except ImportError as error:
-        raise MissingExtraError(
-            f"quantizing needs litert-quantizer ({error}): pip install 'litedelegates[quantize]'"
-        ) from error
+        raise MissingExtraError(f"quantizing needs litert-quantizer ({error}): {install_extra('quantize')}") from error
     try:
         rules = _make_rules(sorted(set(wanted)), request.border)
         ranges = _find_ranges(content, rules, signature, samples, request) if samples else None

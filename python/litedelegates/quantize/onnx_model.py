@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError
+from litedelegates.errors import InvalidModelError, MissingExtraError, QuantizationError, install_extra
 from litedelegates.graph.onnx.checking import check_texts
 from litedelegates.graph.onnx.inference import open_implausible_sizes, refuse_implausible_windows
 from litedelegates.graph.tflite.tree import name_some
@@ -44,7 +44,7 @@ def require_onnx() -> None:
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            f"quantizing ONNX models needs onnx and onnxruntime ({error}): pip install 'litedelegates[onnx]'"
+            f"quantizing ONNX models needs onnx and onnxruntime ({error}): {install_extra('onnx')}"
         ) from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.errors import MissingExtraError, OptionError, install_extra, nearest
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.records import Plan
 from litedelegates.plan.simulated import Simulation, Span
@@ -40,7 +40,7 @@ def save_plot(draw: Callable[[], Any], path: str | os.PathLike[str]) -> bytes:
     try:
         from matplotlib import rc_context
     except ImportError as error:
-        raise MissingExtraError("plots need matplotlib: pip install 'litedelegates[plots]'") from error
+        raise MissingExtraError(f"plots need matplotlib: {install_extra('plots')}") from error
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "litedelegates", "font.size": 9}
     buffer = io.BytesIO()
     with rc_context({**style, "axes.spines.top": False, "axes.spines.right": False}):

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 from litedelegates.report.layer_plots import draw_layers
 
 COLOURS = ("#2a6fb0", "#8b867e", "#d0702a", "#2b8f78", "#8757a6", "#bd4560", "#8d7a1c", "#4b8fa8")
@@ -23,7 +23,7 @@ def draw_plots(document: Mapping[str, Any], form: str) -> Iterator[tuple[str, by
     try:
         from matplotlib import rc_context
     except ImportError as error:
-        raise MissingExtraError("plots need matplotlib: pip install 'litedelegates[plots]'") from error
+        raise MissingExtraError(f"plots need matplotlib: {install_extra('plots')}") from error
 
     # Text stays text, and the same study gives the same bytes.
     style: dict[Any, Any] = {

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litedelegates.errors import MissingExtraError, OptionError, nearest
+from litedelegates.errors import MissingExtraError, OptionError, install_extra, nearest
 from litedelegates.study.figures import Figures, read_figures
 from litedelegates.study.peer_formats import to_benchmark_model, to_csv_lines, to_pytest_benchmark
 from litedelegates.study.store import Store
@@ -57,7 +57,7 @@ def to_frame(store: Store) -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise MissingExtraError("tables of samples need pandas: pip install 'litedelegates[tables]'") from error
+        raise MissingExtraError(f"tables of samples need pandas: {install_extra('tables')}") from error
 
     parts = []
     for cell in store.cells():
@@ -82,7 +82,7 @@ def to_parquet(store: Store) -> bytes:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("Parquet needs pyarrow: pip install 'litedelegates[tables]'") from error
+        raise MissingExtraError(f"Parquet needs pyarrow: {install_extra('tables')}") from error
     buffer = io.BytesIO()
     frame.to_parquet(buffer, engine="pyarrow", index=False)
     return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from litedelegates.errors import MissingExtraError
+from litedelegates.errors import MissingExtraError, install_extra
 
 
 def require_onnxruntime() -> Any:
@@ -17,9 +17,7 @@ def require_onnxruntime() -> Any:
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise MissingExtraError(
-            f"running ONNX models needs ONNX Runtime ({error}): pip install 'litedelegates[onnx]'"
-        ) from error
+        raise MissingExtraError(f"running ONNX models needs ONNX Runtime ({error}): {install_extra('onnx')}") from error
 
 
 def require_onnx() -> Any:
@@ -34,6 +32,4 @@ def require_onnx() -> Any:
         importlib.import_module("onnx.shape_inference")
         return importlib.import_module("onnx")
     except ImportError as error:
-        raise MissingExtraError(
-            f"ONNX models need the package onnx ({error}): pip install 'litedelegates[onnx]'"
-        ) from error
+        raise MissingExtraError(f"ONNX models need the package onnx ({error}): {install_extra('onnx')}") from error
