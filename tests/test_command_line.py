@@ -29,9 +29,13 @@ def raises(error: Exception) -> Callable[[], int]:
     return call
 
 
-@pytest.mark.parametrize("error", [OptionError("wrong"), FileNotFoundError("wrong"), ValueError("wrong")])
-def test_an_expected_failure_is_its_message_and_no_hint(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    assert outcome("run", raises(error)) == 1
+@pytest.mark.parametrize(
+    ("error", "code"), [(OptionError("wrong"), 2), (FileNotFoundError("wrong"), 1), (ValueError("wrong"), 1)]
+)
+def test_an_expected_failure_is_its_message_and_no_hint(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome("run", raises(error)) == code
     assert capsys.readouterr().err == "litedelegates run: wrong\n"
 
 
@@ -88,7 +92,7 @@ def test_the_exit_codes_are_in_the_help_and_in_the_readme(capsys: pytest.Capture
 
 
 def test_options_that_have_arguments_of_their_own_are_sent_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", str(DIGITS), "--option", "num_threads=2"]) == 1
+    assert main(["run", str(DIGITS), "--option", "num_threads=2"]) == 2
     assert capsys.readouterr().err == "litedelegates run: --option num_threads=2: give it as --threads\n"
 
 

@@ -127,7 +127,8 @@ def test_the_exit_codes_tell_a_failed_condition_from_misuse_and_from_what_cannot
     slower = write_study(tmp_path / "slow.sqlite", DIGITS, (1, 2), slower={"digits float32 none 1t": 1.2})
     assert main(["compare", str(old), str(slower), "--fail-on", "median_ratio>1.05"]) == 1
     assert "FAILED median_ratio>1.05: digits float32 none 1t has 1.2" in capsys.readouterr().out
-    assert main(["compare", str(old), str(slower), "--fail-on", "median_ratio>25%"]) == 1
+    assert main(["compare", str(old), str(slower), "--fail-on", "median_ratio>15%"]) == 1
+    assert main(["compare", str(old), str(slower), "--fail-on", "median_ratio>25%"]) == 0
     assert main(["compare", str(old), str(slower)]) == 0
     assert main(["compare", str(old), str(tmp_path / "missing.sqlite")]) == 2
     with pytest.raises(SystemExit) as ended:
@@ -136,6 +137,22 @@ def test_the_exit_codes_tell_a_failed_condition_from_misuse_and_from_what_cannot
     elsewhere = write_study(tmp_path / "pi.sqlite", DIGITS, (1,), machine={**MACHINE, "board": "Raspberry Pi 5"})
     assert main(["compare", str(old), str(elsewhere)]) == 3
     assert main(["compare", str(old), str(elsewhere), "--allow", "machine"]) == 0
+    assert main(["compare", "--allow", "machine,threads", str(old), str(elsewhere)]) == 0
+    assert main(["compare", "--allow", "machin", str(old), str(elsewhere)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("median_ratio>5%", 1.05), ("p95_ratio<-10%", 0.9), ("relative_error>5%", 0.05), ("accuracy_loss>0.01", 0.01)],
+)
+def test_a_percentage_is_the_change_of_a_ratio_and_a_share_of_what_is_one(text: str, limit: float) -> None:
+    assert Gate.parse(text).limit == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("text", ["median_ratio>105%", "slower>5%", "median_us>5%"])
+def test_a_percentage_that_could_mean_two_things_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="write"):
+        Gate.parse(text)
 
 
 def test_too_fast_is_flagged_and_can_fail(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,5 +112,5 @@ def test_rows_of_a_store_are_added_to_a_copy_of_it(tmp_path: Path) -> None:
 
 
 def test_boards_are_chosen_only_among_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", str(DIGITS), "--boards", "a"]) == 1
+    assert main(["bench", str(DIGITS), "--boards", "a"]) == 2
     assert "give --workers" in capsys.readouterr().err

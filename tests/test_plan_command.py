@@ -85,5 +85,5 @@ def test_bounds_that_no_plan_keeps_end_with_1_and_say_which(
 def test_a_link_to_a_device_that_is_not_there_is_refused(
     store: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["plan", store, "--devices", "pi", "--link", "wifi=pi-sever:1mbps"]) == 1
+    assert main(["plan", store, "--devices", "pi", "--link", "wifi=pi-sever:1mbps"]) == 2
     assert "no device 'sever'" in capsys.readouterr().err

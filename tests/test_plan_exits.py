@@ -140,5 +140,5 @@ def test_the_commands_plan_deploy_and_simulate_with_an_exit(
 
 
 def test_an_exit_without_a_share_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", str(tmp_path / "none.sqlite"), "--exit", "early"]) == 1
+    assert main(["plan", str(tmp_path / "none.sqlite"), "--exit", "early"]) == 2
     assert "OUTPUT=SHARE" in capsys.readouterr().err

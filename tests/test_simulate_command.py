@@ -66,7 +66,7 @@ def test_it_writes_a_page_and_a_plot(plan: str, tmp_path: Path, capsys: pytest.C
 def test_a_wrong_argument_is_refused_with_its_reason(
     plan: str, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["simulate", plan, *arguments]) == 1
+    assert main(["simulate", plan, *arguments]) == 2
     assert words in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +50,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
         "--delegate",
         default="xnnpack",
         metavar="CHAIN",
-        help="none, xnnpack, gpu, edgetpu, auto, or several in order such as gpu,xnnpack (default: xnnpack)",
+        help="none, xnnpack, gpu, edgetpu, openvino, auto, or several in order such as gpu,xnnpack (default: xnnpack)",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the CPU kernels (default: 1)")
+    parser.add_argument("--threads", type=count, metavar="N", help="threads of the CPU kernels (default: 1)")
     parser.add_argument(
         "--option",
         action="append",
@@ -59,6 +60,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> Any:
         metavar="NAME=VALUE",
         help="an option of a delegate, such as precision_loss_allowed=True; may be repeated",
     )
+    add_shapes(parser)
     given = parser.add_mutually_exclusive_group()
     given.add_argument(
         "--input",
@@ -94,6 +96,29 @@ def count(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Return a share, for argparse: 0.05 and 5% are the same."""
+    number = text.strip().removesuffix("%")
+    try:
+        found = float(number) / (1 if number == text.strip() else 100)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 0.05 or 5%")
+    return found
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds, for argparse: finite, and not below 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return found
+
+
 def integer(option: str, text: str) -> int:
     """Return one of the integers that were given to an option."""
     try:
@@ -125,6 +150,11 @@ def load_interpreter(options: argparse.Namespace) -> Interpreter:
         if name in given:
             raise OptionError(f"--option {name}={given[name]}: give it as {instead}")
     interpreter = Interpreter(options.model, delegate=chain, num_threads=options.threads, **given)
+    indices = {info.name: info.index for info in interpreter.inputs}
+    for input_name, shape in (shapes_of(options) or {}).items():
+        if input_name not in indices:
+            raise OptionError(f"--shape {input_name}=...: there is no such input. {nearest(input_name, indices)}")
+        interpreter.resize_tensor_input(indices[input_name], shape)
     interpreter.allocate_tensors()
     for info, value in zip(interpreter.inputs, _values(options.input, interpreter.inputs), strict=True):
         interpreter.set_tensor(info.index, value)
@@ -153,7 +183,7 @@ def image_size(text: str | None) -> tuple[int, int] | None:
 def _option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--option {text}: write it as NAME=VALUE, such as precision_loss_allowed=True")
+        raise OptionError(f"--option {text}: write it as NAME=VALUE, such as precision_loss_allowed=True")
     lowered = {"true": True, "false": False}.get(value.lower())
     if lowered is not None:
         return name, lowered
@@ -170,9 +200,9 @@ def _values(path: str | None, infos: tuple[TensorInfo, ...]) -> list[Array]:
     loaded = read_arrays(path)
     if isinstance(loaded, np.ndarray):
         if len(infos) != 1:
-            raise ValueError(f"{path} holds one array and the model takes {len(infos)} inputs: use a .npz file")
+            raise OptionError(f"{path} holds one array and the model takes {len(infos)} inputs: use a .npz file")
         return [loaded]
     missing = [info.name for info in infos if info.name not in loaded]
     if missing:
-        raise ValueError(f"{path} has no array named {', '.join(missing)}; it has {', '.join(loaded)}")
+        raise OptionError(f"{path} has no array named {', '.join(missing)}; it has {', '.join(loaded)}")
     return [loaded[info.name] for info in infos]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.cli import bench_boards, benchmark_model
-from litedelegates.cli.arguments import HelpFormatter, integer
+from litedelegates.cli.arguments import HelpFormatter, integer, seconds, share
 from litedelegates.cli.bench_table import cell_line, describe_cells, note_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.cli.status_line import StatusLine
@@ -29,22 +29,23 @@ EPILOG = """examples:
   litedelegates bench --graph=model.tflite --num_runs=50 --use_gpu=true      # flags of benchmark_model
 
 Results go to the store as they come; the same command goes on where it was interrupted or killed. Cells that crash,
-hang or fail are part of the result. Exit codes: 0 every cell has ended, 1 none could be measured or an error, 2 wrong
-arguments, 130 Ctrl-C (the store is valid).
+hang or fail are part of the result; --retry measures them again. A store keeps to one question: with other inputs,
+times or other options name another --store. Exit codes: 0 every cell has ended, 1 none could be measured or an error,
+2 wrong arguments, 130 Ctrl-C (the store is valid).
 """
 
 _LISTS = ("precisions", "delegates", "threads")
 _PLAIN = (
-    ("seconds", float, "S", "time of runs measured of each cell (default: 1)"),
+    ("seconds", seconds, "S", "time of runs measured of each cell (default: 1)"),
     ("rounds", int, "N", "rounds at least (default: 10; 6 is the least for an interval at 95 %%)"),
-    ("within", float, "X", "measure until the interval of every median is within this share of it: 0.01 is 1 %%"),
-    ("ratio_within", float, "X", "the same for every ratio to the base"),
-    ("max_seconds", float, "S", "time of runs of each cell at most (default with --within: 30)"),
-    ("warmup_seconds", float, "S", "warm-up of each cell (default: 0.2)"),
-    ("block_seconds", float, "S", "time of a block of back-to-back runs (default: 0.05)"),
+    ("within", share, "X", "measure until the interval of every median is within this share of it: 0.01 or 1%%"),
+    ("ratio_within", share, "X", "the same for every ratio to the base"),
+    ("max_seconds", seconds, "S", "time of runs of each cell at most (default with --within: 30)"),
+    ("warmup_seconds", seconds, "S", "warm-up of each cell (default: 0.2)"),
+    ("block_seconds", seconds, "S", "time of a block of back-to-back runs (default: 0.05)"),
     ("loads", int, "N", "load the cells anew so often, each time for a share of the rounds (default: 1)"),
     ("max_loaded", int, "N", "cells that are loaded and interleaved at a time (default: 8)"),
-    ("time_limit", float, "S", "a step that takes longer counts as hanging (default: 60)"),
+    ("time_limit", seconds, "S", "a step that takes longer counts as hanging (default: 60)"),
     ("memory_limit_mb", int, "MB", "a cell that takes more is ended (default: 80 %% of what is free)"),
     ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
     ("calibration", str, "SOURCE", "for int8 and int16x8: a .npy or .npz with samples, or random (the default)"),
@@ -124,6 +125,8 @@ def call(options: argparse.Namespace) -> int:
             print(cell_line(record, width))
         for note in note_lines(found):
             print(note)
+        if any(record["status"] not in ("ok", "unfinished", "not begun") for record in found) and not interrupted:
+            print("cells that failed are measured again with --retry")
         print(f"\nresults in {store}")
     if interrupted:
         print("litedelegates bench: interrupted; the same command goes on from here", file=sys.stderr)

@@ -28,9 +28,10 @@ def cell_line(record: dict[str, Any], width: int) -> str:
     if ratio is None:
         words.append("          nothing to compare with" if not record["is_base"] else "          (base)")
     elif ratio["low"] is None:
-        words.append(f"  x{ratio['ratio']:.3f} (too few rounds for an interval)")
+        words.append(f"  {1 / ratio['ratio']:.3g} times as fast (too few rounds for an interval)")
     else:
-        words.append(f"  x{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}] {ratio['verdict']}")
+        bounds = f"[{1 / ratio['high']:.3g}, {1 / ratio['low']:.3g}]"
+        words.append(f"  {1 / ratio['ratio']:.3g} times as fast {bounds} {ratio['verdict']}")
     error, accuracy = record.get("error") or {}, record.get("accuracy")
     if "relative" in error:
         words.append(f"  error {100 * error['relative']:.3g} %")

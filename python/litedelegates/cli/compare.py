@@ -23,14 +23,14 @@ def _epilog() -> str:
     metrics = {name: what for table in (METRICS, COUNTS) for name, (what, _) in table.items()}
     return "\n".join(
         [
-            "metrics (ratios are new over old):",
+            "metrics (ratios are new over old; a percentage is the change of a ratio, and a share elsewhere):",
             *(f"  {name:18} {what}" for name, what in metrics.items()),
             "",
             "exit codes: 0 no condition holds, 1 one does, 2 wrong arguments or files, 3 not comparable",
             "",
             "examples:",
             "  litedelegates compare old.sqlite new.sqlite --fail-on 'median_ratio>1.05' --fail-on 'missing>0'",
-            "  litedelegates compare pi4.sqlite pi5.sqlite --allow machine",
+            "  litedelegates compare --allow machine,governor pi4.sqlite pi5.sqlite",
         ]
     )
 
@@ -54,15 +54,14 @@ def add_command(commands: Any) -> None:
         default=[],
         type=_gate,
         metavar="CONDITION",
-        help="METRIC>NUMBER, such as 'median_ratio>1.05'; may be repeated; a configuration that worked in the old "
-        "study and does not in the new one fails too",
+        help="METRIC>NUMBER, such as 'median_ratio>1.05' or 'median_ratio>5%%', which is the same; may be repeated; a "
+        "configuration that worked in the old study and does not in the new one fails too",
     )
     parser.add_argument(
         "--allow",
         action="append",
-        nargs="+",
         default=[],
-        choices=list(ALLOWANCES),
+        metavar="A,A",
         help=f"compare despite another {', '.join(ALLOWANCES)}; may be repeated",
     )
     parser.add_argument(
@@ -78,7 +77,7 @@ def add_command(commands: Any) -> None:
 
 def call(options: argparse.Namespace) -> int:
     """Print the comparison and return the exit code."""
-    allow = [name for names in options.allow for name in names]
+    allow = [name.strip() for names in options.allow for name in names.split(",") if name.strip()]
     try:
         with Store.open(options.old) as old, Store.open(options.new) as new:
             found = compare(old, new, allow, options.too_fast)

@@ -51,7 +51,9 @@ def call(options: argparse.Namespace) -> int:
     """Cut, write, and compare where asked; exit code 1 when parts and whole differ."""
     graph = load(options.model, shapes=shapes_of(options))
     if options.check and (options.ops or options.layers):
-        raise ValueError("--check compares the parts with the whole; --ops and --layers leave no whole to compare with")
+        raise OptionError(
+            "--check compares the parts with the whole; --ops and --layers leave no whole to compare with"
+        )
     parts, refused = _parts(graph, options)
     folder = Path(options.out)
     if folder.exists() and not folder.is_dir():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, integer, shapes_of
+from litedelegates.cli.arguments import HelpFormatter, add_shapes, count, integer, seconds, shapes_of
 from litedelegates.cli.layers_beside import beside, beside_lines, config_beside
 from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
@@ -40,7 +40,8 @@ EPILOG = """examples:
 
 What is measured goes to the store at once; the same command goes on where it was interrupted or killed, and more
 precisions, delegates or layers add to what is there. Layers that cannot run alone, and settings that fail, crash or
-hang, are part of the result. Exit codes: 0 done, 1 nothing could be measured or an error, 2 wrong arguments, 130 Ctrl-C
+hang, are part of the result; --retry tries them again. Other inputs, samples or times are a study of their own in the
+store. Exit codes: 0 done, 1 nothing of what was asked for could be measured or an error, 2 wrong arguments, 130 Ctrl-C
 (the store is valid).
 """
 
@@ -52,8 +53,8 @@ _PLAIN = (
     ("samples", count, "N", "samples that errors are taken over, at most (default: 8)"),
     ("mixes", count, "N", "mixed models of --parts mixed, drawn at random (default: 12)"),
     ("runs", count, "N", "profiled runs of each setting (default: 20)"),
-    ("seconds", float, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
-    ("time_limit", float, "S", "a step that takes longer counts as hanging (default: 60)"),
+    ("seconds", seconds, "S", "time of runs measured of each layer alone, and of each whole model (default: 0.2)"),
+    ("time_limit", seconds, "S", "a step that takes longer counts as hanging (default: 60)"),
     ("seed", int, "N", "of the orders and the random inputs (default: 0)"),
 )
 
@@ -144,12 +145,37 @@ def call(options: argparse.Namespace) -> int:
                 print(text)
         for text in beside_lines(matched, studies) if matched else ():
             print(text)
+        if any(refused for shown in studies for refused in _refusals(shown)):
+            print("\nwhat failed is tried again with --retry")
         print(f"\nresults in {', '.join([options.store, *written])}")
     if interrupted:
         print("litedelegates layers: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    refusals = [record.refusal for kind in (study.in_place, study.alone, study.errors, study.mixed) for record in kind]
-    return 0 if None in refusals else 1
+    return 0 if _is_measured(study, config, options) else 1
+
+
+def _refusals(study: LayerStudy) -> list[str]:
+    groups = (study.variants, study.in_place, study.alone, study.errors, study.mixed)
+    return [record.refusal for records in groups for record in records if record.refusal is not None]
+
+
+def _is_measured(study: LayerStudy, config: LayersConfig, options: argparse.Namespace) -> bool:
+    """Return whether there is a figure of what was asked for now: a store may hold those of other settings."""
+    # float32 is measured whether it was asked for or not.
+    wanted = set(config.names if options.precisions is None else [*_parts(options.precisions), *config.variants])
+    groups = (study.in_place, study.alone, study.mixed)
+    measured = [record.setting for records in groups for record in records if record.refusal is None]
+    mixed = {record.setting.precision for record in study.mixed}
+    return any(
+        setting.precision in wanted | mixed
+        and setting.delegate in (config.delegates or ())
+        and setting.threads in config.threads
+        for setting in measured
+    ) or any(record.refusal is None and record.precision in wanted for record in study.errors)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
@@ -170,7 +196,7 @@ def _config(options: argparse.Namespace) -> LayersConfig:
     for name in _LISTS:
         text = getattr(options, name)
         if text is not None:
-            fields[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+            fields[name] = _parts(text)
     if options.threads is not None:
         fields["threads"] = tuple(integer("--threads", part) for part in fields["threads"])
     fields |= {name: getattr(options, name) for name, *_ in _PLAIN if getattr(options, name) is not None}

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import TextIO, cast
 
 from litedelegates.cli.visible import VisibleStream, visible
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.errors import LiteDelegatesError, OptionError
 
+FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 EXIT_CODES = """exit codes:
   0    done
@@ -41,11 +42,11 @@ def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> in
             traceback.print_exc()
         else:
             complain(command, _sentence(error))
-        with contextlib.suppress(OSError):
+        code = USAGE if isinstance(error, OptionError) else FAILED
+        try:
             sys.stdout.flush()
-            return 1
-        _drop_output()  # the disk that it goes to is full
-        return 1
+        except OSError:
+            _drop_output()  # the disk that it goes to is full
     return code
 
 
@@ -79,8 +80,13 @@ def _drop_output() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"  # without "[Errno 2]", which says the same to fewer people
+    if isinstance(error, OSError) and error.strerror:
+        # Without "[Errno 2]", which says the same to fewer people.
+        return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} of a text is 0x{error.object[error.start]:02x}, which is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply to be read; --debug shows where"
     if isinstance(error, MemoryError):
         return f"memory ran out: {error}".removesuffix(": ")
     if isinstance(error, (LiteDelegatesError, OSError, ValueError)):

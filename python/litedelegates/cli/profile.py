@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load_interpreter
+from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, count, load_interpreter
 from litedelegates.cli.records import print_json
 from litedelegates.files import write_whole
 from litedelegates.profile import Profile
@@ -30,8 +30,8 @@ def add_command(commands: Any) -> None:
         formatter_class=HelpFormatter,
     )
     add_model_arguments(parser)
-    parser.add_argument("--runs", type=int, default=50, help="runs to record (default: 50)")
-    parser.add_argument("--top", type=int, default=20, help="how many ops to print, slowest first (default: 20)")
+    parser.add_argument("--runs", type=count, default=50, help="runs to record (default: 50)")
+    parser.add_argument("--top", type=count, default=20, help="how many ops to print, slowest first (default: 20)")
     parser.add_argument("--csv", metavar="FILE", help="save all ops with all samples")
     parser.add_argument("--json", action="store_true", help="print all ops as JSON, with every sample in ns")
     parser.set_defaults(call=call)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, load_interpreter
+from litedelegates.cli.arguments import HelpFormatter, add_model_arguments, count, load_interpreter
 from litedelegates.cli.classes import ShownClass, add_classes, top_classes
 from litedelegates.cli.image import HOW, ShownImage, add_image, set_image
 from litedelegates.cli.records import print_json
@@ -37,6 +37,7 @@ class _Ran:
 
 EXAMPLES = """examples:
   litedelegates run model.tflite --delegate gpu,xnnpack
+  litedelegates run model.tflite --shape image=8,224,224,3
   litedelegates run model.tflite --image cat.jpg --labels labels.txt
   litedelegates run model.tflite --image cat.jpg --mean 127.5 --std 127.5 --top 3 --json"""
 
@@ -54,7 +55,7 @@ def add_command(commands: Any) -> None:
     given.add_argument("--image", metavar="FILE", help=HOW)
     add_image(parser)
     add_classes(parser)
-    parser.add_argument("--runs", type=int, default=50, help="runs to time (default: 50)")
+    parser.add_argument("--runs", type=count, default=50, help="runs to time (default: 50)")
     parser.add_argument("--output", metavar="FILE", help="save the outputs as .npz, by name")
     parser.add_argument("--placement", action="store_true", help="list every op")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON, with every sample in ns")
@@ -67,7 +68,7 @@ def call(options: argparse.Namespace) -> int:
         ran = _Ran(
             image=set_image(interpreter, options) if options.image is not None else None,
             first=interpreter.time_runs(max_runs=1),
-            samples=_time_runs(interpreter, max(options.runs, 1)),
+            samples=_time_runs(interpreter, options.runs),
             outputs={info.name: interpreter.get_tensor(info.index) for info in interpreter.outputs},
             classes=top_classes(interpreter, options),
         )

@@ -10,17 +10,19 @@ from typing import TextIO
 
 _KEPT = "\t\n"
 _CONTROLS = (range(0x20), range(0x7F, 0xA0))
+# What Python makes of bytes in a file's name that are not UTF-8.
+_UNDECODED = range(0xDC80, 0xDD00)
 _DIRECTIONS = (range(0x200E, 0x2010), range(0x202A, 0x202F), range(0x2066, 0x206A), (0x061C,))
 _SHOWN = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for codes in (*_CONTROLS, *_DIRECTIONS)
     for code in codes
     if chr(code) not in _KEPT
-}
+} | {code: f"\\x{code - 0xDC00:02x}" for code in _UNDECODED}
 
 
 def visible(text: str) -> str:
-    """Return text with what would steer the terminal written as escapes, such as ``\\x1b``."""
+    """Return text with what would steer the terminal, or is no character, written as escapes, such as ``\\x1b``."""
     return text.translate(_SHOWN)
 
 
@@ -32,8 +34,9 @@ class VisibleStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write text."""
-        self._stream.write(visible(text))
+        """Write text; characters that the stream's encoding has not become escapes."""
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(visible(text).encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -94,7 +94,13 @@ def chain(spec: DelegateSpec, options: dict[str, Any]) -> tuple[Delegate, ...]:
     named = [part.lower() if isinstance(part, str) else part for part in parts if part not in (None, "none")]
     for part in named:
         if isinstance(part, str) and part not in BY_NAME:
-            raise OptionError(f"there is no delegate {part!r}. {nearest(part, ['none', 'auto', *BY_NAME])}")
+            valid = ["none", "auto", *BY_NAME]
+            if part in ("cpu", "builtin", "tflite"):  # nearest in letters is the GPU
+                raise OptionError(
+                    f"there is no delegate {part!r}: the CPU is 'xnnpack', or 'none' for the built-in kernels. "
+                    f"Valid: {', '.join(sorted(valid))}"
+                )
+            raise OptionError(f"there is no delegate {part!r}. {nearest(part, valid)}")
         if not isinstance(part, (str, Delegate)):
             raise OptionError(f"a delegate is a name or an object such as Gpu(), not {type(part).__name__}")
     if options:

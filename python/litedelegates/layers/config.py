@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -118,8 +119,9 @@ class LayersConfig:
         for name in ("runs", "samples", "mixes"):
             _check_count(name, getattr(self, name))
         for name in ("seconds", "time_limit"):
-            if not getattr(self, name) > 0:
-                raise OptionError(f"{name}={getattr(self, name)!r}: it must be above 0")
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+                raise OptionError(f"{name}={value!r}: it must be a finite number above 0")
         for text in self.delegates or ():
             check_delegate(text, self.format)
         if self.labels is not None and self.inputs is None:

@@ -136,7 +136,7 @@ def compare(old: Store, new: Store, allow: Collection[str] = (), too_fast: float
     pairs, cell_differences = pair(old_cells, new_cells)
     found += cell_differences
     if refused := [(name, text) for name, text in found if name not in allow]:
-        names = " ".join(dict.fromkeys(name for name, _ in refused))
+        names = ",".join(dict.fromkeys(name for name, _ in refused))
         texts = "; ".join(text for _, text in refused[:6]) + (f"; and {len(refused) - 6} more" if refused[6:] else "")
         raise NotComparableError(
             f"{old.path} and {new.path} cannot be compared: {texts}. To do it anyway: --allow {names}"

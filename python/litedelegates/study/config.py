@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -106,21 +107,22 @@ class StudyConfig:
             ("max_seconds", 0),
         ):
             value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise OptionError(f"{name}={getattr(self, name)!r}: it must not be negative")
+            if value is not None and not (_is_number(value) and value >= least):
+                raise OptionError(f"{name}={value!r}: it must be a finite number and not be negative")
         for name, least in (
             ("rounds", 1),
+            ("loads", 1),
             ("max_loaded", 2),
             ("num_runs", 1),
             ("warmup_runs", 0),
             ("memory_limit_mb", 1),
         ):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise OptionError(f"{name}={value!r}: it must be an integer of at least {least}")
         for name in ("within", "ratio_within"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
+            if value is not None and not (_is_number(value) and 0 < value < 1):
                 raise OptionError(f"{name}={value!r}: it must be between 0 and 1, such as 0.01 for 1 %")
         for text in self.delegates:
             parse_delegate(text)
@@ -155,6 +157,10 @@ class StudyConfig:
                 for cell in cells:  # a second file of the same content would be measured twice
                     found.setdefault(cell.key, (cell, cells[0]))
         return list(found.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -66,21 +66,21 @@ class Gate:
 
     @classmethod
     def parse(cls, text: str) -> Gate:
-        """Read ``METRIC>NUMBER``.
+        """Read ``METRIC>NUMBER``, or ``METRIC>NUMBER%``: the change of a ratio (5% is 1.05), a share of others (0.05).
 
         Raises:
             OptionError: It is not of that form, or there is no such metric.
         """
         match = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<)\s*([+-]?[\d.]+(?:e[+-]?\d+)?)\s*(%?)\s*", text, re.IGNORECASE)
         try:
-            limit = float(match[3]) / (100 if match[4] else 1) if match else 0.0
+            limit = float(match[3]) if match else 0.0
         except ValueError:
             match = None
         if match is None:
             raise OptionError(f"the condition {text!r} cannot be read; write it as METRIC>NUMBER: median_ratio>1.05")
         if match[1] not in METRICS and match[1] not in COUNTS:
             raise OptionError(f"there is no metric {match[1]!r}. {nearest(match[1], [*METRICS, *COUNTS])}")
-        return cls(match[1], match[2], limit)
+        return cls(match[1], match[2], _from_percentage(match[1], limit) if match[4] else limit)
 
     def failures(self, found: Comparison) -> list[str]:
         """Return a sentence for each place where the condition holds.
@@ -105,3 +105,16 @@ class Gate:
 
     def __str__(self) -> str:
         return f"{self.metric}{self.sign}{self.limit:g}"
+
+
+def _from_percentage(metric: str, number: float) -> float:
+    if metric in COUNTS or metric.endswith("_us"):
+        raise OptionError(f"{metric} is no share: write the number without %")
+    if "_ratio" not in metric:
+        return number / 100
+    if abs(number) > 100:
+        raise OptionError(
+            f"{metric} with {number:g}%: a percentage is the change of a ratio, such as 5% for 1.05; write {metric} "
+            f"with {number / 100:g} if the ratio itself is meant"
+        )
+    return 1 + number / 100
