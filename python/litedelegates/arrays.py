@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import LiteDelegatesError
+from litedelegates.files import open_regular
 from litedelegates.free_memory import free_memory
 
 Array = NDArray[Any]
@@ -39,7 +40,7 @@ def read_arrays(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
         ArraysError: It is no such file, is damaged, holds Python objects, or needs more memory than is free.
     """
     file = Path(path)
-    with file.open("rb") as opened:
+    with open_regular(file) as opened:
         is_archive = opened.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     try:
         if not is_archive:

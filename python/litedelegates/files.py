@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -12,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from litedelegates.errors import FileChangedError, InvalidModelError
 
@@ -166,6 +167,34 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+        ValueError: It is not UTF-8; says where.
+    """
+    with open_regular(path) as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is 0x{content[error.start]:02x}: a text in UTF-8 is needed") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+        ValueError: It is not JSON, or is nested deeper than can be read.
+    """
+    try:
+        return json.loads(read_text(path))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply to be read") from error
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -130,7 +130,10 @@ class Model:
             raise TypeError(f"a model is a path or bytes, not {type(source).__name__}") from None
         if not os.path.exists(path):
             raise InvalidModelError(f"there is no model at {path}")
-        return Model(_core.ModelFile.open(path), path)
+        if not os.path.isfile(path):  # opening a pipe would wait for somebody to write to it
+            raise InvalidModelError(f"{path} is not a model that can be run: it is not a regular file")
+        name = cast(str, os.fsencode(path))  # any bytes are a name
+        return Model(_core.ModelFile.open(name), path)
 
     @cached_property
     def signatures(self) -> list[_core.Signature]:

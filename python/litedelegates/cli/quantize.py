@@ -12,6 +12,7 @@ from typing import Any
 from litedelegates.cli.arguments import HelpFormatter, add_shapes, image_size, numbers, shapes_of
 from litedelegates.cli.outcome import complain
 from litedelegates.errors import OptionError
+from litedelegates.files import read_json
 from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
 
@@ -128,7 +129,7 @@ def _plan(options: argparse.Namespace) -> dict[int | str, str] | None:
     plan: dict[int | str, str] = {}
     if options.plan is not None:
         try:
-            loaded = json.loads(Path(options.plan).read_text())
+            loaded = read_json(options.plan)
         except ValueError as error:
             raise OptionError(f"--plan {options.plan}: not JSON: {error}") from error
         if not isinstance(loaded, dict):

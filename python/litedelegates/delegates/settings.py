@@ -10,6 +10,7 @@ from typing import Any
 
 from litedelegates.delegates.settings_schema import ENUMS, ROOT, TABLES
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import read_text
 
 # How each scalar is packed; its width is its alignment.
 _FORMATS = {"bool": "<?", "int32": "<i", "int64": "<q"}
@@ -25,12 +26,14 @@ def read_settings_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     name = os.fspath(path)
     try:
-        with open(name, encoding="utf-8") as file:
-            lines = file.read().split("\n")
+        lines = read_text(name).split("\n")
         # Emptied and not removed, so that line numbers in messages stay right.
         content = json.loads("\n".join("" if line.lstrip().startswith("//") else line for line in lines))
-    except (OSError, ValueError, RecursionError) as error:
-        raise OptionError(f"cannot read the settings file {name}: {error}") from error
+    except RecursionError as error:
+        raise OptionError(f"cannot read the settings file {name}: it is nested too deeply") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OptionError(f"cannot read the settings file {name}: {why}") from error
     if not isinstance(content, dict):
         raise OptionError(f"the settings file {name} holds a {type(content).__name__}, and an object is needed")
     return content

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from litedelegates.deploy.records import MANIFEST, MANIFEST_SCHEMA, Manifest
 from litedelegates.errors import DeployError
-from litedelegates.files import hash_file
+from litedelegates.files import hash_file, read_json
 from litedelegates.study.records import RecordError
 
 
@@ -27,7 +26,7 @@ def read_manifest(folder: str | os.PathLike[str], *, check_files: bool = True) -
     if not path.is_file():
         raise DeployError(f"{os.fspath(folder)} is no deployed plan: it has no {MANIFEST}")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         version = data.get("schema_version") if isinstance(data, dict) else None
         if version != MANIFEST_SCHEMA:
             raise RecordError(f"its schema is {version!r}; this version reads {MANIFEST_SCHEMA}")
@@ -51,7 +50,7 @@ def read_manifest(folder: str | os.PathLike[str], *, check_files: bool = True) -
 def is_deployed(folder: Path) -> bool:
     """Return whether a folder looks like a deployed plan, of whatever version."""
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        data = read_json(folder / MANIFEST)
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(data, dict) and "model_sha256" in data

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from litedelegates.engines.records import EngineProfile, PortInfo
 from litedelegates.errors import InvalidModelError, OptionError, nearest
+from litedelegates.files import open_regular
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Content: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
@@ -143,10 +143,10 @@ def _with(name: str, value: Any, options: dict[str, Any]) -> dict[str, Any]:
 def _is_tflite(model: Content) -> bool:
     if isinstance(model, (str, os.PathLike)):
         try:
-            with Path(model).open("rb") as file:
+            with open_regular(model) as file:
                 start = file.read(8)
         except OSError as error:
-            raise InvalidModelError(f"cannot read the model {os.fspath(model)!r}: {error}") from error
+            raise InvalidModelError(f"cannot read the model {os.fspath(model)!r}: {error.strerror}") from error
     else:
         start = bytes(memoryview(model)[:8])
     return start[4:8] == b"TFL3"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import read_json
 from litedelegates.plan.records import HERE, Link
 from litedelegates.study.records import RecordError
 
@@ -85,7 +84,7 @@ def read_link(path: str | os.PathLike[str]) -> Link:
         OptionError: It holds no link.
     """
     try:
-        data: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        data: Any = read_json(path)
         if not isinstance(data, Mapping):
             raise ValueError(f"it holds a {type(data).__name__}")
         link = Link.from_json(data)

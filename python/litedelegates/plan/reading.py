@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from litedelegates.errors import PlanError
-from litedelegates.files import path_from, path_in, write_whole
+from litedelegates.files import path_from, path_in, read_json, write_whole
 from litedelegates.plan.records import PLAN_SCHEMA, Plan
 from litedelegates.study.records import RecordError
 
@@ -39,7 +39,7 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         PlanError: It holds no plan of a version that can be read.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = read_json(path)
         version = data.get("schema_version") if isinstance(data, dict) else None
         if version != PLAN_SCHEMA:
             raise RecordError(f"its schema is {version!r}; this version reads {PLAN_SCHEMA}")

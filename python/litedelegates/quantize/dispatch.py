@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from litedelegates.errors import InvalidModelError, OptionError, QuantizationError, QuantizationWarning
-from litedelegates.files import write_whole
+from litedelegates.files import open_regular, write_whole
 from litedelegates.graph import Graph
 from litedelegates.graph.tflite.tree import IDENTIFIER
 from litedelegates.quantize.calibration import Calibration
@@ -181,7 +181,7 @@ def kind_of(model: Any) -> Kind:
             if (path / "saved_model.pb").is_file():
                 return "keras"
             raise InvalidModelError(f"{path} is a folder without saved_model.pb: not a SavedModel")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _kind_of_bytes(file.read(8), path.suffix)
     if hasattr(model, "SerializeToString") and hasattr(model, "opset_import"):
         return "onnx"

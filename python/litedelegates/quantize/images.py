@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.errors import MissingExtraError, OptionError
+from litedelegates.errors import LiteDelegatesError, MissingExtraError, OptionError
 from litedelegates.quantize.request import check_choice
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LAYOUTS = ("NHWC", "NCHW")
+
+
+class ImageError(LiteDelegatesError, ValueError):
+    """A file is no image that can be read; says which."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +114,26 @@ class Images:
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         try:
-            from PIL import Image
+            from PIL import Image, UnidentifiedImageError
         except ImportError as error:
             raise MissingExtraError(f"reading images needs Pillow ({error}): pip install pillow") from error
         if self.size is None:
             raise OptionError("the size of the images is open: state size=(height, width)")
         height, width = self._height_width()
         for path in self.paths():
-            with Image.open(path) as image:
-                turned = image.convert("L" if self.channels == 1 else "RGB")
-                pixels = np.asarray(turned.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+            try:
+                with warnings.catch_warnings(), Image.open(path) as image:
+                    warnings.simplefilter("error", Image.DecompressionBombWarning)
+                    turned = image.convert("L" if self.channels == 1 else "RGB")
+                    pixels = np.asarray(turned.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+            except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+                raise ImageError(f"{path} unpacks to more than an image has that is meant well: {error}") from error
+            except (SyntaxError, ValueError, struct.error, zlib.error) as error:
+                raise ImageError(f"{path} cannot be read as an image: {error}") from error
+            except OSError as error:
+                if error.filename is not None or isinstance(error, UnidentifiedImageError):
+                    raise  # which name it
+                raise ImageError(f"{path} cannot be read as an image: {error}") from error
             yield self._finish(pixels.reshape(height, width, -1))
 
     def _finish(self, pixels: NDArray[np.float32]) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import MissingExtraError, OptionError, nearest
-from litedelegates.files import hash_file, open_regular
+from litedelegates.files import hash_file, open_regular, read_text
 from litedelegates.quantize import PRECISIONS
 from litedelegates.study.delegates import parse_delegate
 from litedelegates.study.records import Cell
@@ -176,7 +176,9 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if file.suffix not in readers:
         raise OptionError(f"{file}: a study file ends in {', '.join(readers)}")
     try:
-        data = readers[file.suffix](file.read_text(encoding="utf-8"))
+        data = readers[file.suffix](read_text(file))
+    except RecursionError as error:
+        raise OptionError(f"{file}: not {file.suffix[1:].upper()}: it is nested too deeply to be read") from error
     except ValueError as error:
         raise OptionError(f"{file}: not {file.suffix[1:].upper()}: {error}") from error
     if not isinstance(data, Mapping):

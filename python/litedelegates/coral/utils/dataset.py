@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+
+from litedelegates.files import read_text
 
 _NUMBERED = re.compile(r"\s*(\d+)(?:\s*:\s*|\s+)(.*)")
 
@@ -16,15 +17,19 @@ def read_label_file(file_path: str | os.PathLike[str]) -> dict[int, str]:
 
     Raises:
         OSError: The file cannot be read.
-        UnicodeDecodeError: It is not UTF-8.
+        ValueError: It is not UTF-8.
     """
     labels = {}
+    try:
+        text = read_text(file_path)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(file_path)} holds no labels: {error}") from error
     # Not splitlines(): that would also split at the rarer separators of Unicode.
-    with Path(file_path).open(encoding="utf-8") as lines:
-        for row, line in enumerate(lines):
-            numbered = _NUMBERED.fullmatch(line.rstrip())
-            if numbered:
-                labels[int(numbered[1])] = numbered[2].strip()
-            else:
-                labels[row] = line.strip()
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    for row, line in enumerate(lines if text else []):
+        numbered = _NUMBERED.fullmatch(line.rstrip())
+        if numbered:
+            labels[int(numbered[1])] = numbered[2].strip()
+        else:
+            labels[row] = line.strip()
     return labels

@@ -8,7 +8,7 @@ from typing import Any
 
 from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
-from litedelegates.files import Stamp
+from litedelegates.files import Stamp, open_regular
 from litedelegates.graph.kinds import ELEMENT_BITS
 from litedelegates.graph.onnx.checking import check_constant
 from litedelegates.graph.onnx.types import words
@@ -101,7 +101,7 @@ def mapped(path: Path) -> memoryview:
     Raises:
         OSError: It cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not path.stat().st_size:  # an empty file cannot be mapped
             return memoryview(b"")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

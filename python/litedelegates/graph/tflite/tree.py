@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import InvalidModelError
+from litedelegates.files import open_regular
 from litedelegates.graph.tflite.packing import pack
 from litedelegates.model import Model
 
@@ -27,11 +27,11 @@ def read_bytes(model: ModelSource) -> bytes:
         OSError: The path cannot be read.
         InvalidModelError: The content is not a TFLite flatbuffer.
     """
-    content, origin = (
-        (bytes(model), "the bytes given")
-        if isinstance(model, bytes | bytearray | memoryview)
-        else (Path(model).read_bytes(), str(Path(model)))
-    )
+    if isinstance(model, bytes | bytearray | memoryview):
+        content, origin = bytes(model), "the bytes given"
+    else:
+        with open_regular(model) as file:
+            content, origin = file.read(), os.fspath(model)
     if content[4:8] != IDENTIFIER:
         raise InvalidModelError(
             f"{origin}: not a TFLite model: {len(content)} bytes with {content[4:8]!r} where {IDENTIFIER!r} belongs"
