@@ -101,7 +101,7 @@ def test_quantize_writes_a_smaller_model_that_runs(tmp_path: Path, capsys: pytes
 def test_failures_on_the_command_line_are_one_message_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "missing.tflite"]) == 1
     assert "no model at missing.tflite" in capsys.readouterr().err
-    assert main(["run", str(DIGITS), "--option", "num_thread=2"]) == 1
+    assert main(["run", str(DIGITS), "--option", "num_thread=2"]) == 2
     assert "num_threads" in capsys.readouterr().err
     with pytest.raises(SystemExit) as usage:
         main(["no-such-command"])

@@ -197,6 +197,14 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise ValueError("it is nested too deeply to be read") from error
 
 
+def writable(name: str) -> str:
+    """Return a text that UTF-8 can hold: the bytes of a file's name that are no characters are written as escapes."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, which no file's name has
+        return name.encode("utf-8", "backslashreplace").decode()
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file in hexadecimal.
 

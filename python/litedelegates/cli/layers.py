@@ -14,7 +14,7 @@ from litedelegates.cli.layers_table import study_lines
 from litedelegates.cli.outcome import INTERRUPTED
 from litedelegates.cli.status_line import StatusLine
 from litedelegates.errors import OptionError
-from litedelegates.files import write_whole
+from litedelegates.files import writable, write_whole
 from litedelegates.layers import (
     DEFAULT_PARTS,
     LayerProgress,
@@ -182,7 +182,7 @@ def _write(study: LayerStudy, options: argparse.Namespace) -> list[str]:
     written = []
     for path, content in ((options.csv, LayerStudy.to_csv), (options.trace, to_trace)):
         if path is not None:
-            write_whole(path, [content(study).encode()])
+            write_whole(path, [writable(content(study)).encode()])
             written.append(path)
     if options.overlay is not None:
         write_overlays(study, options.overlay)

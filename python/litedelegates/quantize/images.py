@@ -122,10 +122,11 @@ class Images:
         height, width = self._height_width()
         for path in self.paths():
             try:
-                with warnings.catch_warnings(), Image.open(path) as image:
+                with warnings.catch_warnings():
                     warnings.simplefilter("error", Image.DecompressionBombWarning)
-                    turned = image.convert("L" if self.channels == 1 else "RGB")
-                    pixels = np.asarray(turned.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+                    with Image.open(path) as image:
+                        turned = image.convert("L" if self.channels == 1 else "RGB")
+                        pixels = np.asarray(turned.resize((width, height), Image.Resampling.BILINEAR), np.float32)
             except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
                 raise ImageError(f"{path} unpacks to more than an image has that is meant well: {error}") from error
             except (SyntaxError, ValueError, struct.error, zlib.error) as error:

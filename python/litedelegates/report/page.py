@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 import litedelegates.report
+from litedelegates.files import writable
 
 STYLES = ("style.css", "charts.css", "layers.css")
 # In the order they are run: each uses what stands before it, `main.js` starts.
@@ -101,7 +102,7 @@ def _number(value: float | None) -> str:
 
 
 def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    return f"sha256-{base64.b64encode(hashlib.sha256(writable(text).encode()).digest()).decode()}"
 
 
 def _asset(name: str) -> str:

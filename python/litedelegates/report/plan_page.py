@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from litedelegates.files import write_whole
+from litedelegates.files import writable, write_whole
 from litedelegates.plan.front import FrontPoint
 from litedelegates.plan.records import Plan
 from litedelegates.plan.sensitivity import Sensitivity
@@ -55,7 +55,7 @@ def write_plan_page(
     document = plain(
         build_plan_document(plan, front=front, what_if=what_if, simulation=simulation, sensitivity=sensitivity)
     )
-    write_whole(path, [render_plan_page(document).encode()])
+    write_whole(path, [writable(render_plan_page(document)).encode()])
     return Path(path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litedelegates.errors import OptionError, nearest
-from litedelegates.files import write_whole
+from litedelegates.files import writable, write_whole
 from litedelegates.report.choice import ACCURACY_LOSS, RELATIVE_ERROR
 from litedelegates.report.document import build_document
 from litedelegates.report.page import render_page
@@ -54,9 +54,9 @@ def write_report(
 
 def _contents(store: Store, document: Mapping[str, Any], form: str) -> Iterator[tuple[str, bytes]]:
     if form == "html":
-        yield "index.html", render_page(document).encode()
+        yield "index.html", writable(render_page(document)).encode()
     elif form == "markdown":
-        yield "summary.md", render_summary(document).encode()
+        yield "summary.md", writable(render_summary(document)).encode()
     elif form in PLOTS:
         for name, content in draw_plots(document, form):
             yield f"{name}.{form}", content

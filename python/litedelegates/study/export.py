@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from litedelegates.errors import MissingExtraError, OptionError, install_extra, nearest
+from litedelegates.files import writable
 from litedelegates.study.figures import Figures, read_figures
 from litedelegates.study.peer_formats import to_benchmark_model, to_csv_lines, to_pytest_benchmark
 from litedelegates.study.store import Store
@@ -109,7 +110,7 @@ def export(store: Store, form: str) -> tuple[str, bytes]:
         raise OptionError(f"there is no format {form!r}. {nearest(form, FORMATS)}")
     name, make = FORMATS[form]
     content = make(store)
-    return name, content if isinstance(content, bytes) else content.encode()
+    return name, content if isinstance(content, bytes) else writable(content).encode()
 
 
 def _row(figures: Figures) -> dict[str, Any]:

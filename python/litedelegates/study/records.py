@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import LiteDelegatesError, nearest
+from litedelegates.files import writable
 
 Samples: TypeAlias = NDArray[np.int64]
 Status: TypeAlias = Literal["unfinished", "ok", "failed", "crashed", "timeout", "out of memory", "skipped"]
@@ -72,7 +73,7 @@ class Cell:
     @property
     def model_name(self) -> str:
         """Name of the model file without folder and ending."""
-        return Path(self.model).stem
+        return writable(Path(self.model).stem)
 
     @property
     def label(self) -> str:
@@ -298,7 +299,7 @@ class Event:
 
 def _short(delegate: str) -> str:
     kind, colon, path = delegate.partition(":")
-    return f"{kind}:{Path(path).name}" if colon else kind
+    return writable(f"{kind}:{Path(path).name}" if colon else kind)
 
 
 def _shallow(record: Any) -> dict[str, Any]:

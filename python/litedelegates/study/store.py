@@ -7,6 +7,7 @@ a commit cost well under a millisecond. After a loss of power the last blocks ma
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.files import writable
 from litedelegates.measure import RatioInterval, ratio_interval
 from litedelegates.study.database import Connection, StoreError, reading
 from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, Samples, SessionRecord
@@ -146,7 +148,7 @@ class Store:
         with self._connection as connection:
             connection.execute(
                 "INSERT INTO event (session, time, kind, text, cell_key) VALUES (?, ?, ?, ?, ?)",
-                (session, time.time(), kind, text, None if cell is None else cell.key),
+                (session, time.time(), kind, writable(text), None if cell is None else cell.key),
             )
 
     def sessions(self) -> list[SessionRecord]:
@@ -277,6 +279,8 @@ def _samples(blob: bytes) -> Samples:
 
 def _lock(path: Path) -> int:
     """Take the lock of a store, which the system lets go of however the process ends."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder that the store is to be in does not exist", str(path.parent))
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

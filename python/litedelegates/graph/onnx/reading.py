@@ -9,6 +9,7 @@ from typing import Any
 
 from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
+from litedelegates.files import writable
 from litedelegates.graph.fixed import FixedOps
 from litedelegates.graph.model import Graph
 from litedelegates.graph.names import Names
@@ -115,7 +116,7 @@ class _Reader:
             self._tensors.values(),
             inputs,
             [self._output(value.name) for value in graph.output],
-            name=self._path.stem if self._path else graph.name or "model",
+            name=writable(self._path.stem) if self._path else graph.name or "model",
             metadata={entry.key: entry.value.encode() for entry in self._thin.metadata_props},
         )
 

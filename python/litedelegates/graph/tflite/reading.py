@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.errors import OptionError, nearest
+from litedelegates.files import writable
 from litedelegates.graph.fixed import FixedOps
 from litedelegates.graph.kinds import HANDLES
 from litedelegates.graph.model import Graph
@@ -43,7 +44,7 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
         graph.tensors,
         graph.inputs,
         graph.outputs,
-        name=file.name.removesuffix(".tflite") if file.path else "model",
+        name=writable(file.name.removesuffix(".tflite")) if file.path else "model",
         names=_public_names(graph, None if index is None else file.signatures[index]),
         signature=None if index is None else known[index],
         signatures=known,
