@@ -58,10 +58,6 @@ OTHER_OF_LAYERS: dict[str, Any] = {
 # They say where results go, how they are shown and where they are measured; each board has a store of its own.
 SHOWN_BY_BENCH = {"help", "store", "retry", "json", "quiet", "graph"}
 REACHES_BOARDS = {"workers", "boards", "resources", "tls_ca_file", "tls_cert", "tls_key"}
-    "tls_ca_file",
-    "tls_cert",
-    "tls_key",
-}
 SHOWN_BY_LAYERS = {"help", "store", "retry", "json", "quiet", "top", "csv", "overlay", "trace"}
 FIELDS_BY_LAYERS = {"variant": "variants", "shape": "shapes", "beside": "model"}
 
