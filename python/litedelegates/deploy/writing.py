@@ -268,14 +268,19 @@ def _exit(name: str, limit: float, stages: Iterable[StageFile]) -> ExitRule:
 
 def _calibration(plan: Plan, given: Any) -> Any:
     """Return what to calibrate with: what was given, or what the first device's study says."""
+    return known_calibration(plan) if given is None else given
+
+
+def known_calibration(plan: Plan) -> str | None:
+    """Return what the study of a plan's first device was calibrated with; None where that is not known, or gone."""
     device = plan.devices[0]
-    if given is not None or not device.store:
-        return given
+    if not device.store:
+        return None
     try:
         known = LayerStudy.open(device.store, device.key).config.get("calibration")
     except (OSError, StoreError, OptionError):
         return None
-    return known if known == "random" or Path(str(known)).exists() else None
+    return str(known) if known == "random" or Path(str(known)).exists() else None
 
 
 def _check(plan: Plan, path: str, target: Path) -> None:
