@@ -8,13 +8,15 @@ beginnings. So while it works every tensor is called ``precision/number/``, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from litedelegates.graph.tflite.tree import Tree, op_name, text
 from litedelegates.quantize.plan import Op
 
+# Marks tensors of loops and branches, whose ends stay float32 whatever the border of the model is.
+INNER = "_inner"
 _SAFE_NAME = re.compile(r"\w+/(\d+)/(.*)", re.DOTALL)
 
 
@@ -37,13 +39,14 @@ def list_ops(tree: Tree) -> list[PlacedOp]:
     ]
 
 
-def rename_safely(tree: Tree, wanted: dict[int, str]) -> list[str]:
+def rename_safely(tree: Tree, wanted: Mapping[int, str]) -> list[str]:
     """Name each tensor of ``tree`` after the precision its op should get, and return the names they had.
 
     Args:
         tree: Changed in place.
         wanted: The precision of each op of ``list_ops(tree)``.
     """
+    roots = {signature.subgraphIndex for signature in tree.signatureDefs or []}
     precision_of: dict[tuple[int, int], str] = {}
     for op in list_ops(tree):
         graph = next(number for number, graph in enumerate(tree.subgraphs) if graph is op.graph)
@@ -53,7 +56,7 @@ def rename_safely(tree: Tree, wanted: dict[int, str]) -> list[str]:
         for index, tensor in enumerate(graph.tensors):
             precision = precision_of.get((number, index), "given")
             names.append(text(tensor.name))
-            tensor.name = f"{precision}/{len(names) - 1}/"
+            tensor.name = f"{precision}{'' if number in roots else INNER}/{len(names) - 1}/"
     return names
 
 

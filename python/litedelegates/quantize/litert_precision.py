@@ -19,6 +19,8 @@ WEIGHT_INPUT = {
     "FULLY_CONNECTED": 1,
     "TRANSPOSE_CONV": 1,
 }
+# Ops that compute nothing with the values of what they touch: the ops of a loop's body are judged one by one.
+NO_VALUES = {"CALL", "CALL_ONCE", "IF", "RANK", "SHAPE", "WHILE"}
 
 
 class OpReader:
@@ -39,6 +41,8 @@ class OpReader:
         ``int8`` and ``int16x8`` go by the activations. Where these are float32, the weights tell: int8 read directly
         is ``dynamic``, int8 behind a DEQUANTIZE ``weight_only``, float16 behind one ``float16``.
         """
+        if op.type in NO_VALUES:
+            return None
         touched = [op.graph.tensors[index] for index in [*op.operator.inputs, *op.operator.outputs] if index >= 0]
         weights = self.weights_of(op)
         others = [tensor for tensor in touched if tensor is not weights]
