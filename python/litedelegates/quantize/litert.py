@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
 from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, serialize, text
 from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
@@ -96,7 +96,11 @@ def _quantize(
     by_name = {text(tree.subgraphs[number].tensors[index].name): seen for (number, index), seen in ranges.items()}
     if ranges:
         by_name |= add_ends(tree, ranges)
-    result = parse(run_quantizer(serialize(tree), request, told.values(), by_name))
+    content = run_quantizer(serialize(tree), request, told.values(), by_name)
+    try:
+        result = parse(content)
+    except InvalidModelError as error:
+        raise QuantizationError(f"in {request.label} the model cannot be run: {error}") from error
     if ranges:
         remove_ends(result)
         read_integers_directly(result)

@@ -47,8 +47,13 @@ def check_float32(tree: Tree) -> None:
         QuantizationError: It is quantized already, or holds float16 or sparse tensors.
     """
     tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
+    sparse = [text(tensor.name) for tensor in tensors if tensor.sparsity is not None]
+    if sparse:
+        raise QuantizationError(
+            f"the model stores {len(sparse)} sparse weights ({name_some([*map(repr, sparse)], 2)}), which "
+            "litert-quantizer does not read. Start from the model with dense weights"
+        )
     for fault, found in {
-        "stores sparse weights": [tensor for tensor in tensors if tensor.sparsity is not None],
         "is quantized already": [tensor for tensor in tensors if is_quantized(tensor)],
         "computes in float16": [tensor for tensor in tensors if type_name(tensor) == "FLOAT16"],
     }.items():
@@ -111,9 +116,9 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not "
-            f"do them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
-            "or accept it with allow_float32_ops=True"
+            f"{asked_for} {len(left)} ops stayed float32, which litert-quantizer does not do here: "
+            f"{name_some([*map(str, left)])}. Leave them out with exclude={sorted({op.type for op in left})}, or "
+            "accept them with allow_float32_ops=True"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
 
