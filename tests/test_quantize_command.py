@@ -168,7 +168,7 @@ def test_values_that_are_off_are_a_warning_in_words_of_the_command_line(
     np.save(samples, np.random.default_rng(0).standard_normal((512, 8)).astype(np.float32))
     assert command(source, "int8", "-o", tmp_path / "int8.tflite", "--calibration", samples) == 0
     said = capsys.readouterr().err
-    assert "litedelegates quantize: warning: in int8 output 'y' has dead columns: columns 4 to 6" in said
+    assert "litedelegates quantize: warning: in int8, output 'y' has dead columns: columns 4 to 6" in said
     assert "--exclude CONCATENATION leaves that op in float32" in said
     target = tmp_path / "mixed.tflite"
     assert command(source, "int8", "-o", target, "--calibration", samples, "--exclude", "CONCATENATION") == 0
@@ -186,8 +186,8 @@ def test_ops_that_stay_float32_are_told_in_words_of_the_command_line(
     assert command(*arguments) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if "noise" not in line and "INFO" not in line]
     assert said == [
-        "litedelegates quantize: asked for int8, but 1 ops stayed float32, which litert-quantizer does not do here: "
-        "PRELU 'y'. Leave them out with --exclude PRELU, or accept them with --allow-float32-ops"
+        "litedelegates quantize: asked for int8, but 1 ops stayed float32: PRELU 'y'. litert-quantizer does not do "
+        "them here: --exclude PRELU leaves them out, --allow-float32-ops accepts them"
     ]
     assert command(*arguments, "--exclude", "PRELU") == 0
     assert command(*arguments, "--allow-float32-ops") == 0

@@ -91,7 +91,7 @@ def check_against_source(
             continue
         count = f"{check.samples} {own.words[:-1] if check.samples == 1 else own.words}"
         origin = describe_origin(source, result, rows, names, check, num_threads) if is_main else ""
-        text = f"in {label} {check.text} (over {count}){origin}"
+        text = f"in {label}, {check.text} (over {count}){origin}"
         if check.verdict == "error" and not (own.is_random and _is_finite(check)):
             raise QuantizationError(f"{text}. check_values=False accepts the model as it is")
         warnings.append(text)

@@ -115,10 +115,10 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
     if different:
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
+        types = sorted({op.type for op in left})
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32, which litert-quantizer does not do here: "
-            f"{name_some([*map(str, left)])}. Leave them out with exclude={sorted({op.type for op in left})}, or "
-            "accept them with allow_float32_ops=True"
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not do "
+            f"them here: exclude={types} leaves them out, allow_float32_ops=True accepts them"
         )
     _check_keys(ops, wanted, done, {op.index for op in left}, request)
 
