@@ -111,6 +111,27 @@ def test_an_onnx_plan_is_deployed_by_the_same_words(tmp_path: Path) -> None:
     assert found.error is not None and 0 < found.error < 0.5
 
 
+@pytest.mark.filterwarnings("ignore::litedelegates.quantize.CalibrationWarning")
+def test_the_sizes_that_a_model_was_measured_with_are_those_it_is_deployed_with(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    layers = [op.index for op in layer_ops(load(str(model)))]
+    plan = plan_of(model, [("a", layers)], dict.fromkeys(layers, "int8"))
+    plan = replace(plan, shapes={"x": (2, 3, 16, 16)})
+    assert Plan.from_json(plan.to_json()).shapes == {"x": [2, 3, 16, 16]}
+    manifest = deploy(plan, tmp_path / "out", calibration="random")
+    assert [port.shape for port in (*manifest.stages[0].inputs, *manifest.stages[0].outputs)] == [
+        (2, 3, 16, 16),
+        (2, 10),
+    ]
+    found = verify(tmp_path / "out", samples=3, seconds=0)
+    assert found.is_equal, found.difference
+    assert found.error is not None and 0 < found.error < 0.2
+
+
 def test_calibration_that_nobody_gave_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nothing says what to calibrate them with"):
         deploy(digits_plan(6, "int8"), tmp_path / "out")

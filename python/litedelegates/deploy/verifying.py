@@ -160,7 +160,7 @@ def verify(
     path = os.fspath(model if model is not None else plan.model)
     if hash_file(path) != manifest.model_sha256:
         raise DeployError(f"{path} is not the float32 model that was deployed: name it with model (--model)")
-    root, source = Path(folder), load(path)
+    root, source = Path(folder), load(path, shapes=plan.shapes or None)
     feeds = load_feeds(source, inputs, samples if inputs is not None else min(samples, 8), seed)
     truth = None if labels is None else load_labels(labels, feeds)
     say("comparing the stages with the whole")

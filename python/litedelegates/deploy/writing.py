@@ -76,7 +76,7 @@ def deploy(
     say = progress or (lambda doing: None)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part_of(target) as folder:
-        source = load(path)
+        source = load(path, shapes=plan.shapes or None)
         writer = _Writer(plan, source, path, folder, say)
         if isinstance(calibration, Iterator):  # the fallback is calibrated with the same samples
             calibration = list(calibration)
@@ -201,11 +201,23 @@ class _Writer:
         others = {name: precisions for name in precisions.values() if name != FLOAT32}
         recipe = quantize_plan(self._source, precisions, others)
         given = calibration if is_static else None
-        try:
-            quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
-        except NothingToQuantizeError:  # such as float16 of layers without weights, and of no others
-            return False
+        with self._fixed() as path:
+            try:
+                quantize_file(path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
+            except NothingToQuantizeError:  # such as float16 of layers without weights, and of no others
+                return False
         return True
+
+    @contextmanager
+    def _fixed(self) -> Iterator[str]:
+        """Yield the path of the model, of a copy where the plan says what its open sizes are."""
+        if not self._plan.shapes:
+            yield self._path
+            return
+        with tempfile.TemporaryDirectory(prefix="litedelegates.") as folder:
+            copy = Path(folder, f"fixed{self._suffix}")
+            self._source.save(copy)
+            yield str(copy)
 
 
 def port(graph: Graph, tensor: Tensor) -> Port:

@@ -14,6 +14,7 @@ from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Goal, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.solve import solve
+from litedelegates.plan.sources import shapes_of
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
 # Of two plans with the same bytes or energy the one with the lower latency is wanted.
@@ -102,14 +103,14 @@ def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = N
     """Return the path of the model, the model, and the devices with the terms that their studies give.
 
     Raises:
-        OptionError: There is no device.
+        OptionError: There is no device, or two were measured with other sizes of the inputs.
         OSError: The model cannot be read.
         InvalidModelError: It is damaged.
     """
     if not sources:
         raise OptionError("no device was given: a plan needs one at least")
     path = str(model) if model is not None else sources[0].study.model
-    graph = load(path)
+    graph = load(path, shapes=shapes_of(sources) or None)
     return path, graph, [source.fitted(graph) for source in sources]
 
 

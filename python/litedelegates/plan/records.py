@@ -5,7 +5,7 @@ A plan needs no device: it is made from the records of layer studies, and everyt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -303,6 +303,7 @@ class Plan(Record):
         fallback: What the first device does alone when a link is down; None where that was not asked for.
         exits: Outputs of the model at which inputs may leave early, by tensor name: the share that is taken to do so.
         notes: What has to be known before it is trusted, in sentences.
+        shapes: Of the inputs whose sizes the model leaves open, as they were measured.
     """
 
     model: str
@@ -324,6 +325,7 @@ class Plan(Record):
     fallback: Plan | None = None
     exits: Mapping[str, float] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict, hash=False)
     schema_version: int = PLAN_SCHEMA
 
     @property
