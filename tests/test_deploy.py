@@ -225,6 +225,21 @@ def test_stages_that_are_not_the_whole_are_found(tmp_path: Path) -> None:
     assert "elements differ" in found.difference
 
 
+def test_layers_that_are_deployed_in_another_precision_than_planned_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    manifest = deploy(plan_of(DIGITS, [("a", list(range(15)))], {3: "dynamic", 13: "dynamic"}), tmp_path / "out")
+    as_planned = verify(tmp_path / "out", samples=2, seconds=0)
+    assert not any("stayed float32" in note for note in as_planned.notes)
+    for name in (manifest.whole, manifest.stages[0].file):
+        (tmp_path / "out" / name).write_bytes(DIGITS.read_bytes())
+    digest = hash_file(str(DIGITS))
+    edited(tmp_path / "out", whole_sha256=digest, stages=[{**manifest.stages[0].to_json(), "sha256": digest}])
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    (note,) = (note for note in found.notes if "stayed float32" in note)
+    assert note.startswith("2 layers of the plan stayed float32 in the deployed model: 3 ")
+    assert "(dynamic)" in note
+
+
 def test_verification_times_the_stages_of_the_devices_that_are_here(tmp_path: Path) -> None:
     deploy(digits_plan(), tmp_path / "out")
     found = verify(tmp_path / "out", samples=2, seconds=0.1, devices=["b"])

@@ -16,15 +16,19 @@ from litedelegates.deploy.reading import read_manifest
 from litedelegates.deploy.records import Manifest, StageFile
 from litedelegates.engines import Array, open_session
 from litedelegates.errors import DeployError, LiteDelegatesError
-from litedelegates.graph import check, load
+from litedelegates.graph import Graph, check, load
+from litedelegates.layers.recipe import left_in_float32
 from litedelegates.layers.records import Record, Setting
 from litedelegates.layers.samples import load_feeds, load_labels
 from litedelegates.layers.sessions import open_setting
+from litedelegates.layers.variants import load_variant
 from litedelegates.measure import ErrorSums
 from litedelegates.model import Model
 from litedelegates.plan import Gain, Plan
+from litedelegates.quantize.request import FLOAT32
 from litedelegates.reference import take_reference
 from litedelegates.study.delegates import hash_file
+from litedelegates.words import counted
 
 Watcher: TypeAlias = Callable[[str], None]
 # Objectives that a time on one machine says something of.
@@ -177,6 +181,7 @@ def verify(
     if source.format == "tflite":
         notes += _doubts(path, feeds[:_CONFIRMED])
     notes += _surprises(stages)
+    notes += _left(source, root / manifest.whole, plan)
     return Verification(
         is_equal=report.equal,
         difference="" if report.equal else str(report),
@@ -191,6 +196,19 @@ def verify(
         notes=tuple(notes),
         **figures,
     )
+
+
+def _left(source: Graph, whole: Path, plan: Plan) -> Iterator[str]:
+    """Yield a sentence where the deployed model computes layers in float32 that the plan wants in another precision."""
+    wanted = {layer: precision for layer, precision in plan.precisions.items() if precision != FLOAT32}
+    if not wanted:
+        return
+    left = left_in_float32(load_variant(source, whole, "plan"), wanted)
+    if left:
+        shown = ", ".join(f"{layer} {source.ops[layer].type} ({wanted[layer]})" for layer in left[:5])
+        yield f"{counted(len(left), 'layer')} of the plan stayed float32 in the deployed model: {shown}" + (
+            f" and {len(left) - 5} more" if len(left) > 5 else ""
+        )
 
 
 def _doubts(path: str, feeds: Sequence[Mapping[str, Array]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
 from litedelegates.quantize.litert_inputs import read_calibration, read_signatures
 from litedelegates.quantize.litert_mend import read_integers_directly
-from litedelegates.quantize.litert_names import PlacedOp, list_ops, rename_safely, restore_names
+from litedelegates.quantize.litert_names import PlacedOp, inner_ops, list_ops, rename_safely, restore_names
 from litedelegates.quantize.litert_outputs import add_ends, remove_ends
 from litedelegates.quantize.litert_ranges import Place, Range, Samples, find_ranges
 from litedelegates.quantize.litert_recipe import require_quantizer, run_quantizer
@@ -57,7 +57,8 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     check_float32(tree)
     ops = list_ops(tree)
     named = named_ops(request, ops)
-    wanted = resolve(request, ops)
+    inner = inner_ops(tree, ops)
+    wanted = resolve(request, ops, inner)
     check_something_to_do(tree, ops, wanted)
     require_quantizer()
     samples: Mapping[str, Samples] = {}
@@ -70,7 +71,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     signatures = read_signatures(tree)
     made, result = _quantize(tree, ops, wanted, request, ranges)
     del tree
-    check_ops(result, made, wanted, named, request)
+    check_ops(result, made, wanted, named, request, inner)
     check_values(result)
     if samples:
         check_border(result, request.border)

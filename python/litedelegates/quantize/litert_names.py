@@ -8,10 +8,11 @@ beginnings. So while it works every tensor is called ``precision/number/``, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from litedelegates.graph.tflite.reading import refers_to_subgraphs
 from litedelegates.graph.tflite.tree import Tree, op_name, text
 from litedelegates.quantize.plan import Op
 
@@ -37,6 +38,32 @@ def list_ops(tree: Tree) -> list[PlacedOp]:
         PlacedOp(index, op_name(tree, op), _first_output(graph, op), graph, op)
         for index, (graph, op) in enumerate((graph, op) for graph in tree.subgraphs for op in graph.operators)
     ]
+
+
+def inner_ops(tree: Tree, ops: Sequence[PlacedOp]) -> dict[int, set[int]]:
+    """Return the indices of the ops in the subgraphs that an op runs, by its index; subgraphs of these included."""
+    numbers = {id(graph): number for number, graph in enumerate(tree.subgraphs)}
+    of_graph: dict[int, list[PlacedOp]] = {}
+    for op in ops:
+        of_graph.setdefault(numbers[id(op.graph)], []).append(op)
+    found: dict[int, set[int]] = {}
+    for op in ops:
+        seen, waiting = set[int](), [*_callees(op)]
+        while waiting:
+            number = waiting.pop()
+            if number not in seen:
+                seen.add(number)
+                waiting += [callee for inner in of_graph.get(number, ()) for callee in _callees(inner)]
+        if seen:
+            found[op.index] = {inner.index for number in seen for inner in of_graph.get(number, ())}
+    return found
+
+
+def _callees(op: PlacedOp) -> Iterator[int]:
+    for options in (op.operator.builtinOptions, getattr(op.operator, "builtinOptions2", None)):
+        for name, value in vars(options).items() if options is not None else ():
+            if refers_to_subgraphs(name) and value is not None:
+                yield from (int(callee) for callee in ([value] if isinstance(value, int) else value) if callee >= 0)
 
 
 def rename_safely(tree: Tree, wanted: Mapping[int, str]) -> list[str]:

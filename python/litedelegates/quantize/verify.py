@@ -10,7 +10,7 @@ from litedelegates.errors import NothingToQuantizeError, OptionError, Quantizati
 from litedelegates.graph.tflite.tree import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
 from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
-from litedelegates.quantize.plan import match
+from litedelegates.quantize.plan import NO_INNER, Inner, match, meant
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 
 # Ops that hand their values on unchanged, and so may take the type of their neighbours.
@@ -83,7 +83,14 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
         )
 
 
-def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
+def check_ops(
+    tree: Tree,
+    ops: Sequence[PlacedOp],
+    wanted: dict[int, str],
+    named: set[int],
+    request: Request,
+    inner: Inner = NO_INNER,
+) -> None:
     """Raise unless each op of ``tree`` has the precision that ``wanted`` says.
 
     An op with weights is judged by its weights and its activations, one without by its activations; an op that only
@@ -120,7 +127,7 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
             f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not do "
             f"them here: exclude={types} leaves them out, allow_float32_ops=True accepts them"
         )
-    _check_keys(ops, wanted, done, {op.index for op in left}, request)
+    _check_keys(ops, wanted, done, {op.index for op in left}, request, inner)
 
 
 def check_values(tree: Tree) -> None:
@@ -173,13 +180,14 @@ def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, 
 
 
 def _check_keys(
-    ops: Sequence[PlacedOp], wanted: dict[int, str], done: set[int], left: set[int], request: Request
+    ops: Sequence[PlacedOp], wanted: dict[int, str], done: set[int], left: set[int], request: Request, inner: Inner
 ) -> None:
     keys = dict.fromkeys(request.only, request.precision) if request.only else dict(request.plan)
     for key, precision in keys.items():
-        meant = {index for index in match(key, ops).ops if wanted[index] == precision}
-        if not request.allow_unchanged and precision != FLOAT32 and meant and not meant & (done | left):
-            shown = name_some([str(op) for op in ops if op.index in meant])
+        found = match(key, ops)
+        ours = {index for index in meant(found, inner) if wanted[index] == precision}
+        if not request.allow_unchanged and precision != FLOAT32 and ours and not ours & (done | left):
+            shown = name_some([str(op) for op in ops if op.index in ours and op.index in found.ops])
             raise OptionError(
                 f"plan key {key!r} asks for {precision}, which changes nothing here: {shown} "
                 + ("computes no real numbers" if precision in STATIC_PRECISIONS else "stores no weights")

@@ -131,6 +131,14 @@ class TfliteOp:
         """Return whether another op of the same type has the same options."""
         return self.options() == other.options() and not self.nested and not other.nested
 
+    def inner_constants(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield type and shape of the constants in the subgraphs that the op calls, and in those that they call."""
+        for graph in (graph for graphs in self.nested.values() for graph in graphs):
+            for op in graph.ops:
+                yield from ((tensor.element_type, tensor.shape or ()) for tensor in op.reads if tensor.is_constant)
+                if op.native is not None:
+                    yield from op.native.inner_constants()
+
     def options(self) -> dict[str, Any]:
         """Return the op's options by name."""
         return readable_options(self._source.schema, self.unpack())
