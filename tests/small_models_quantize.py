@@ -142,3 +142,39 @@ def saturating() -> bytes:
     graph.op(Op.ADD, [x, graph.constant("far", np.float32(1e4))], [h], schema.AddOptionsT())
     graph.op(Op.SUB, [h, graph.constant("back", np.float32(1e4))], [graph.output("y", (1, 4))], schema.SubOptionsT())
     return model.to_bytes()
+
+
+def fused_lstm(steps: int = 5, inputs: int = 16, units: int = 32) -> bytes:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM over a sequence, then FULLY_CONNECTED."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (steps, 1, inputs))
+    read = [x, *(weights(graph, f"i{gate}", units, inputs) for gate in "ifco")]
+    read += [*(weights(graph, f"r{gate}", units, units) for gate in "ifco"), *[-1] * 3]
+    read += [*(weights(graph, f"b{gate}", units) for gate in "ifco"), -1, -1]
+    read += [graph.tensor(name, (1, units), variable=True) for name in ("state", "cell")] + [-1] * 4
+    options = schema.UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction, options.timeMajor = schema.ActivationFunctionType.TANH, True
+    sequence, flat = graph.tensor("sequence", (steps, 1, units)), graph.tensor("flat", (steps, units))
+    graph.op(Op.UNIDIRECTIONAL_SEQUENCE_LSTM, read, [sequence], options)
+    shape = graph.constant("shape", np.array([steps, units], np.int32))
+    graph.op(Op.RESHAPE, [sequence, shape], [flat], schema.ReshapeOptionsT())
+    dense(graph, flat, graph.output("y", (steps, 3)))
+    return model.to_bytes()
+
+
+def tied_embedding(one_tensor: bool = True, rows: int = 500, width: int = 16) -> bytes:
+    """GATHER, FULLY_CONNECTED, and a FULLY_CONNECTED whose weights are the table: one tensor, or two on one buffer."""
+    model = ModelBuilder()
+    graph = model.graph()
+    ids = graph.input("ids", (5,), Type.INT32)
+    table = head = weights(graph, "table", rows, width)
+    if not one_tensor:
+        head = graph.tensor("head", (rows, width))
+        graph.table.tensors[head].buffer = graph.table.tensors[table].buffer
+    found, hidden = graph.tensor("found", (5, width)), graph.tensor("hidden", (5, width))
+    graph.op(Op.GATHER, [table, ids], [found], schema.GatherOptionsT())
+    dense(graph, found, hidden)
+    options = schema.FullyConnectedOptionsT()
+    graph.op(Op.FULLY_CONNECTED, [hidden, head, -1], [graph.output("logits", (5, rows))], options)
+    return model.to_bytes()

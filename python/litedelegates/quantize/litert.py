@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
+from litedelegates.graph.tflite.packed_files import packed_files
 from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, serialize, text
 from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
@@ -18,6 +19,7 @@ from litedelegates.quantize.litert_recipe import require_quantizer, run_quantize
 from litedelegates.quantize.litert_record import put_record
 from litedelegates.quantize.litert_selection import leave_out_masks, precisions_told
 from litedelegates.quantize.litert_values import Given, check_against_source
+from litedelegates.quantize.litert_weights import left_in_float32, store_small
 from litedelegates.quantize.plan import describe, named_ops, resolve
 from litedelegates.quantize.provenance import Quantized, Record
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
@@ -75,12 +77,14 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     check_values(result)
     if samples:
         check_border(result, request.border)
+    content = serialize(result)
+    warnings += left_in_float32(result, made, wanted, len(content))
     if request.check_values:
         is_random = isinstance(request.calibration, str) and request.calibration == RANDOM
         given = Given(samples, is_random)
-        warnings += check_against_source(source, serialize(result), signatures, given, request, len(ops))
+        warnings += check_against_source(source, content, signatures, given, request, len(ops))
     return Quantized(
-        partial(_seal, result),
+        partial(_seal, result, packed_files(source)),
         describe(wanted),
         ("litert-quantizer", "ai-edge-litert"),
         [sample for rows in samples.values() for sample in rows],
@@ -111,12 +115,13 @@ def _quantize(
             f"litert-quantizer changed the ops themselves, {len(ops)} before and {len(made)} after: they cannot be "
             "checked one by one"
         )
+    store_small(result, made, wanted)
     return made, result
 
 
-def _seal(tree: Tree, record: Record) -> bytes:
+def _seal(tree: Tree, files: bytes, record: Record) -> bytes:
     put_record(tree, record)
-    return serialize(tree)
+    return serialize(tree) + files
 
 
 def _check_supported(request: Request) -> None:

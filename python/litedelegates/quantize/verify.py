@@ -9,7 +9,7 @@ import numpy as np
 from litedelegates.errors import NothingToQuantizeError, OptionError, QuantizationError
 from litedelegates.graph.tflite.tree import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT, WIDENED_INPUTS, OpReader
 from litedelegates.quantize.plan import NO_INNER, Inner, match, meant
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 
@@ -37,6 +37,8 @@ PASS_THROUGH = {
     "TRANSPOSE",
     "UNPACK",
 }
+# No kernel of these computes with integers: their weights are stored as for the other precision.
+_STORED_AS = {"dynamic": "weight_only"}
 BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16"}
 
 
@@ -78,9 +80,8 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
         raise QuantizationError("the plan leaves every op in float32: name a precision for some of them")
     if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        raise NothingToQuantizeError(
-            f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}"
-        )
+        kinds = ", ".join(sorted({*WEIGHT_INPUT, *WIDENED_INPUTS}))
+        raise NothingToQuantizeError(f"{which} nothing to quantize: no weights stored for one of {kinds}")
 
 
 def check_ops(
@@ -106,7 +107,7 @@ def check_ops(
     left, different, done = [], [], set()
     for op in ops:
         asked, found = wanted[op.index], reader.precision_of(op)
-        if asked == found != FLOAT32:
+        if FLOAT32 != found in (asked, _STORED_AS.get(asked) if op.type in WIDENED_INPUTS else asked):
             done.add(op.index)
         if _is_as_asked(reader, op, asked, found, op.index in named):
             continue
@@ -172,6 +173,8 @@ def check_border(tree: Tree, border: str) -> None:
 
 def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, named: bool) -> bool:
     if found is None or found == asked:
+        return True
+    if op.type in WIDENED_INPUTS and found == _STORED_AS.get(asked):
         return True
     if op.type in PASS_THROUGH and not named:
         return not (found == FLOAT32 and asked in STATIC_PRECISIONS)

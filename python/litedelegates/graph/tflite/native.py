@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from litedelegates.files import Stamp
 from litedelegates.graph.model import Format, save_in_one_piece
 from litedelegates.graph.tflite.options import readable_options
+from litedelegates.graph.tflite.packed_files import packed_files
 
 if TYPE_CHECKING:
     from litedelegates.graph.model import Graph
@@ -47,6 +48,11 @@ class TfliteSource:
         """Return the file's metadata by name."""
         entries = (self.root.Metadata(index) for index in range(self.root.MetadataLength()))
         return {(entry.Name() or b"").decode(errors="replace"): self._buffer(entry.Buffer()) for entry in entries}
+
+    @cached_property
+    def packed_files(self) -> bytes:
+        """The archive of files that stands behind the model; empty where there is none."""
+        return packed_files(self.model.file.bytes.data)
 
     def check_unchanged(self) -> None:
         """Raise an InvalidModelError where somebody has written over the file."""
