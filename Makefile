@@ -32,7 +32,7 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters zoo lint format stub wheel clean tidy
+.PHONY: help bench test oldest interop converters zoo zoo-journey lint format stub wheel clean tidy
 .PHONY: sanitize sanitize-threads sanitize-leaks kernels fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
@@ -68,6 +68,12 @@ zoo: $(TEST)/installed $(CONVERTERS)/tools $(TORCH)/tools ## Models of 70 archit
 	cd tests && ../$(CONVERTERS)/bin/python -m zoo.make_keras ../.cache/zoo/keras
 	cd tests && ../$(TORCH)/bin/python -m zoo.make_torch ../.cache/zoo/torch
 	cd tests && ../$(TEST)/bin/python -m zoo $(ARGS)
+
+zoo-journey: $(TEST)/installed $(CONVERTERS)/tools $(TORCH)/tools ## The same models and ONNX ones quantized, cut, studied and planned, by value [ARGS="--step cut"].
+	cd tests && ../$(CONVERTERS)/bin/python -m zoo.make_keras ../.cache/zoo/keras
+	cd tests && ../$(TORCH)/bin/python -m zoo.make_torch ../.cache/zoo/torch
+	cd tests && ../$(TORCH)/bin/python -m zoo.make_onnx ../.cache/zoo/onnx
+	cd tests && ../$(TEST)/bin/python -m zoo.journey $(ARGS)
 
 # After the wheel, whose build writes what clang-tidy reads.
 lint: $(TEST)/installed $(WHEEL) ## Check style, types, imports and the stub.
@@ -178,9 +184,10 @@ $(CONVERTERS)/installed: $(WHEEL) $(CONVERTERS)/tools
 	@touch $@
 
 # litert-torch asks for transformers, sentencepiece and more that converting a module does not import, and any torch at
-# all, which may come with CUDA (3 GB): it comes without what it asks for, and what it imports is named here.
+# all, which may come with CUDA (3 GB): it comes without what it asks for, and what it imports is named here. onnx is
+# what torch's own export to ONNX writes with.
 TORCH_REQUIRES := 'torch==2.13.0' 'ai-edge-litert==2.3.*' 'jax==0.10.*' jaxtyping numpy scipy absl-py safetensors
-TORCH_REQUIRES += multipledispatch tabulate flatbuffers rich packaging immutabledict
+TORCH_REQUIRES += multipledispatch onnx tabulate flatbuffers rich packaging immutabledict
 $(TORCH)/tools: Makefile tools/setup_environment.sh
 	tools/setup_environment.sh $(TORCH) $(PYTHON)
 	$(TORCH)/bin/python -m pip install --quiet $(TORCH_REQUIRES)

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs TensorFlow: `make converters` runs this")
 
 from zoo.files import keep
+from zoo.journey import BAD, cut_rows, quantize_rows
 from zoo.make_keras import make
 from zoo.outcomes import try_model
 
@@ -55,3 +56,16 @@ def test_model_gives_what_the_official_interpreter_gives_at_every_batch(zoo: Pat
 @pytest.mark.parametrize("name", ON_GPU)
 def test_model_runs_on_the_gpu_at_every_batch(zoo: Path, name: str) -> None:
     check(zoo / f"{name}.tflite", "gpu")
+
+
+# Small ones that are quantized, cut and compared in seconds: sequences, boxes, a picture out.
+QUANTIZED = ("gru", "ssd", "unet")
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_model_is_quantized_without_a_silent_wrong_number_and_cut_at_every_batch(zoo: Path, name: str) -> None:
+    path = zoo / f"{name}.tflite"
+    rows = [*quantize_rows(path), *cut_rows(path)]
+    assert not [row for row in rows if row["status"] in BAD], rows
+    assert {row["what"] for row in rows if row["status"] == "fine"} >= {"float16", "weight_only", "dynamic"}
+    assert rows[-1]["equal"] == rows[-1]["tried"] == 6

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from litedelegates.cli import main
-from litedelegates.deploy import Manifest, Verification, deploy, read_manifest, verify, verifying
+from litedelegates.deploy import Manifest, UniformCheck, Verification, deploy, read_manifest, verify, verifying
 from litedelegates.errors import DeployError, LiteDelegatesError, OptionError
 from litedelegates.graph import check, load
 from litedelegates.layers.infos import layer_ops
-from litedelegates.plan import Choice, Costs, Device, LayerPlan, Plan, StagePlan
+from litedelegates.plan import Choice, Costs, Device, Gain, LayerPlan, Plan, StagePlan
 from litedelegates.reference import Reference
 from litedelegates.study.delegates import hash_file
 
@@ -109,6 +109,27 @@ def test_an_onnx_plan_is_deployed_by_the_same_words(tmp_path: Path) -> None:
     found = verify(tmp_path / "out", samples=3, seconds=0)
     assert found.is_equal, found.difference
     assert found.error is not None and 0 < found.error < 0.5
+
+
+@pytest.mark.filterwarnings("ignore::litedelegates.quantize.CalibrationWarning")
+def test_the_sizes_that_a_model_was_measured_with_are_those_it_is_deployed_with(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import small_onnx
+
+    model = tmp_path / "net.onnx"
+    model.write_bytes(small_onnx.conv_net().SerializeToString())
+    layers = [op.index for op in layer_ops(load(str(model)))]
+    plan = plan_of(model, [("a", layers)], dict.fromkeys(layers, "int8"))
+    plan = replace(plan, shapes={"x": (2, 3, 16, 16)})
+    assert Plan.from_json(plan.to_json()).shapes == {"x": [2, 3, 16, 16]}
+    manifest = deploy(plan, tmp_path / "out", calibration="random")
+    assert [port.shape for port in (*manifest.stages[0].inputs, *manifest.stages[0].outputs)] == [
+        (2, 3, 16, 16),
+        (2, 10),
+    ]
+    found = verify(tmp_path / "out", samples=3, seconds=0)
+    assert found.is_equal, found.difference
+    assert found.error is not None and 0 < found.error < 0.2
 
 
 def test_calibration_that_nobody_gave_is_asked_for(tmp_path: Path) -> None:
@@ -204,6 +225,21 @@ def test_stages_that_are_not_the_whole_are_found(tmp_path: Path) -> None:
     assert "elements differ" in found.difference
 
 
+def test_layers_that_are_deployed_in_another_precision_than_planned_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("litert_quantizer")
+    manifest = deploy(plan_of(DIGITS, [("a", list(range(15)))], {3: "dynamic", 13: "dynamic"}), tmp_path / "out")
+    as_planned = verify(tmp_path / "out", samples=2, seconds=0)
+    assert not any("stayed float32" in note for note in as_planned.notes)
+    for name in (manifest.whole, manifest.stages[0].file):
+        (tmp_path / "out" / name).write_bytes(DIGITS.read_bytes())
+    digest = hash_file(str(DIGITS))
+    edited(tmp_path / "out", whole_sha256=digest, stages=[{**manifest.stages[0].to_json(), "sha256": digest}])
+    found = verify(tmp_path / "out", samples=2, seconds=0)
+    (note,) = (note for note in found.notes if "stayed float32" in note)
+    assert note.startswith("2 layers of the plan stayed float32 in the deployed model: 3 ")
+    assert "(dynamic)" in note
+
+
 def test_verification_times_the_stages_of_the_devices_that_are_here(tmp_path: Path) -> None:
     deploy(digits_plan(), tmp_path / "out")
     found = verify(tmp_path / "out", samples=2, seconds=0.1, devices=["b"])
@@ -280,15 +316,65 @@ def test_accuracy_is_judged_by_what_is_lost_against_float32() -> None:
     assert replace(found, accuracy=None).is_good and replace(found, is_random=True).is_good
 
 
-def test_a_time_outside_of_what_was_predicted_is_told_and_makes_nothing_bad(tmp_path: Path) -> None:
+def test_a_time_outside_of_what_was_predicted_is_told_and_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
     plan = digits_plan()
     first, second = plan.stages
     stages = (replace(first, low_us=1e8, high_us=2e8), replace(second, low_us=1e-6, high_us=1e8))
     deploy(replace(plan, stages=stages), tmp_path / "out")
     found = verify(tmp_path / "out", samples=2, seconds=0.2)
-    assert found.is_good
+    assert found.is_good and found.is_as_predicted is False and found.is_faster is None and not found.uniforms
     (note,) = found.notes
     assert note.startswith("stage 0 took") and "the plan says 1e+08 to 2e+08" in note
+    assert main(["verify", str(tmp_path / "out"), "--seconds", "0.2", "--quiet"]) == 4
+    assert main(["verify", str(tmp_path / "out"), "--seconds", "0", "--quiet"]) == 0
+
+
+def planned(precision: str, ratio: float, low: float, high: float) -> Plan:
+    """Return a plan with one precision everywhere and what it promises against float32."""
+    gain = Gain(Choice("a", "none", "float32"), ratio, low, high)
+    return plan_of(DIGITS, [("a", list(range(15)))], dict.fromkeys(range(15), precision), gain=gain)
+
+
+def test_a_plan_is_timed_in_turn_with_float32_and_its_precisions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("litert_quantizer")
+    deploy(planned("int8", 2.5, 1.05, 20.0), tmp_path / "out", calibration=samples())
+    found = verify(tmp_path / "out", samples=2, seconds=0.3)
+    assert [check.choice.precision for check in found.uniforms] == ["float32", "int8"]
+    float32, int8 = found.uniforms
+    assert (float32.ratio or 0) > 1.5 and 0.7 < (int8.ratio or 0) < 1.4  # int8 is what the plan is
+    assert found.is_faster and found.is_as_predicted and found.is_good
+    assert Verification.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert main(["verify", str(tmp_path / "out"), "--seconds", "0.3", "--quiet"]) == 0
+    told = capsys.readouterr().out
+    assert "a: float32 none 1t everywhere: " in told and "times as long as the plan, 95 % interval" in told
+
+
+def test_a_plan_that_promised_more_than_came_true_ends_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("litert_quantizer")
+    deploy(planned("int8", 60.0, 50.0, 70.0), tmp_path / "out", calibration=samples())
+    assert main(["verify", str(tmp_path / "out"), "--seconds", "0.2", "--quiet"]) == 4
+    assert "NOT AS PREDICTED" in capsys.readouterr().out
+
+
+def test_whether_a_plan_is_faster_and_as_predicted_is_told_from_the_intervals() -> None:
+    default = Choice("a", "none", "float32")
+
+    def found(low: float | None, high: float | None, *, promised: tuple[float, float] = (1.1, 1.6)) -> Verification:
+        ratio = 1.3 if low is None or high is None else (low + high) / 2
+        uniform = UniformCheck(default, 10.0, ratio, low, high)
+        return Verification(True, uniforms=(uniform,), gain=Gain(default, 1.3, *promised))
+
+    assert found(1.2, 1.4).is_faster and found(1.2, 1.4).is_as_predicted
+    assert found(0.9, 1.2).is_faster is False and found(0.9, 1.2).is_as_predicted
+    assert found(0.8, 0.9).is_faster is False and found(0.8, 0.9).is_as_predicted is False
+    assert found(1.7, 1.9).is_faster and found(1.7, 1.9).is_as_predicted is False  # too fast is an alarm too
+    assert found(None, None).is_faster and found(None, None).is_as_predicted is None  # too few rounds
+    assert replace(found(0.8, 0.9), gain=None).is_faster is None
+    assert Verification(True).is_as_predicted is None
 
 
 def test_float16_stages_of_onnx_runtime_are_equal_or_it_is_said_why_they_are_not(tmp_path: Path) -> None:

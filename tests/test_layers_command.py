@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from digits_model import DIGITS
 from litedelegates.cli import main
@@ -152,16 +153,30 @@ def test_a_second_model_of_the_network_stands_beside_the_first(capsys: pytest.Ca
     assert re.search(r"^1 CONV_2D +\d+ Conv, \d+ Relu +[\d.]+ +[\d.]+$", table, re.MULTILINE)
 
 
-def test_sizes_that_a_model_leaves_open_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sizes_that_a_model_leaves_open_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
     pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
     from small_onnx import conv_net
 
     Path("open.onnx").write_bytes(conv_net().SerializeToString())
     arguments = ["open.onnx", "--precisions", "float32", "--parts", "in_place", "--quiet", *QUICK]
-    assert command(*arguments) == 0
-    assert (
-        "note: sizes that 'x' leaves open were taken as 1: give them with shapes (--shape)" in capsys.readouterr().out
-    )
+    assert command(*arguments) != 0
+    told = capsys.readouterr().err
+    assert "input 'x' has the shape (?, 3, 16, 16), which leaves sizes open" in told
+    assert "--shape x=1,3,16,16" in told
     assert command(*arguments, "--shape", "x=2,3,16,16") == 0
     assert "leaves open" not in capsys.readouterr().out
+
+
+def test_sizes_that_a_model_leaves_open_are_those_of_the_samples(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
+    from small_onnx import conv_net, images
+
+    Path("open.onnx").write_bytes(conv_net().SerializeToString())
+    np.save("two.npy", np.stack([np.concatenate(images(2, seed)) for seed in range(3)]))
+    arguments = ["open.onnx", "--precisions", "float32", "--parts", "in_place", "--quiet", *QUICK]
+    assert command(*arguments, "--inputs", "two.npy", "--store", "given.sqlite") == 0, capsys.readouterr()
+    study = LayerStudy.open("given.sqlite")
+    assert study.config["shapes"] == {"x": [2, 3, 16, 16]}
+    assert study.layers[0].nbytes["float32"] == 2 * 8 * 16 * 16 * 4

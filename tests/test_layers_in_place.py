@@ -110,7 +110,7 @@ def test_a_partition_that_does_not_fit_is_unmapped(float32: Variant) -> None:
     ]
     parts = place(float32, EngineProfile(tuple(ops), 1))
     assert [(part.role, part.layers) for part in parts] == [("unmapped", ())] * 2
-    assert "do not fit" in parts[0].evidence
+    assert "do not tell" in parts[0].evidence
 
 
 def test_a_delegate_that_tells_one_op_computes_all_of_its_partition(float32: Variant) -> None:

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from litedelegates.layers import Alone, LayerStudy, PartTiming, Setting
-from litedelegates.plan import Device, Gain, Plan, Source, make_plan
+from litedelegates.plan import Choice, Device, Gain, Plan, Source, make_plan
 from litedelegates.plan.costs import build_problem
 from litedelegates.plan.fitting import fit_terms
 from litedelegates.plan.layer_times import layer_times
@@ -81,8 +81,8 @@ def test_a_large_gain_is_found_and_shown() -> None:
 def test_float32_on_the_quickest_delegate_is_the_default() -> None:
     both = dataclasses.replace(planted(), in_place=(*planted().in_place, *planted("none", slower=2.0).in_place))
     plan = make_plan([Source(Device("pi"), dataclasses.replace(both, _by_index={}))])
-    assert plan.gain is not None and plan.gain.default == "pi: float32 xnnpack 1t everywhere"
-    float32 = next(rival for rival in plan.rivals if rival.name == plan.gain.default)
+    assert plan.gain is not None and plan.gain.name == "pi: float32 xnnpack 1t everywhere"
+    float32 = next(rival for rival in plan.rivals if rival.name == plan.gain.name)
     assert plan.gain.ratio == pytest.approx(float32.costs.latency_us / plan.costs.latency_us)
     assert plan.gain.is_shown and not plan.keeps_default
 
@@ -91,7 +91,7 @@ def test_the_default_itself_is_no_gain_and_without_float32_nothing_is_said() -> 
     study = planted(precisions=("float32", "dynamic"), factors={"dynamic": 4.0})  # twice as slow as float32
     plan = make_plan([Source(Device("pi"), study)])
     assert set(plan.precisions.values()) == {"float32"}
-    assert plan.gain == Gain("pi: float32 xnnpack 1t everywhere", 1.0, 1.0, 1.0) and plan.keeps_default
+    assert plan.gain == Gain(Choice("pi", "xnnpack", "float32"), 1.0, 1.0, 1.0) and plan.keeps_default
     assert make_plan([Source(Device("pi"), study)], precisions=["dynamic"]).gain is None
     errors = output_errors("dynamic", 40.0)
     free = make_plan([Source(Device("pi"), dataclasses.replace(study, errors=errors))], max_latency_us=1.0e9)

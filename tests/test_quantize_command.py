@@ -14,7 +14,19 @@ pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'li
 
 from digits_model import DIGITS, accuracy, digits_data
 from litedelegates.cli import main
+from litedelegates.cli.python_words import on_the_command_line
 from litedelegates.quantize import quantize, read_record
+from small_models_builder import ModelBuilder, Op
+from small_models_quantize import boxes_and_scores
+
+
+def with_prelu() -> bytes:
+    model = ModelBuilder()
+    graph = model.graph()
+    x, h, w = graph.input("x", (1, 4)), graph.tensor("h", (1, 4)), graph.constant("w", np.eye(4, dtype=np.float32))
+    graph.op(Op.FULLY_CONNECTED, [x, w, -1], [h])
+    graph.op(Op.PRELU, [h, graph.constant("slopes", np.full((1, 4), 0.1, np.float32))], [graph.output("y", (1, 4))])
+    return model.to_bytes()
 
 
 @pytest.fixture
@@ -64,7 +76,7 @@ def test_json_tells_sizes_and_record(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_random_calibration_is_said_loudly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(DIGITS, "int8", "-o", tmp_path / "int8.tflite", "--calibration", "random") == 0
-    assert "warning: calibration='random': the ranges come from noise" in capsys.readouterr().err
+    assert "warning: --calibration random: the ranges come from noise" in capsys.readouterr().err
 
 
 def test_folder_of_images_calibrates(tmp_path: Path) -> None:
@@ -149,3 +161,49 @@ def test_help_teaches_by_examples(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "--op CONV_2D=dynamic --op 'head/*=float16'" in shown
     assert all(len(line) <= 120 for line in shown.splitlines())
+
+
+def test_values_that_are_off_are_a_warning_in_words_of_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, samples = tmp_path / "detector.tflite", tmp_path / "x.npy"
+    source.write_bytes(boxes_and_scores())
+    np.save(samples, np.random.default_rng(0).standard_normal((512, 8)).astype(np.float32))
+    assert command(source, "int8", "-o", tmp_path / "int8.tflite", "--calibration", samples) == 0
+    said = capsys.readouterr().err
+    assert "litedelegates quantize: warning: in int8, output 'y' has dead columns: columns 4 to 6" in said
+    assert "--exclude CONCATENATION leaves that op in float32" in said
+    target = tmp_path / "mixed.tflite"
+    assert command(source, "int8", "-o", target, "--calibration", samples, "--exclude", "CONCATENATION") == 0
+    assert "warning" not in capsys.readouterr().err
+    assert command(source, "int8", "-o", target, "--calibration", samples, "--no-value-check") == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_ops_that_stay_float32_are_told_in_words_of_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "prelu.tflite"
+    source.write_bytes(with_prelu())
+    arguments = (source, "int8", "-o", tmp_path / "int8.tflite", "--calibration", "random")
+    assert command(*arguments) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "noise" not in line and "INFO" not in line]
+    assert said == [
+        "litedelegates quantize: asked for int8, but 1 ops stayed float32: PRELU 'y'. litert-quantizer does not do "
+        "them here: --exclude PRELU leaves them out, --allow-float32-ops accepts them"
+    ]
+    assert command(*arguments, "--exclude", "PRELU") == 0
+    assert command(*arguments, "--allow-float32-ops") == 0
+
+
+@pytest.mark.parametrize(
+    ("python", "typed"),
+    [
+        ("exclude=['CONV_2D', 'a b;c', 3]", "--exclude CONV_2D --exclude 'a b;c' --exclude 3"),
+        ('exclude=["it\'s"]', "--exclude 'it'\\''s'"),
+        ("border='float32' and check_values=False", "--border float32 and --no-value-check"),
+        ("plan key 'x' means no op", "plan key 'x' means no op"),
+    ],
+)
+def test_arguments_of_python_are_told_as_options(python: str, typed: str) -> None:
+    assert on_the_command_line(python) == typed

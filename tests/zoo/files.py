@@ -20,11 +20,11 @@ def keep(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def make_missing(folder: Path, names: Iterable[str], make: Callable[[str], bytes]) -> int:
+def make_missing(folder: Path, names: Iterable[str], make: Callable[[str], bytes], suffix: str = ".tflite") -> int:
     """Make the models that ``folder`` does not hold yet, and return 1 if one cannot be made, else 0."""
     failed = 0
     for name in names:
-        path = folder / f"{name}.tflite"
+        path = folder / f"{name}{suffix}"
         if path.is_file():
             continue
         begin = time.perf_counter()

@@ -17,7 +17,7 @@ import litert_torch
 import torch
 
 from zoo.files import make_missing
-from zoo.torch_models import ARCHITECTURES
+from zoo.torch_models import ARCHITECTURES, stir
 
 
 def make(name: str) -> bytes:
@@ -25,20 +25,12 @@ def make(name: str) -> bytes:
     torch.manual_seed(1)
     construct, inputs = ARCHITECTURES[name]
     model = construct().eval()
-    _stir(model)
+    stir(model)
     converted = litert_torch.convert(model, inputs())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         converted.export(str(path))
         return path.read_bytes()
-
-
-def _stir(model: torch.nn.Module) -> None:
-    """Move what starts at nought or one: biases and statistics that do nothing would hide a wrong one."""
-    with torch.no_grad():
-        for name, value in [*model.named_parameters(), *model.named_buffers()]:
-            if value.ndim == 1 and value.is_floating_point() and name.split(".")[-1] != "waves":
-                value += torch.empty_like(value).uniform_(-0.2, 0.2)
 
 
 if __name__ == "__main__":

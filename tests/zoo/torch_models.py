@@ -258,6 +258,14 @@ class Fourier(nn.Module):
         return self.layers(torch.cat([torch.sin(angles), torch.cos(angles)], -1))
 
 
+def stir(model: torch.nn.Module) -> None:
+    """Move what starts at nought or one: biases and statistics that do nothing would hide a wrong one."""
+    with torch.no_grad():
+        for name, value in [*model.named_parameters(), *model.named_buffers()]:
+            if value.ndim == 1 and value.is_floating_point() and name.split(".")[-1] != "waves":
+                value += torch.empty_like(value).uniform_(-0.2, 0.2)
+
+
 def images(size: int = 32) -> Tensors:
     return (torch.randn(1, 3, size, size),)
 

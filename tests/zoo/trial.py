@@ -224,9 +224,9 @@ def _counts(interpreter: Any) -> dict[str, Any]:
         return {describe(error): 0}
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, limit: int = 400) -> str:
     """Return the error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:400]
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:limit]
 
 
 if __name__ == "__main__":

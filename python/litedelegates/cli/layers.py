@@ -22,6 +22,7 @@ from litedelegates.layers import (
     LayerStudy,
     study_layers,
     to_trace,
+    with_known_sizes,
     write_overlays,
 )
 from litedelegates.study import StoreError
@@ -119,7 +120,8 @@ def add_command(commands: Any) -> None:
 def call(options: argparse.Namespace) -> int:
     """Measure, write the files, and print what was found."""
     config = _config(options)
-    configs = [config, *([] if options.beside is None else [config_beside(config, options.beside)])]
+    more_configs = [] if options.beside is None else [config_beside(config, options.beside)]
+    configs = [with_known_sizes(own) for own in (config, *more_configs)]
     keys = [own.key for own in configs]
     interrupted, studies = False, list[LayerStudy]()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from litedelegates.graph import Graph, load
-from litedelegates.layers import BesideLayer, LayersConfig, LayerStudy, match_layers, stand_beside
+from litedelegates.layers import BesideLayer, LayersConfig, LayerStudy, match_layers, open_inputs, stand_beside
 
 
 def config_beside(config: LayersConfig, other: str) -> LayersConfig:
@@ -17,10 +17,22 @@ def config_beside(config: LayersConfig, other: str) -> LayersConfig:
         config,
         model=other,
         delegates=config.delegates if is_alike else None,
-        shapes=config.shapes if _is_onnx(other) else {},
+        shapes=(config.shapes or _same_batch(config.model, other)) if _is_onnx(other) else {},
         variants={},
         layers=(),
     )
+
+
+def _same_batch(model: str, other: str) -> dict[str, tuple[int, ...]]:
+    """Return shapes for the inputs of ``other`` that leave their batch open: those of ``model``, in order."""
+    first, second = load(model), load(other)
+    found, is_open = {}, open_inputs(second)
+    for mine, its in zip(first.inputs, second.inputs, strict=False):
+        name = second.public_name(its)
+        batch, *rest = is_open.get(name, (0,))
+        if batch < 0 and mine.shape and mine.shape[0] > 0 and min(rest, default=1) > 0:
+            found[name] = (mine.shape[0], *rest)
+    return found
 
 
 def beside(first: LayerStudy, second: LayerStudy, configs: Sequence[LayersConfig]) -> list[BesideLayer]:

@@ -20,6 +20,7 @@ EXIT_CODES = """exit codes:
   1    failed; the reason is printed in one line
   2    wrong arguments
   3    not comparable (compare)
+  4    not as fast as planned (verify)
   130  interrupted with Ctrl-C"""
 
 

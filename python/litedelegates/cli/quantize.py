@@ -11,9 +11,10 @@ from typing import Any
 
 from litedelegates.cli.arguments import HelpFormatter, add_shapes, image_size, numbers, shapes_of
 from litedelegates.cli.outcome import complain
-from litedelegates.errors import OptionError
+from litedelegates.cli.python_words import on_the_command_line
+from litedelegates.errors import OptionError, QuantizationError, QuantizationWarning
 from litedelegates.files import read_json
-from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, CalibrationWarning, Images, Record, quantize_file
+from litedelegates.quantize import BORDERS, METHODS, PRECISIONS, Images, Record, quantize_file
 from litedelegates.quantize.request import PLAN_PRECISIONS
 
 EXAMPLES = """examples:
@@ -57,6 +58,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--allow-float32-ops", action="store_true", help="accept that ops which cannot be quantized stay float32"
     )
+    parser.add_argument(
+        "--no-value-check",
+        action="store_true",
+        help="leave out running the result beside the model, which tells of values that are off (10 seconds at most)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads for calibration (default: all CPUs)")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.set_defaults(call=call)
@@ -78,18 +84,22 @@ def call(options: argparse.Namespace) -> int:
     extra = {name: value for name, value in given.items() if value is not None}
     calibration = _calibration(options)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", CalibrationWarning)
-        record = quantize_file(
-            options.model,
-            options.output,
-            options.precision,
-            calibration,
-            allow_float32_ops=options.allow_float32_ops,
-            **extra,
-        )
+        warnings.simplefilter("always", QuantizationWarning)
+        try:
+            record = quantize_file(
+                options.model,
+                options.output,
+                options.precision,
+                calibration,
+                allow_float32_ops=options.allow_float32_ops,
+                check_values=not options.no_value_check,
+                **extra,
+            )
+        except QuantizationError as error:
+            raise type(error)(on_the_command_line(str(error))) from error
     for warning in caught:
-        if issubclass(warning.category, CalibrationWarning):
-            complain("quantize", f"warning: {warning.message}")
+        if issubclass(warning.category, QuantizationWarning):
+            complain("quantize", f"warning: {on_the_command_line(str(warning.message))}")
     _report(options, record)
     return 0
 

@@ -18,9 +18,14 @@ EPILOG = """examples:
   litedelegates verify out/ --inputs images.npy --labels labels.npy
   litedelegates verify out/ --device pi            # on the Raspberry Pi: time its stages only
 
-Exit codes: 0 the stages are the whole, error and accuracy within the plan's bounds, 1 they are not, 2 wrong arguments.
-Times that were predicted otherwise are shown and change nothing.
+Exit codes: 0 the stages are the whole, error and accuracy within the plan's bounds, and its times as planned; 1 the
+stages, the error or the accuracy are not; 2 wrong arguments; 4 the plan is not shown to be faster than float32 timed
+in turn with it, or the ratio of the two is outside of the interval that the plan gives (a plan in several stages: a
+stage took a time outside of its interval). --seconds 0 times nothing.
 """
+
+
+NOT_AS_PLANNED = 4
 
 
 def add_command(commands: Any) -> None:
@@ -29,7 +34,7 @@ def add_command(commands: Any) -> None:
         "verify",
         help="check a deployed plan: bits, error, times",
         description="Compare the stages of a deployed plan with the whole model bit for bit, its error with the plan's "
-        "bound, and its times with the predicted ones.",
+        "bound, its times with the predicted ones and with those of float32, timed in turn.",
         epilog=EPILOG,
         formatter_class=HelpFormatter,
     )
@@ -63,7 +68,9 @@ def call(options: argparse.Namespace) -> int:
     else:
         for text in _lines(found):
             print(text)
-    return 0 if found.is_good else 1
+    if not found.is_good:
+        return 1
+    return NOT_AS_PLANNED if found.is_faster is False or found.is_as_predicted is False else 0
 
 
 def _lines(found: Verification) -> Iterator[str]:
@@ -91,4 +98,27 @@ def _lines(found: Verification) -> Iterator[str]:
             off = "" if stage.off is None else f"{stage.off:+.1%}"
             rows.append((name, stage.device, wanted, say_us(stage.median_us), interval, off, stage.ran))
         yield from table(rows)
+    yield from _against(found)
     yield from (f"note: {note}" for note in found.notes)
+
+
+def _against(found: Verification) -> Iterator[str]:
+    """Yield how the plan compares with models in one precision that were timed in turn with it."""
+    for uniform in found.uniforms:
+        name = f"{uniform.choice.label} everywhere"
+        if uniform.median_us is None or uniform.ratio is None:
+            yield f"{name}: {uniform.refusal or 'not compared'}"
+            continue
+        ends = (uniform.ratio_low, uniform.ratio_high)
+        interval = "too few rounds for an interval" if None in ends else f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"
+        yield f"{name}: {say_us(uniform.median_us)}, {uniform.ratio:.3f} times as long as the plan, {interval}"
+    if found.is_faster is False:
+        yield "NOT FASTER: the plan is not shown to be faster than float32; keep float32"
+    if found.is_as_predicted is False:
+        promised = found.gain
+        said = (
+            ""
+            if promised is None
+            else f" (promised {promised.ratio:.2f} times, {promised.low:.2f} to {promised.high:.2f})"
+        )
+        yield f"NOT AS PREDICTED: outside of the interval that the plan gives{said}"

@@ -6,29 +6,34 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from litedelegates.deploy.in_turn import Deployed, StageCheck, UniformCheck, overlap, time_in_turn
 from litedelegates.deploy.reading import read_manifest
 from litedelegates.deploy.records import Manifest, StageFile
 from litedelegates.engines import Array, open_session
 from litedelegates.errors import DeployError, LiteDelegatesError
 from litedelegates.files import hash_file, path_in
-from litedelegates.graph import check, load
+from litedelegates.graph import Graph, check, load
+from litedelegates.layers.recipe import left_in_float32
 from litedelegates.layers.records import Record, Setting
 from litedelegates.layers.samples import load_feeds, load_labels
 from litedelegates.layers.sessions import open_setting
-from litedelegates.layers.side_by_side import Bench, Piece
+from litedelegates.layers.variants import load_variant
 from litedelegates.measure import ErrorSums
 from litedelegates.model import Model
-from litedelegates.plan import Plan, relocated
+from litedelegates.plan import Gain, Plan, relocated
+from litedelegates.quantize.request import FLOAT32
 from litedelegates.reference import take_reference
+from litedelegates.words import counted
 
 Watcher: TypeAlias = Callable[[str], None]
-_TIME_LIMIT = 120.0
+# Objectives that a time on one machine says something of.
+_TIMED = ("latency", "throughput")
 # Inputs on which the float32 outputs are confirmed by other kernels.
 _CONFIRMED = 4
 # Kernels of the same precision add up in other orders: so far apart are float32 results that nothing was done to.
@@ -37,38 +42,6 @@ _ELIDED = (
     "float16 travels between stages: ONNX Runtime's CPU provider keeps float32 between the ops of the whole, and the "
     "stages have to round there, so that last bits differ"
 )
-
-
-@dataclass(frozen=True)
-class StageCheck(Record):
-    """A stage, timed.
-
-    Attributes:
-        stage: Its number; -1 for the whole model in one.
-        device: Of the plan.
-        predicted_us: As the plan has it; None where it says nothing.
-        median_us: Measured; None where it was not.
-        low_us: Lower end of its 95 % interval.
-        high_us: Upper end.
-        ran: Where its ops ran, such as "xnnpack 12, builtin 1".
-        refusal: Why there is no time; None where there is.
-    """
-
-    stage: int
-    device: str
-    predicted_us: float | None = None
-    median_us: float | None = None
-    low_us: float | None = None
-    high_us: float | None = None
-    ran: str = ""
-    refusal: str | None = None
-
-    @property
-    def off(self) -> float | None:
-        """How far the prediction is from what was measured, relative to that; None where one is missing."""
-        if self.predicted_us is None or not self.median_us:
-            return None
-        return self.predicted_us / self.median_us - 1
 
 
 @dataclass(frozen=True)
@@ -90,6 +63,9 @@ class Verification(Record):
         float32_accuracy: The same of the float32 model.
         max_accuracy_drop: The plan's bound of the difference of the two; None where it has none.
         stages: Times of the stages, then that of the whole in one.
+        uniforms: Models in one precision that were timed in turn with the whole: the plan's default (float32) first,
+            then its precisions; empty where the plan is the default, or no single model.
+        gain: What the plan promises against the default; None where it promises no time.
         notes: What has to be known.
     """
 
@@ -105,6 +81,8 @@ class Verification(Record):
     float32_accuracy: float | None = None
     max_accuracy_drop: float | None = None
     stages: tuple[StageCheck, ...] = ()
+    uniforms: tuple[UniformCheck, ...] = ()
+    gain: Gain | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -116,6 +94,27 @@ class Verification(Record):
         return self.is_equal and (self.is_random or not (too_far or too_wrong))
 
     @property
+    def is_faster(self) -> bool | None:
+        """Whether the plan is shown to be faster than the default; None where that was not timed or not promised."""
+        first = self.uniforms[0] if self.uniforms else None
+        if self.gain is None or first is None or first.ratio is None:
+            return None
+        return (first.ratio if first.ratio_low is None else first.ratio_low) > 1.0
+
+    @property
+    def is_as_predicted(self) -> bool | None:
+        """Whether the times are within what the plan predicts; None where it predicts nothing, or nothing was timed.
+
+        Against the default where that was timed in turn: a machine that is slower today is so for both. Elsewhere each
+        time by itself.
+        """
+        first = self.uniforms[0] if self.uniforms else None
+        if self.gain is not None and first is not None and first.ratio is not None:
+            return overlap((self.gain.low, self.gain.high), (first.ratio_low, first.ratio_high))
+        known = [stage.is_as_predicted for stage in self.stages if stage.is_as_predicted is not None]
+        return all(known) if known else None
+
+    @property
     def accuracy_drop(self) -> float | None:
         """Accuracy lost against float32; None without labels."""
         if self.accuracy is None or self.float32_accuracy is None:
@@ -124,7 +123,10 @@ class Verification(Record):
 
     @classmethod
     def _read(cls, name: str, value: Any) -> Any:
-        return tuple(map(StageCheck.from_json, value)) if name == "stages" else super()._read(name, value)
+        if name == "gain":
+            return None if value is None else Gain.from_json(value)
+        parts: Mapping[str, type[Record]] = {"stages": StageCheck, "uniforms": UniformCheck}
+        return tuple(parts[name].from_json(part) for part in value) if name in parts else super()._read(name, value)
 
 
 def verify(
@@ -165,7 +167,7 @@ def verify(
         raise FileNotFoundError(errno.ENOENT, "the float32 model is not here: name it with model (--model)", path)
     if hash_file(path) != manifest.model_sha256:
         raise DeployError(f"{path} is not the float32 model that was deployed: name it with model (--model)")
-    root, source = Path(folder), load(path)
+    root, source = Path(folder), load(path, shapes=plan.shapes or None)
     feeds = load_feeds(source, inputs, samples if inputs is not None else min(samples, 8), seed)
     truth = None if labels is None else load_labels(labels, feeds)
     say("comparing the stages with the whole")
@@ -176,10 +178,13 @@ def verify(
     sent = {port.dtype for stage in manifest.stages for port in stage.outputs}
     if not report.equal and source.format == "onnx" and "float16" in sent:
         notes.append(_ELIDED)
-    stages = tuple(_times(manifest, root, plan, seconds, devices, seed, say)) if seconds > 0 else ()
+    stages, uniforms = tuple[StageCheck, ...](), tuple[UniformCheck, ...]()
+    if seconds > 0:
+        stages, uniforms = time_in_turn(Deployed(manifest, root, plan, path, source), seconds, devices, seed, say)
     if source.format == "tflite":
         notes += _doubts(path, feeds[:_CONFIRMED])
-    notes += _surprises(plan, stages)
+    notes += _surprises(stages)
+    notes += _left(source, root / manifest.whole, plan)
     return Verification(
         is_equal=report.equal,
         difference="" if report.equal else str(report),
@@ -189,9 +194,24 @@ def verify(
         max_error=plan.budgets.get("error"),
         max_accuracy_drop=plan.budgets.get("accuracy_drop"),
         stages=stages,
+        uniforms=uniforms,
+        gain=None if plan.exits or plan.objective not in _TIMED else plan.gain,
         notes=tuple(notes),
         **figures,
     )
+
+
+def _left(source: Graph, whole: Path, plan: Plan) -> Iterator[str]:
+    """Yield a sentence where the deployed model computes layers in float32 that the plan wants in another precision."""
+    wanted = {layer: precision for layer, precision in plan.precisions.items() if precision != FLOAT32}
+    if not wanted:
+        return
+    left = left_in_float32(load_variant(source, whole, "plan"), wanted)
+    if left:
+        shown = ", ".join(f"{layer} {source.ops[layer].type} ({wanted[layer]})" for layer in left[:5])
+        yield f"{counted(len(left), 'layer')} of the plan stayed float32 in the deployed model: {shown}" + (
+            f" and {len(left) - 5} more" if len(left) > 5 else ""
+        )
 
 
 def _doubts(path: str, feeds: Sequence[Mapping[str, Array]]) -> Iterator[str]:
@@ -242,56 +262,13 @@ def _figures(
     }, notes
 
 
-def _times(
-    manifest: Manifest,
-    root: Path,
-    plan: Plan,
-    seconds: float,
-    devices: Sequence[str] | None,
-    seed: int,
-    say: Watcher,
-) -> Iterator[StageCheck]:
-    """Yield the times of the stages, taken in turn in a process of their own, then of the whole on a single device."""
-    wanted = [stage for stage in manifest.stages if devices is None or stage.device in devices]
-    pieces = {stage.number: Piece(_setting(stage), stage.layers, str(root / stage.file)) for stage in wanted}
-    names = {stage.number: stage.device for stage in manifest.stages}
-    predicted = {stage.number: stage.predicted_us for stage in manifest.stages}
-    alike = {(stage.device, stage.delegate, stage.threads) for stage in manifest.stages}
-    if len(alike) == 1 and wanted:
-        layers = tuple(layer.layer for layer in plan.layers)
-        pieces[-1] = Piece(_setting(wanted[0]), (*layers, -1), str(root / manifest.whole))
-        # The plan's latency is of those inputs too that leave early.
-        names[-1], predicted[-1] = wanted[0].device, None if plan.exits else plan.costs.latency_us
-    say(f"timing {len(pieces)} models in turn")
-    with Bench(seconds, _TIME_LIMIT, None, seed) as bench:
-        found = bench.time(pieces.values())
-    for number, device in names.items():
-        base = StageCheck(number, device, predicted[number])
-        piece = pieces.get(number)
-        if piece is None:
-            yield replace(base, refusal=f"not timed: this machine does not stand for {device!r}")
-        elif piece in found.refusals or found.timed is None:
-            yield replace(base, refusal=found.refusals.get(piece, "no process could time it"))
-        else:
-            timed = found.timed[piece.name]
-            interval = timed.median_interval_ns()
-            low, high = (None, None) if interval is None else (interval.low / 1e3, interval.high / 1e3)
-            median_us = timed.median_ns / 1e3
-            yield replace(base, median_us=median_us, low_us=low, high_us=high, ran=found.ran[piece])
-
-
-def _surprises(plan: Plan, stages: Sequence[StageCheck]) -> Iterator[str]:
+def _surprises(stages: Sequence[StageCheck]) -> Iterator[str]:
     """Yield a sentence for each time whose interval is all outside of the one that the plan predicts."""
-    ends = {stage.number: (stage.low_us, stage.high_us) for stage in plan.stages}
-    ends[-1] = (None, None) if plan.exits else (plan.costs.latency_low_us, plan.costs.latency_high_us)
     for stage in stages:
-        low, high = ends[stage.stage]
-        if low is None or high is None or stage.low_us is None or stage.high_us is None:
-            continue
-        if stage.high_us < low or stage.low_us > high:
-            name = "the whole" if stage.stage < 0 else f"stage {stage.stage}"
+        if stage.is_as_predicted is False:
             took = f"{stage.low_us:.4g} to {stage.high_us:.4g}"
-            yield f"{name} took {took} us, and the plan says {low:.4g} to {high:.4g}: the prediction was wrong here"
+            planned = f"{stage.predicted_low_us:.4g} to {stage.predicted_high_us:.4g}"
+            yield f"{stage.name} took {took} us, and the plan says {planned}: the prediction was wrong here"
 
 
 def _setting(stage: StageFile) -> Setting:

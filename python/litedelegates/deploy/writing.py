@@ -79,7 +79,7 @@ def deploy(
     say = progress or (lambda doing: None)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part_of(target) as folder:
-        source = load(path)
+        source = load(path, shapes=plan.shapes or None)
         writer = _Writer(plan, source, path, folder, say)
         if isinstance(calibration, Iterator):  # the fallback is calibrated with the same samples
             calibration = list(calibration)
@@ -208,11 +208,23 @@ class _Writer:
         others = {name: precisions for name in precisions.values() if name != FLOAT32}
         recipe = quantize_plan(self._source, precisions, others)
         given = calibration if is_static else None
-        try:
-            quantize_file(self._path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
-        except NothingToQuantizeError:  # such as float16 of layers without weights, and of no others
-            return False
+        with self._fixed() as path:
+            try:
+                quantize_file(path, target, None, given, plan=recipe, progress=False, **_FREELY, **options)
+            except NothingToQuantizeError:  # such as float16 of layers without weights, and of no others
+                return False
         return True
+
+    @contextmanager
+    def _fixed(self) -> Iterator[str]:
+        """Yield the path of the model, of a copy where the plan says what its open sizes are."""
+        if not self._plan.shapes:
+            yield self._path
+            return
+        with tempfile.TemporaryDirectory(prefix="litedelegates.") as folder:
+            copy = Path(folder, f"fixed{self._suffix}")
+            self._source.save(copy)
+            yield str(copy)
 
 
 def port(graph: Graph, tensor: Tensor) -> Port:
@@ -275,14 +287,19 @@ def _exit(name: str, limit: float, stages: Iterable[StageFile]) -> ExitRule:
 
 def _calibration(plan: Plan, given: Any) -> Any:
     """Return what to calibrate with: what was given, or what the first device's study says."""
+    return known_calibration(plan) if given is None else given
+
+
+def known_calibration(plan: Plan) -> str | None:
+    """Return what the study of a plan's first device was calibrated with; None where that is not known, or gone."""
     device = plan.devices[0]
-    if given is not None or not device.store:
-        return given
+    if not device.store:
+        return None
     try:
         known = LayerStudy.open(device.store, device.key).config.get("calibration")
     except (OSError, StoreError, OptionError):
         return None
-    return known if known == "random" or Path(str(known)).exists() else None
+    return str(known) if known == "random" or Path(str(known)).exists() else None
 
 
 def _check(plan: Plan, path: str, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,6 +73,10 @@ class NativeOp(Protocol):
 
     def options(self) -> dict[str, Any]:
         """Return the op's options by name."""
+        ...
+
+    def inner_constants(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield element type and shape of each constant in the graphs that the op runs, such as a loop's body."""
         ...
 
     def does_the_same_as(self, other: Any) -> bool:

@@ -4,6 +4,7 @@ from litedelegates.layers.beside import BesideLayer, stand_beside
 from litedelegates.layers.config import DEFAULT_PARTS, PARTS, LayersConfig
 from litedelegates.layers.matching import LayerPair, match_layers
 from litedelegates.layers.mixed import MixedTiming
+from litedelegates.layers.open_sizes import open_inputs, with_known_sizes
 from litedelegates.layers.overlay import write_overlays
 from litedelegates.layers.progress import LayerProgress
 from litedelegates.layers.records import Alone, InPlace, LayerError, LayerInfo, PartTiming, Setting, VariantInfo
@@ -30,8 +31,10 @@ __all__ = [
     "VariantInfo",
     "SumOfLayers",
     "match_layers",
+    "open_inputs",
     "stand_beside",
     "study_layers",
     "to_trace",
+    "with_known_sizes",
     "write_overlays",
 ]

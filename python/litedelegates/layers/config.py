@@ -56,7 +56,8 @@ class LayersConfig:
         parts: What to find out: "in_place" and "alone" for times, "error" for differences, "mixed" for whole models
             whose layers have different precisions, which a planner fits its model of costs to and checks it with.
         errors: Which of these, as in `LayerError.kind`; that of the output takes the longest.
-        shapes: Sizes of inputs that the model leaves open, by input name; 1 for those that are not named.
+        shapes: Sizes of inputs that the model leaves open, by input name. Those that are not
+            named are taken from the samples; of a ``.tflite`` those that it stores.
         variants: Files that are the model in another precision already, by the name that they have in the results.
         runs: Profiled runs of each setting in place.
         seconds: Time of runs measured of each whole model, and of each layer alone in each precision.

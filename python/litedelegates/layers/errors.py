@@ -23,6 +23,7 @@ from litedelegates.layers.error_jobs import (
     PropagatedJob,
     reference_engine,
 )
+from litedelegates.layers.layouts import without_turned
 from litedelegates.layers.records import ErrorKind, LayerError
 from litedelegates.layers.tallies import Tally, refusing
 from litedelegates.layers.variants import Variant
@@ -60,7 +61,7 @@ def local_errors(
         OptionError: There are no samples or variants, a sample lacks an input, or there is no such layer.
         MissingExtraError: The engine is not installed.
     """
-    source, samples, models = _start(variants, feeds)
+    source, samples, models = _start(variants, feeds, watch)
     rows = _rows(models, layers, skip, "local", reference_engine(source))
     jobs = [LocalJob(source, list(row), _cutouts(row, watch), num_threads) for row in rows]
     yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes, watch)
@@ -80,7 +81,7 @@ def propagated_errors(
 
     Arguments and errors as in `local_errors`.
     """
-    source, samples, models = _start(variants, feeds)
+    source, samples, models = _start(variants, feeds, watch)
     fed = {source: samples}
     jobs = []
     for row in _rows(models, layers, skip, "propagated", reference_engine(source)):
@@ -127,7 +128,7 @@ def delegate_errors(
         OptionError: As in `local_errors`.
         MissingExtraError: The engine is not installed.
     """
-    _, samples, models = _start(variants, feeds)
+    _, samples, models = _start(variants, feeds, watch)
     for model in models:
         graph = model.variant.graph
         for engine in engines:
@@ -178,7 +179,7 @@ def output_errors(
         OptionError: As in `local_errors`, or there are not as many labels as samples.
         MissingExtraError: The engine is not installed.
     """
-    source, samples, models = _start(variants, feeds)
+    source, samples, models = _start(variants, feeds, watch)
     if labels is not None and len(labels) != len(feeds):
         raise OptionError(f"{len(labels)} labels were given for {len(feeds)} samples: give one for each")
     used = engine or reference_engine(source)
@@ -189,14 +190,17 @@ def output_errors(
     yield from _measured(jobs, {source: samples}, num_threads, budget_nbytes, watch)
 
 
-def _start(variants: Sequence[Variant], feeds: Feeds) -> tuple[Graph, dict[Tensor, list[Array]], list[Carriers]]:
+def _start(
+    variants: Sequence[Variant], feeds: Feeds, watch: Watch
+) -> tuple[Graph, dict[Tensor, list[Array]], list[Carriers]]:
     if not variants:
         raise OptionError("no variants were given: errors are those of a model in another precision")
     source = variants[0].source
     for variant in variants:
         if variant.source is not source:
             raise OptionError(f"the {variant.precision} variant is one of another float32 model than the first one")
-    return source, samples_of(source, feeds), [Carriers(variant) for variant in variants]
+    samples = samples_of(source, feeds)
+    return source, samples, [without_turned(Carriers(variant), samples, watch=watch) for variant in variants]
 
 
 def _rows(

@@ -14,6 +14,7 @@ from litedelegates.layers.variants import Variant
 from litedelegates.layers.xnnpack_ops import Computed, align
 
 _XNNPACK = "xnnpack"
+_MISFIT = "kind and order do not tell which op of the delegate's partition it computes"
 
 
 def place(variant: Variant, profile: EngineProfile) -> list[PartTiming]:
@@ -60,12 +61,15 @@ def _of_partition(variant: Variant, partition: _Partition) -> list[tuple[Owner, 
     inner = partition.inner
     if all(op.ran == _XNNPACK for op in inner):
         computed = align(variant.graph, [op.name for op in inner], ops)
-        if computed is not None:
-            return [(_combined(variant, entry), "kind and order") for entry in computed]
+        if len(inner) > 1 or computed[0] is not None:
+            return [_of_kernel(variant, entry) for entry in computed]
     if len(inner) == 1:
         return [(_union([owner_of(variant, op) for op in ops]), "the only part of its partition")]
-    why = "the ops of the delegate do not fit those of its partition by kind and order"
-    return [(UNMAPPED, why)] * len(inner)
+    return [(UNMAPPED, _MISFIT)] * len(inner)
+
+
+def _of_kernel(variant: Variant, computed: Computed | None) -> tuple[Owner, str]:
+    return (UNMAPPED, _MISFIT) if computed is None else (_combined(variant, computed), "kind and order")
 
 
 def _combined(variant: Variant, computed: Computed) -> Owner:

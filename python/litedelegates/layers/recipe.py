@@ -50,8 +50,36 @@ def changed_layers(variant: Variant) -> frozenset[int]:
     return frozenset(found)
 
 
-def _stored(ops: Iterable[Op]) -> set[str]:
-    return {tensor.element_type for op in ops for tensor in op.reads if tensor.is_constant}
+def left_in_float32(variant: Variant, precisions: Mapping[int, str]) -> tuple[int, ...]:
+    """Return the layers that store matrices and compute in float32, though another precision was asked for.
+
+    Args:
+        variant: The model that was made.
+        precisions: What was asked for, by layer.
+    """
+    found = []
+    for layer, precision in sorted(precisions.items()):
+        op = variant.source.ops[layer]
+        before = _stored(_with_fixed(variant.source, op), least_rank=2)
+        own = [part for made in variant.ops_of(layer) for part in _with_fixed(variant.graph, made)]
+        if (
+            precision.partition(";")[0] != FLOAT32
+            and FLOAT32 in before
+            and own
+            and _stored(own, least_rank=2) <= before
+        ):
+            found.append(layer)
+    return tuple(found)
+
+
+def _stored(ops: Iterable[Op], least_rank: int = 0) -> set[str]:
+    """Return the types of the constants that some ops read, those in the subgraphs that they run among them."""
+    found = set[str]()
+    for op in ops:
+        constants = [(tensor.element_type, tensor.shape or ()) for tensor in op.reads if tensor.is_constant]
+        constants += [] if op.native is None else op.native.inner_constants()
+        found |= {element_type for element_type, shape in constants if len(shape) >= least_rank}
+    return found
 
 
 def _with_fixed(graph: Graph, layer: Op) -> list[Op]:

@@ -18,6 +18,7 @@ from litedelegates.files import remove_unfinished
 from litedelegates.graph import Graph, load
 from litedelegates.layers.config import FLOAT32, LIMITS, LayersConfig
 from litedelegates.layers.infos import choose_layers, layer_infos, variant_info
+from litedelegates.layers.open_sizes import with_known_sizes
 from litedelegates.layers.precisions import installed_versions
 from litedelegates.layers.progress import LayerProgress, Pace, Watcher
 from litedelegates.layers.quantizing_apart import Quantizer
@@ -65,12 +66,13 @@ def study_layers(
         OSError: A file cannot be read, or the store cannot be written.
         InvalidModelError: The model cannot be read.
         SamplesError: The inputs or labels do not fit the model.
-        OptionError: The model has no layers, or a layer or input that was named does not exist.
+        OptionError: The model has no layers, a layer or input that was named does not exist, or sizes are left open.
         StoreError: The store was measured on another machine or runtime, a variant or a delegate's library was another
             file before, or another study writes to it.
         FileChangedError: The model, or another file of the study, was changed while it was measured. What was measured
             before is in the store.
     """
+    config = with_known_sizes(config)
     folder = Path(path).with_name(f"{Path(path).name}.models")
     sources = Sources()
     key = config.key_by(sources.sha256)

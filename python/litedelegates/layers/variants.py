@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Variant:
         source: The float32 model.
         graph: The file's graph; ``source`` itself for "float32".
         owners: By index of an op of ``graph``; ops that only make constants are not in it.
+        turned: Tensors of ``graph`` that are known to hold the values of one of ``source`` in another order of
+            dimensions, see `layouts.without_turned`.
     """
 
     precision: str
@@ -44,6 +46,7 @@ class Variant:
     source: Graph
     graph: Graph
     owners: Owners
+    turned: frozenset[Tensor] = field(default=frozenset(), kw_only=True)
 
     def ops_of(self, layer: int) -> tuple[Op, ...]:
         """Return the ops that compute a layer, without conversions; an op that computes several belongs to each."""
@@ -74,22 +77,28 @@ class Variant:
         """
         if self.graph is self.source:
             return tensor
-        found = self._carriers.get(tensor)
+        found = self.carriers.get(tensor)
         return None if found is None else min(found, key=_width)
 
-    @cached_property
-    def _alignment(self) -> Alignment:
-        return Alignment(self.source, self.graph)
+    def with_turned(self, tensors: Iterable[Tensor]) -> Variant:
+        """Return the same variant, which knows of these tensors that they are `turned`."""
+        made = replace(self, turned=frozenset(tensors))
+        made.__dict__["_alignment"] = self._alignment  # as cached_property would keep it
+        return made
 
     @cached_property
-    def _carriers(self) -> Mapping[Tensor, list[Tensor]]:
+    def carriers(self) -> Mapping[Tensor, list[Tensor]]:
         """The tensors of the variant that hold each tensor of the source, its layout included, in order."""
         found: dict[Tensor, list[Tensor]] = {}
         carried = self._alignment.carried
         for tensor in self.graph.tensors:
-            if tensor in carried and not self._is_turned(tensor):
+            if tensor in carried and tensor not in self.turned and not self._is_turned(tensor):
                 found.setdefault(carried[tensor], []).append(tensor)
         return found
+
+    @cached_property
+    def _alignment(self) -> Alignment:
+        return Alignment(self.source, self.graph)
 
     def _is_turned(self, tensor: Tensor) -> bool:
         source = self._alignment.carried[tensor]

@@ -12,61 +12,22 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from litedelegates.graph import Graph, Op
+from litedelegates.layers.xnnpack_kernels import PREPARING, Kernels
 
-Step: TypeAlias = Literal["computes", "belongs", "prepares", "skipped"]
-
-# What XNNPACK calls ops whose TFLite name is another.
-_KINDS: dict[str, tuple[str, ...]] = {
-    "AVERAGE_POOL_2D": ("Average Pooling", "Global Average Pooling", "Mean"),
-    "BATCH_MATMUL": ("Batch Matrix Multiply",),
-    "CAST": ("Convert",),
-    "CEIL": ("Ceiling",),
-    "CONCATENATION": ("Copy",),
-    "CONV_2D": ("Convolution", "Fully Connected"),  # the second for kernels of 1 x 1
-    "Convolution2DTransposeBias": ("Deconvolution",),
-    "COS": ("Cosine",),
-    "DEPTHWISE_CONV_2D": ("Convolution",),
-    "DEQUANTIZE": ("Convert",),
-    "DIV": ("Divide",),
-    "EXPAND_DIMS": ("Static Expand Dims", "Static Reshape", "Copy"),
-    "FULLY_CONNECTED": ("Fully Connected", "Dynamic Fully Connected"),
-    "GELU": ("GELU", "ApproxGELU"),
-    "LOGISTIC": ("Sigmoid",),
-    "MAX_POOL_2D": ("Max Pooling",),
-    "MaxPoolingWithArgmax2D": ("ArgMax Pooling",),
-    "MaxUnpooling2D": ("Unpooling",),
-    "MUL": ("Multiply",),
-    "NEG": ("Negate",),
-    "PAD": ("Constant Pad",),
-    "PADV2": ("Constant Pad",),
-    "QUANTIZE": ("Convert",),
-    "RELU": ("Clamp",),
-    "RELU6": ("Clamp",),
-    "RELU_0_TO_1": ("Clamp",),
-    "RELU_N1_TO_1": ("Clamp",),
-    "RESHAPE": ("Static Reshape", "Copy"),
-    "ROUND": ("Bankders Rounding", "Bankers Rounding"),
-    "RSQRT": ("Reciprocal Square Root",),
-    "SIN": ("Sine",),
-    "SLICE": ("Slice", "Copy"),
-    "SPLIT": ("Copy", "Slice"),
-    "SQRT": ("Square Root",),
-    "SQUEEZE": ("Static Reshape", "Copy"),
-    "STRIDED_SLICE": ("Slice", "Copy"),
-    "SUB": ("Subtract",),
-    "TRANSPOSE_CONV": ("Deconvolution",),
-}
-# Put in by XNNPACK: inputs quantized while running, other layouts, fewer dimensions.
-_PREPARING = frozenset(
-    {"Convert", "Copy", "Fuse Dims", "Split Dims", "Static Expand Dims", "Static Reshape", "Transpose"}
-)
-_ACTIVATIONS = frozenset({"RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"})  # fused into what makes their input
-_PADS = frozenset({"PAD", "PADV2"})  # fused into what reads their output
-_VIEWS = frozenset({"EXPAND_DIMS", "RESHAPE", "SQUEEZE"})  # nothing may have to run
-_SKIPPED = _ACTIVATIONS | _PADS | _VIEWS
+# "unknown" is a kernel that no op explains, "missing" an op that no kernel explains.
+Step: TypeAlias = Literal["computes", "belongs", "prepares", "skipped", "unknown", "missing"]
+_Path: TypeAlias = "list[tuple[Step, int, int]]"
 
 # What speaks against a step; any path of finite cost is possible, the cheapest is taken.
-_COST = {"computes": 0.0, "belongs": 1.0, "prepares": 2.0, "skipped": 1.0}
+_COST = {"computes": 0, "belongs": 1, "prepares": 2, "skipped": 1, "unknown": 1 << 20, "missing": 1 << 20}
+_GUESS = _COST["unknown"]
+_OVER_OPS: tuple[Step, ...] = ("skipped", "missing")
+_OVER_KERNELS: tuple[Step, ...] = ("belongs", "prepares", "unknown")
+_MOVES: dict[Step, tuple[int, int]] = {
+    "computes": (1, 1),
+    **dict.fromkeys(_OVER_KERNELS, (1, 0)),
+    **dict.fromkeys(_OVER_OPS, (0, 1)),
+}
 
 
 @dataclass(frozen=True)
@@ -83,120 +44,117 @@ class Computed:
     is_preparing: bool = False
 
 
-def align(graph: Graph, names: Sequence[str], ops: Sequence[Op]) -> list[Computed] | None:
-    """Return what each inner op of a partition computes; None where the order and the kinds do not tell.
+def align(graph: Graph, names: Sequence[str], ops: Sequence[Op]) -> list[Computed | None]:
+    """Return what each inner op of a partition computes; None for one of which the order and the kinds do not tell.
+
+    One whose kind fits no op is left out, and so is one that several ops explain equally well once something was left
+    out: the others are aligned around it.
 
     Args:
         graph: The model.
         names: What XNNPACK calls its ops, in the order they ran.
         ops: The partition's ops in the model's order, without those that only make constants.
     """
-    steps = _cheapest([name.partition(" (")[0] for name in names], ops)
-    if steps is None:
-        return None
-    computing: list[Op | None] = [None] * len(names)
-    preparing: set[int] = set()
-    skipped: list[Op] = []
+    kinds = [name.partition(" (")[0] for name in names]
+    kernels = Kernels(graph, kinds, ops)
+    guesses = 0
+    # Fewer guesses reach fewer cells: a long partition where all fits, or nearly, takes no longer for it.
+    while guesses <= len(kinds):
+        grid = _Grid(kernels, kinds, ops, guesses)
+        if grid.has_end:
+            if not grid.is_guessed:
+                # What is put in stands before a later op rather than behind an earlier one.
+                return _read(kernels, kinds, ops, grid.path((*_OVER_OPS, *_OVER_KERNELS, "computes")))
+            # All other cheapest paths lie between these two.
+            first = _read(kernels, kinds, ops, grid.path((*_OVER_OPS, "computes", *_OVER_KERNELS)))
+            last = _read(kernels, kinds, ops, grid.path((*_OVER_KERNELS, "computes", *_OVER_OPS)))
+            return [one if one == other else None for one, other in zip(first, last, strict=True)]
+        guesses = max(1, 2 * guesses)
+    return [None] * len(names)
+
+
+class _Grid:
+    """The cheapest paths through a sequence of kernels and one of ops."""
+
+    def __init__(self, kernels: Kernels, kinds: Sequence[str], ops: Sequence[Op], guesses: int) -> None:
+        """Walk through both, with so many steps at most that nothing explains."""
+        self._kernels, self._kinds, self._ops = kernels, kinds, ops
+        self._is_skippable = [kernels.host(op) is not None for op in ops]
+        most = (guesses + 1) * _GUESS
+        rows, columns = len(kinds) + 1, len(ops) + 1
+        cost: list[list[float]] = [[math.inf] * columns for _ in range(rows)]
+        self._came: dict[tuple[int, int], list[Step]] = {}
+        cost[0][0] = 0
+        for i in range(rows):
+            for j in range(columns):
+                if cost[i][j] == math.inf:
+                    continue
+                for step in self._possible(i, j, guesses > 0):
+                    down, right = _MOVES[step]
+                    total = cost[i][j] + _COST[step]
+                    if total < most and total < cost[i + down][j + right]:
+                        cost[i + down][j + right] = total
+                        self._came[i + down, j + right] = [step]
+                    elif total == cost[i + down][j + right]:
+                        self._came[i + down, j + right].append(step)
+        self.has_end = cost[-1][-1] < math.inf
+        self.is_guessed = self.has_end and cost[-1][-1] >= _GUESS
+
+    def path(self, order: Sequence[Step]) -> _Path:
+        """Return the cheapest path; of equal ones that which ends with the steps that are first in ``order``."""
+        steps: _Path = []
+        i, j = len(self._kinds), len(self._ops)
+        while (i, j) != (0, 0):
+            step = min(self._came[i, j], key=order.index)
+            i, j = i - _MOVES[step][0], j - _MOVES[step][1]
+            steps.append((step, i, j))
+        return steps[::-1]
+
+    def _possible(self, i: int, j: int, may_guess: bool) -> list[Step]:
+        """Return the steps from a position in both sequences."""
+        kinds, ops, found = self._kinds, self._ops, list[Step]()
+        if i < len(kinds):
+            if j < len(ops) and self._kernels.computes(kinds[i], ops[j]):
+                found.append("computes")
+            if j > 0 and i > 0 and self._kernels.belongs(kinds[i], kinds[i - 1], ops[j - 1]):
+                found.append("belongs")
+            if kinds[i] in PREPARING:
+                found.append("prepares")
+            elif may_guess:
+                found.append("unknown")
+        if j < len(ops):
+            if self._is_skippable[j]:
+                found.append("skipped")
+            elif may_guess:
+                found.append("missing")
+        return found
+
+
+def _read(kernels: Kernels, kinds: Sequence[str], ops: Sequence[Op], path: _Path) -> list[Computed | None]:
+    """Return what each kernel does on a path."""
+    computing: list[Op | None] = [None] * len(kinds)
+    preparing = {kernel for step, kernel, _ in path if step == "prepares"}
     last: Op | None = None
-    for step, name, op in steps:
-        if step == "skipped":
-            skipped.append(ops[op])
-        elif step == "prepares":
-            preparing.add(name)
-        else:
-            last = ops[op] if step == "computes" else last
-            computing[name] = last
+    for step, kernel, index in path:
+        if step == "computes":
+            last = ops[index]
+        elif step == "missing":
+            last = None
+        if step in ("computes", "belongs"):
+            computing[kernel] = last
     following: Op | None = last  # what is put in at the end belongs to the last op
-    for name in range(len(names) - 1, -1, -1):
-        if name in preparing:
-            computing[name] = following
-        following = computing[name]
-    if not all(computing):
-        return None
-    fused = _fused(graph, skipped, {op for op in computing if op is not None})
-    found = []
-    for name, own in enumerate(computing):
-        assert own is not None
-        is_first = own not in computing[:name] or all(
-            other in preparing for other in range(name) if computing[other] is own
-        )
-        extra = fused.get(own, ()) if is_first and name not in preparing else ()
-        found.append(Computed((own, *extra), name in preparing))
-    return found
-
-
-def _cheapest(kinds: Sequence[str], ops: Sequence[Op]) -> list[tuple[Step, int, int]] | None:
-    """Return the steps of the cheapest path through both sequences, each with its positions in them; None if none."""
-    rows, columns = len(kinds) + 1, len(ops) + 1
-    cost = [[math.inf] * columns for _ in range(rows)]
-    came: dict[tuple[int, int], tuple[int, int, Step]] = {}
-    cost[0][0] = 0.0
-    for i in range(rows):
-        for j in range(columns):
-            if cost[i][j] == math.inf:
-                continue
-            for step, down, right in _possible(kinds, ops, i, j):
-                total = cost[i][j] + _COST[step]
-                # Of equal paths the one that comes to the next op sooner: what is put in then stands before a later op.
-                if total <= cost[i + down][j + right]:
-                    cost[i + down][j + right] = total
-                    came[i + down, j + right] = (i, j, step)
-    if cost[-1][-1] == math.inf:
-        return None
-    steps: list[tuple[Step, int, int]] = []
-    i, j = len(kinds), len(ops)
-    while (i, j) != (0, 0):
-        i, j, step = came[i, j]
-        steps.append((step, i, j))
-    return steps[::-1]
-
-
-def _possible(kinds: Sequence[str], ops: Sequence[Op], i: int, j: int) -> list[tuple[Step, int, int]]:
-    """Return the steps from a position in both sequences, with how far each moves in them."""
-    found: list[tuple[Step, int, int]] = []
-    if i < len(kinds):
-        if j < len(ops) and computes(kinds[i], ops[j]):
-            found.append(("computes", 1, 1))
-        if j > 0 and i > 0 and _belongs(kinds[i], kinds[i - 1], ops[j - 1]):
-            found.append(("belongs", 1, 0))
-        if kinds[i] in _PREPARING:
-            found.append(("prepares", 1, 0))
-    if j < len(ops) and ops[j].type in _SKIPPED:
-        found.append(("skipped", 0, 1))
-    return found
-
-
-def computes(kind: str, op: Op) -> bool:
-    """Return whether XNNPACK may call what computes an op so."""
-    if op.type in _KINDS:
-        return kind in _KINDS[op.type]
-    return kind.replace(" ", "").lower() == op.type.replace("_", "").lower()
-
-
-def _belongs(kind: str, before: str, op: Op) -> bool:
-    """Return whether an inner op is a further one for the op that has just been computed."""
-    activation = op.options.get("fused_activation_function", "NONE")
-    if kind == "Clamp":
-        return activation != "NONE" and computes(before, op)
-    return kind == before and computes(kind, op) and op.type in ("CONCATENATION", "SPLIT", "MEAN", "SUM")
-
-
-def _fused(graph: Graph, skipped: Sequence[Op], ran: set[Op]) -> dict[Op, tuple[Op, ...]]:
-    """Return the ops that run as part of another, by that other: activations after it, padding before it."""
-    hosts: dict[Op, Op] = {}
-    for op in skipped:  # activations, in order: one may follow another
-        maker = next((made for t in op.reads if (made := graph.producer(t)) is not None and not made.is_fixed), None)
-        host = hosts.get(maker, maker) if maker is not None else None
-        if op.type in _ACTIVATIONS and host in ran and host is not None:
-            hosts[op] = host
-    for op in reversed(skipped):
-        if op.type in _PADS:
-            for reader in graph.readers(op.makes[0]):
-                host = hosts.get(reader, reader)
-                if host in ran:
-                    hosts[op] = host
-                    break
-    found: dict[Op, tuple[Op, ...]] = {}
-    for op, host in hosts.items():
-        found[host] = (*found.get(host, ()), op)
+    for kernel in range(len(kinds) - 1, -1, -1):
+        if kernel in preparing:
+            computing[kernel] = following
+        following = computing[kernel]
+    first: dict[Op, int] = {}  # the kernel that an op's fused ones are charged with
+    for kernel, op in enumerate(computing):
+        if op is not None and kernel not in preparing:
+            first.setdefault(op, kernel)
+    skipped = [ops[op] for step, _, op in path if step == "skipped"]
+    fused = kernels.hosts(skipped, {op: kinds[kernel] for op, kernel in first.items()})
+    found: list[Computed | None] = []
+    for kernel, own in enumerate(computing):
+        extra = fused.get(own, ()) if own is not None and first.get(own) == kernel else ()
+        found.append(None if own is None else Computed((own, *extra), kernel in preparing))
     return found

@@ -15,7 +15,7 @@ from litedelegates.plan.gain import gain_of
 from litedelegates.plan.problem import ERROR, LATENCY, Array, Goal, Problem, Solution
 from litedelegates.plan.records import HERE, LayerPlan, Link, Plan, Rival, StagePlan
 from litedelegates.plan.sensitivity import Comparison, compare
-from litedelegates.plan.sources import Source
+from litedelegates.plan.sources import Source, shapes_of
 from litedelegates.plan.stages import Stages
 from litedelegates.plan.uncertainty import Uncertainty, uncertainty
 
@@ -65,6 +65,7 @@ class Assembler:
             rivals=self._rivals(solution, sureness),
             gain=gain_of(sureness, self._goal, chosen),
             notes=self._notes(),
+            shapes=shapes_of(self._sources),
         )
 
     def _known(self, stage: StagePlan, sureness: Uncertainty, chosen: Array) -> StagePlan:

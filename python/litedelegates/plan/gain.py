@@ -16,28 +16,28 @@ from statistics import NormalDist
 import numpy as np
 
 from litedelegates.plan.problem import BUSY, LATENCY, Array, Goal, Problem
-from litedelegates.plan.records import Gain
+from litedelegates.plan.records import Choice, Gain
 from litedelegates.plan.uncertainty import Effects, Uncertainty
 from litedelegates.quantize.request import FLOAT32
 
 _TAIL = 0.025
 
 
-def default_of(problem: Problem, goal: Goal) -> tuple[str, Array] | None:
-    """Return the name and the assignment of the default; None where float32 is no choice, or exceeds the bounds."""
+def default_of(problem: Problem, goal: Goal) -> tuple[Choice, Array] | None:
+    """Return the choice and the assignment of the default; None where float32 is no choice, or exceeds the bounds."""
     ends = np.array(problem.layers) < 0
-    found: list[tuple[float, str, Array]] = []
+    found: list[tuple[float, Choice, Array]] = []
     for place, choice in enumerate(problem.choices):
         chosen = np.where(ends, problem.allowed.argmax(axis=1), place)
         if choice.precision != FLOAT32 or not problem.allowed[np.arange(len(chosen)), chosen].all():
             continue
         totals = problem.totals(chosen)
         if np.isfinite(goal.value(problem, totals)) and goal.is_within(problem, totals):
-            found.append((goal.value(problem, totals), f"{choice.label} everywhere", chosen))
+            found.append((goal.value(problem, totals), choice, chosen))
     if not found:
         return None
-    _, name, assignment = min(found, key=lambda one: one[0])
-    return name, assignment
+    _, default, assignment = min(found, key=lambda one: one[0])
+    return default, assignment
 
 
 def gain_of(known: Uncertainty, goal: Goal, assignment: Sequence[int] | Array) -> Gain | None:
@@ -49,12 +49,12 @@ def gain_of(known: Uncertainty, goal: Goal, assignment: Sequence[int] | Array) -
         assignment: The plan.
     """
     problem, chosen = known.problem, np.asarray(assignment)
-    default = default_of(problem, goal)
-    if default is None:
+    found = default_of(problem, goal)
+    if found is None:
         return None
-    name, other = default
+    default, other = found
     if (chosen == other).all():
-        return Gain(name, 1.0, 1.0, 1.0)
+        return Gain(default, 1.0, 1.0, 1.0)
     own, base = (_Side.of(known, goal, one) for one in (chosen, other))
     if min(own.value, base.value) <= 0:  # such as bytes where nothing is sent
         return None
@@ -64,7 +64,7 @@ def gain_of(known: Uncertainty, goal: Goal, assignment: Sequence[int] | Array) -
         variance += float(np.sum((both[0] - both[1]) ** 2))
     ratio = base.value / own.value
     reach = NormalDist().inv_cdf(1 - _TAIL / max(1, len(problem.choices) - 1)) * variance**0.5
-    return Gain(name, ratio, ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)))
+    return Gain(default, ratio, ratio * float(np.exp(-reach)), ratio * float(np.exp(reach)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Goal, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.solve import solve
+from litedelegates.plan.sources import shapes_of
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
 # Of two plans with the same bytes or energy the one with the lower latency is wanted.
@@ -104,7 +105,7 @@ def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = N
     """Return the path of the model, the model, and the devices with the terms that their studies give.
 
     Raises:
-        OptionError: There is no device.
+        OptionError: There is no device, or two were measured with other sizes of the inputs.
         OSError: The model cannot be read.
         InvalidModelError: It is damaged.
     """
@@ -115,7 +116,7 @@ def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = N
         raise FileNotFoundError(
             errno.ENOENT, "the float32 model is not here: say where it is with model (--model)", path
         )
-    graph = load(path)
+    graph = load(path, shapes=shapes_of(sources) or None)
     return path, graph, [source.fitted(graph) for source in sources]
 
 

@@ -5,7 +5,7 @@ A plan needs no device: it is made from the records of layer studies, and everyt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -218,16 +218,21 @@ class Gain(Record):
     """How much better a plan is than the default, which is float32 for all layers where that is best.
 
     Attributes:
-        default: Name of the default, such as "pi: float32 xnnpack 1t everywhere".
+        default: Who computes all layers by default, and how.
         ratio: Objective of the default over that of the plan, as expected: 2 is twice as good.
         low: Lower end of its interval, with which 95 % of plans are not called better that are not; see `plan.gain`.
         high: Upper end.
     """
 
-    default: str
+    default: Choice
     ratio: float
     low: float
     high: float
+
+    @property
+    def name(self) -> str:
+        """Name of the default among the rivals, such as "pi: float32 xnnpack 1t everywhere"."""
+        return f"{self.default.label} everywhere"
 
     @property
     def is_shown(self) -> bool:
@@ -237,15 +242,17 @@ class Gain(Record):
     def describe(self, objective: str = "latency") -> str:
         """Return it as a sentence, which begins with what to do where the plan is not shown to be better."""
         noun = {"latency": "as fast", "throughput": "the throughput", "energy": "as frugal"}.get(objective, "as good")
-        known = f"{self.ratio:.2f} times {noun} as {self.default}"
-        if objective == "throughput":
-            known = f"{self.ratio:.2f} times {noun} of {self.default}"
+        known = f"{self.ratio:.2f} times {noun} {'of' if objective == 'throughput' else 'as'} {self.name}"
         interval = f"95 % interval {self.low:.2f} to {self.high:.2f}"
         if self.is_shown:
             return f"{known}, {interval}"
         if self.low == self.ratio == self.high:
-            return f"keep float32: nothing is expected to be better than {self.default}"
+            return f"keep float32: nothing is expected to be better than {self.name}"
         return f"keep float32: the plan is not shown to be better; predicted {known}, {interval}"
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        return Choice.from_json(value) if name == "default" else value
 
 
 @dataclass(frozen=True)
@@ -296,6 +303,7 @@ class Plan(Record):
         fallback: What the first device does alone when a link is down; None where that was not asked for.
         exits: Outputs of the model at which inputs may leave early, by tensor name: the share that is taken to do so.
         notes: What has to be known before it is trusted, in sentences.
+        shapes: Of the inputs whose sizes the model leaves open, as they were measured.
     """
 
     model: str
@@ -317,6 +325,7 @@ class Plan(Record):
     fallback: Plan | None = None
     exits: Mapping[str, float] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict, hash=False)
     schema_version: int = PLAN_SCHEMA
 
     @property

@@ -90,6 +90,26 @@ def options_of(
     return found
 
 
+def shapes_of(sources: Sequence[Source]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that were given to the inputs of the model where it was measured.
+
+    Raises:
+        OptionError: Two devices were measured with other sizes.
+    """
+    found = {}
+    for source in sources:
+        given = source.study.config.get("shapes") or {}
+        found[source.device.name] = {name: tuple(int(size) for size in shape) for name, shape in given.items()}
+    first = next(iter(found.values()), {})
+    for name, shapes in found.items():
+        if shapes != first:
+            raise OptionError(
+                f"device {name!r} was measured with the input shapes {shapes}, and {next(iter(found))!r} with {first}: "
+                "measure both with the same (--shape)"
+            )
+    return first
+
+
 def check_sources(graph: Graph, sources: Sequence[Source]) -> tuple[Op, ...]:
     """Return the layers, after a look that all studies are of this model.
 

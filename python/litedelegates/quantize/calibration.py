@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from litedelegates.errors import QuantizationError
+from litedelegates.errors import QuantizationError, QuantizationWarning
 from litedelegates.quantize.calibration_files import load_samples
 from litedelegates.quantize.images import Images
 from litedelegates.quantize.progress import track
@@ -30,7 +30,7 @@ class CalibrationError(QuantizationError, ValueError):
     """The calibration samples are missing, do not fit the model, or say nothing about its activations."""
 
 
-class CalibrationWarning(UserWarning):
+class CalibrationWarning(QuantizationWarning):
     """The calibration is good for measuring speed, not for accuracy."""
 
 
@@ -55,6 +55,7 @@ def read_samples(
     precision: str = "int8",
     *,
     progress: bool | None = False,
+    stacklevel: int = 5,
 ) -> list[dict[str, NDArray[Any]]]:
     """Return the samples by input name, from whatever ``calibration`` is, each of them checked against ``specs``.
 
@@ -64,6 +65,7 @@ def read_samples(
             array stacked along its first axis; the path of a ``.npy`` or ``.npz``; ``Images``; or ``"random"``.
         precision: What needs them, for messages.
         progress: Whether to show a bar while they are read.
+        stacklevel: Of the caller of ``quantize``, through dispatch and backend.
 
     Raises:
         CalibrationError: There are none, one does not fit the inputs or is not finite, or an input never changes.
@@ -81,7 +83,7 @@ def read_samples(
             "calibration='random': the ranges come from noise. Speed and placement can be measured with the result, "
             "but its outputs on real data can be far off; do not ship it",
             CalibrationWarning,
-            stacklevel=5,  # the caller of quantize(), through dispatch and backend
+            stacklevel=stacklevel,
         )
         given = random_samples(specs, RANDOM_SAMPLES)
     elif isinstance(calibration, str | os.PathLike):
@@ -171,7 +173,7 @@ def _by_name(specs: Sequence[InputSpec], sample: Any, where: str) -> dict[str, N
         values = dict(zip(names, listed, strict=True))
     for spec in specs:
         _check_value(spec, values[spec.name], where)
-    return {name: np.ascontiguousarray(value) for name, value in values.items()}
+    return {name: np.asarray(value, order="C") for name, value in values.items()}  # keeps rank 0
 
 
 def _check_value(spec: InputSpec, value: Any, where: str) -> None:

@@ -63,7 +63,8 @@ def quantize(
         plan: Precision by op: ``{key: precision}``, where a key is an op's index, its name, its type (``CONV_2D``,
             ``Conv``) or a glob pattern over names. Index wins over name, name over pattern, pattern over type, later
             over earlier. The name of an op is that of its first output (TFLite) or of its node (ONNX). ``float32``
-            leaves an op as it is, as it does with all ops not named where ``precision`` is left out.
+            leaves an op as it is, as it does with all ops not named where ``precision`` is left out. An op that runs
+            subgraphs, such as a ``WHILE``, stands for all ops in them (TFLite).
         only: Just these ops, named as in ``plan``, become ``precision``.
         exclude: These ops stay float32.
         border: Element type of the model's inputs and outputs: ``float32`` (default, as in TensorFlow's converter)

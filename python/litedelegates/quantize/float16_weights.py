@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from litedelegates.graph.tflite.packed_files import packed_files
 from litedelegates.graph.tflite.tree import ModelSource, Tree, op_name, parse, read_bytes, serialize, tensor_data
 
 
@@ -23,7 +24,7 @@ def fold_float16_weights(model: ModelSource) -> bytes:
     """
     content = read_bytes(model)
     tree = parse(content)
-    return serialize(tree) if fold_in_tree(tree) else content
+    return serialize(tree) + packed_files(content) if fold_in_tree(tree) else content
 
 
 def fold_in_tree(tree: Tree) -> int:
@@ -46,7 +47,7 @@ def _fold_in_graph(tree: Tree, graph: Any) -> int:
         for op in graph.operators:
             op.inputs = [replaced.get(index, index) for index in op.inputs]
         _drop_tensors(tree, graph, set(replaced))
-        _empty_unused_buffers(tree)
+        empty_unused_buffers(tree)
     return len(replaced)
 
 
@@ -92,7 +93,8 @@ def _drop_tensors(tree: Tree, graph: Any, dropped: set[int]) -> None:
                 entry.tensorIndex = new_index[entry.tensorIndex]
 
 
-def _empty_unused_buffers(tree: Tree) -> None:
+def empty_unused_buffers(tree: Tree) -> None:
+    """Let go of the bytes that no tensor and no metadata refers to."""
     # Buffers keep their numbers, which metadata uses too; only their content goes.
     used = {tensor.buffer for graph in tree.subgraphs for tensor in graph.tensors}
     used |= {entry.buffer for entry in tree.metadata or []} | {int(index) for index in _metadata_buffers(tree)}

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from litedelegates.errors import OptionError, QuantizationError
+from litedelegates.errors import InvalidModelError, OptionError, QuantizationError
+from litedelegates.graph.tflite.packed_files import packed_files
 from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, serialize, text
-from litedelegates.quantize.calibration import read_samples
+from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
-from litedelegates.quantize.litert_inputs import read_input_specs
-from litedelegates.quantize.litert_names import list_ops, rename_safely, restore_names
-from litedelegates.quantize.litert_recipe import run_quantizer
+from litedelegates.quantize.litert_inputs import read_calibration, read_signatures
+from litedelegates.quantize.litert_mend import read_integers_directly
+from litedelegates.quantize.litert_names import PlacedOp, inner_ops, list_ops, rename_safely, restore_names
+from litedelegates.quantize.litert_outputs import add_ends, remove_ends
+from litedelegates.quantize.litert_ranges import Place, Range, Samples, find_ranges
+from litedelegates.quantize.litert_recipe import require_quantizer, run_quantizer
 from litedelegates.quantize.litert_record import put_record
+from litedelegates.quantize.litert_selection import leave_out_masks, precisions_told
+from litedelegates.quantize.litert_values import Given, check_against_source
+from litedelegates.quantize.litert_weights import left_in_float32, store_small
 from litedelegates.quantize.plan import describe, named_ops, resolve
 from litedelegates.quantize.provenance import Quantized, Record
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
-from litedelegates.quantize.verify import check_border, check_float32, check_ops, check_something_to_do, check_values
+from litedelegates.quantize.verify import (
+    check_border,
+    check_float32,
+    check_ops,
+    check_something_to_do,
+    check_values,
+)
 
 BORDERS_OF = {"int8": ("int8",), "int16": ("int16x8",)}
 
@@ -26,7 +40,8 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     A model whose weights are float16 behind DEQUANTIZE ops is widened to float32 first, which is exact. A model
     without a signature gets ``serving_default``. Each range is the smallest and largest value seen in any sample, as
     in TensorFlow's converter. (litert-quantizer's own default, a moving average that starts at the first sample, gave
-    four times the error on 64 samples of digits.)
+    four times the error on 64 samples of digits.) Ops that read or write a mask of attention beside other values stay
+    float32. The result is run beside ``model`` on some of the samples, see `value_check`.
 
     Raises:
         OptionError: A key of the plan means no op, or litert-quantizer lacks the border or the method.
@@ -37,40 +52,76 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     """
     request.take_options("a .tflite", {})
     _check_supported(request)
-    tree = parse(read_bytes(model))
+    source = read_bytes(model)
+    tree = parse(source)
     fold_in_tree(tree)
     repair(tree)
     check_float32(tree)
     ops = list_ops(tree)
-    wanted = resolve(request, ops)
+    named = named_ops(request, ops)
+    inner = inner_ops(tree, ops)
+    wanted = resolve(request, ops, inner)
     check_something_to_do(tree, ops, wanted)
-    static = any(precision in STATIC_PRECISIONS for precision in wanted.values())
-    samples = (
-        read_samples(read_input_specs(tree), request.calibration, _static_name(request), progress=request.progress)
-        if static
-        else []
-    )
-    signature = text(tree.signatureDefs[0].signatureKey)
-    names = rename_safely(tree, wanted)
-    content = serialize(tree)
+    require_quantizer()
+    samples: Mapping[str, Samples] = {}
+    ranges: Mapping[Place, Range] = {}
+    warnings: list[str] = []
+    if any(precision in STATIC_PRECISIONS for precision in wanted.values()):
+        samples = read_calibration(tree, request.calibration, _static_name(request), progress=request.progress)
+        ranges = find_ranges(tree, samples, num_threads=request.num_threads, progress=request.progress)
+        warnings += leave_out_masks(tree, ops, wanted, named, ranges)
+    signatures = read_signatures(tree)
+    made, result = _quantize(tree, ops, wanted, request, ranges)
     del tree
-    result = parse(run_quantizer(content, request, wanted.values(), signature, samples))
+    check_ops(result, made, wanted, named, request, inner)
+    check_values(result)
+    if samples:
+        check_border(result, request.border)
+    content = serialize(result)
+    warnings += left_in_float32(result, made, wanted, len(content))
+    if request.check_values:
+        is_random = isinstance(request.calibration, str) and request.calibration == RANDOM
+        given = Given(samples, is_random)
+        warnings += check_against_source(source, content, signatures, given, request, len(ops))
+    return Quantized(
+        partial(_seal, result, packed_files(source)),
+        describe(wanted),
+        ("litert-quantizer", "ai-edge-litert"),
+        [sample for rows in samples.values() for sample in rows],
+        warnings=tuple(warnings),
+    )
+
+
+def _quantize(
+    tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, str], request: Request, ranges: Mapping[Place, Range]
+) -> tuple[list[PlacedOp], Tree]:
+    """Return the ops as litert-quantizer made them, and the model that it made; ``tree`` is of no use afterwards."""
+    told = precisions_told(tree, ops, wanted, ranges)
+    names = rename_safely(tree, told)
+    by_name = {text(tree.subgraphs[number].tensors[index].name): seen for (number, index), seen in ranges.items()}
+    if ranges:
+        by_name |= add_ends(tree, ranges)
+    content = run_quantizer(serialize(tree), request, told.values(), by_name)
+    try:
+        result = parse(content)
+    except InvalidModelError as error:
+        raise QuantizationError(f"in {request.label} the model cannot be run: {error}") from error
+    if ranges:
+        remove_ends(result)
+        read_integers_directly(result)
     made = restore_names(result, names)
     if [op.type for op in made] != [op.type for op in ops]:
         raise QuantizationError(
             f"litert-quantizer changed the ops themselves, {len(ops)} before and {len(made)} after: they cannot be "
             "checked one by one"
         )
-    check_ops(result, made, wanted, named_ops(request, ops), request)
-    check_values(result)
-    if static:
-        check_border(result, request.border)
-    return Quantized(partial(_seal, result), describe(wanted), ("litert-quantizer", "ai-edge-litert"), samples)
+    store_small(result, made, wanted)
+    return made, result
 
 
-def _seal(tree: Tree, record: Record) -> bytes:
+def _seal(tree: Tree, files: bytes, record: Record) -> bytes:
     put_record(tree, record)
-    return serialize(tree)
+    return serialize(tree) + files
 
 
 def _check_supported(request: Request) -> None:

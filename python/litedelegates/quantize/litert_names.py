@@ -8,13 +8,16 @@ beginnings. So while it works every tensor is called ``precision/number/``, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from litedelegates.graph.tflite.reading import refers_to_subgraphs
 from litedelegates.graph.tflite.tree import Tree, op_name, text
 from litedelegates.quantize.plan import Op
 
+# Marks tensors of loops and branches, whose ends stay float32 whatever the border of the model is.
+INNER = "_inner"
 _SAFE_NAME = re.compile(r"\w+/(\d+)/(.*)", re.DOTALL)
 
 
@@ -37,13 +40,40 @@ def list_ops(tree: Tree) -> list[PlacedOp]:
     ]
 
 
-def rename_safely(tree: Tree, wanted: dict[int, str]) -> list[str]:
+def inner_ops(tree: Tree, ops: Sequence[PlacedOp]) -> dict[int, set[int]]:
+    """Return the indices of the ops in the subgraphs that an op runs, by its index; subgraphs of these included."""
+    numbers = {id(graph): number for number, graph in enumerate(tree.subgraphs)}
+    of_graph: dict[int, list[PlacedOp]] = {}
+    for op in ops:
+        of_graph.setdefault(numbers[id(op.graph)], []).append(op)
+    found: dict[int, set[int]] = {}
+    for op in ops:
+        seen, waiting = set[int](), [*_callees(op)]
+        while waiting:
+            number = waiting.pop()
+            if number not in seen:
+                seen.add(number)
+                waiting += [callee for inner in of_graph.get(number, ()) for callee in _callees(inner)]
+        if seen:
+            found[op.index] = {inner.index for number in seen for inner in of_graph.get(number, ())}
+    return found
+
+
+def _callees(op: PlacedOp) -> Iterator[int]:
+    for options in (op.operator.builtinOptions, getattr(op.operator, "builtinOptions2", None)):
+        for name, value in vars(options).items() if options is not None else ():
+            if refers_to_subgraphs(name) and value is not None:
+                yield from (int(callee) for callee in ([value] if isinstance(value, int) else value) if callee >= 0)
+
+
+def rename_safely(tree: Tree, wanted: Mapping[int, str]) -> list[str]:
     """Name each tensor of ``tree`` after the precision its op should get, and return the names they had.
 
     Args:
         tree: Changed in place.
         wanted: The precision of each op of ``list_ops(tree)``.
     """
+    roots = {signature.subgraphIndex for signature in tree.signatureDefs or []}
     precision_of: dict[tuple[int, int], str] = {}
     for op in list_ops(tree):
         graph = next(number for number, graph in enumerate(tree.subgraphs) if graph is op.graph)
@@ -53,7 +83,7 @@ def rename_safely(tree: Tree, wanted: dict[int, str]) -> list[str]:
         for index, tensor in enumerate(graph.tensors):
             precision = precision_of.get((number, index), "given")
             names.append(text(tensor.name))
-            tensor.name = f"{precision}/{len(names) - 1}/"
+            tensor.name = f"{precision}{'' if number in roots else INNER}/{len(names) - 1}/"
     return names
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from litedelegates.graph.tflite.tree import Tree, is_quantized, op_name, tensor_data, type_name
+from litedelegates.graph.tflite.tree import Tree, is_quantized, op_name, shape_of, tensor_data, type_name
 from litedelegates.quantize.litert_names import PlacedOp
 from litedelegates.quantize.request import FLOAT32
 
@@ -19,6 +20,25 @@ WEIGHT_INPUT = {
     "FULLY_CONNECTED": 1,
     "TRANSPOSE_CONV": 1,
 }
+# Where ops keep large constants that litert-quantizer leaves in float32, in one precision at least.
+_LSTM = (1, 2, 3, 4, 5, 6, 7, 8, 16)
+WIDENED_INPUTS: dict[str, tuple[int, ...]] = {
+    "BATCH_MATMUL": (0, 1),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": (*_LSTM[:8], 16, *range(18, 26), 33),
+    "BIDIRECTIONAL_SEQUENCE_RNN": (1, 2, 5, 6),
+    "CONV_3D": (1,),
+    "CONV_3D_TRANSPOSE": (1,),
+    "GATHER": (0,),
+    "LSTM": _LSTM,
+    "RNN": (1, 2),
+    "SVDF": (1, 2),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _LSTM,
+    "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
+}
+# Smaller ones are not worth the op that widens them.
+_FEWEST_ELEMENTS = 1024
+# Ops that compute nothing with the values of what they touch: the ops of a loop's body are judged one by one.
+NO_VALUES = {"CALL", "CALL_ONCE", "IF", "RANK", "SHAPE", "WHILE"}
 
 
 class OpReader:
@@ -39,6 +59,8 @@ class OpReader:
         ``int8`` and ``int16x8`` go by the activations. Where these are float32, the weights tell: int8 read directly
         is ``dynamic``, int8 behind a DEQUANTIZE ``weight_only``, float16 behind one ``float16``.
         """
+        if op.type in NO_VALUES:
+            return None
         touched = [op.graph.tensors[index] for index in [*op.operator.inputs, *op.operator.outputs] if index >= 0]
         weights = self.weights_of(op)
         others = [tensor for tensor in touched if tensor is not weights]
@@ -54,10 +76,21 @@ class OpReader:
 
     def weights_of(self, op: PlacedOp) -> Any | None:
         """Return the tensor that stores the weights of ``op``, seen through a DEQUANTIZE; None where it has none."""
-        position = WEIGHT_INPUT.get(op.type)
+        if op.type in WEIGHT_INPUT:
+            return self._stored(op, WEIGHT_INPUT[op.type])
+        large = (self._stored(op, position) for position in WIDENED_INPUTS.get(op.type, ()))
+        return next((tensor for tensor in large if tensor is not None and is_large(tensor)), None)
+
+    def _stored(self, op: PlacedOp, position: int) -> Any | None:
         inputs = op.operator.inputs
-        if position is None or position >= len(inputs) or inputs[position] < 0:
+        if position >= len(inputs) or inputs[position] < 0:
             return None
         index = self._widened.get((id(op.graph), inputs[position]), inputs[position])
         tensor = op.graph.tensors[index]
         return None if tensor_data(self._tree, tensor) is None else tensor
+
+
+def is_large(tensor: Any) -> bool:
+    """Return whether a constant is worth an op that widens it."""
+    shape = shape_of(tensor)
+    return len(shape) > 1 and math.prod(shape) >= _FEWEST_ELEMENTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from litedelegates.graph.tflite.packed_files import packed_files
 from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, serialize, text
 from litedelegates.quantize.provenance import RECORD_NAME, Record
 
@@ -30,7 +31,7 @@ def with_record(content: bytes, record: Record) -> bytes:
     """
     tree = parse(content)
     put_record(tree, record)
-    return serialize(tree)
+    return serialize(tree) + packed_files(content)
 
 
 def record_of(model: ModelSource) -> Record | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from litedelegates.errors import OptionError
 from litedelegates.quantize.request import FLOAT32, Key, Request
+
+# By index of an op that runs subgraphs, the indices of all ops in them.
+Inner: TypeAlias = "Mapping[int, Collection[int]]"
+NO_INNER: Inner = {}
 
 
 class Named(Protocol):
@@ -50,26 +54,41 @@ class Match:
     ops: tuple[int, ...]
 
 
-def resolve(request: Request, ops: Sequence[Named]) -> dict[int, str]:
+def resolve(request: Request, ops: Sequence[Named], inner: Inner = NO_INNER) -> dict[int, str]:
     """Return the precision asked for each op by its index; ``float32`` for ops to leave alone.
 
     A plan's key is the index of an op, its exact name, its type, or a glob pattern over names (``block1/*``). Where
     several keys mean an op, an index wins over a name, a name over a pattern, a pattern over a type, and the later key
     over the earlier. A string of digits that is no name is an index.
 
+    An op that runs subgraphs, such as a WHILE, stands for the ops in them: what means it means them as well, and wins
+    over what means them in the same way (a type and a type).
+
+    Args:
+        request: What was asked for.
+        ops: Those of the model.
+        inner: By index of an op that runs subgraphs, the indices of the ops in them.
+
     Raises:
         OptionError: A key means no op; names the nearest ones.
     """
     base = request.precision or FLOAT32
     if request.only is not None:
-        chosen = {index for key in request.only for index in match(key, ops).ops}
+        chosen = {index for key in request.only for index in meant(match(key, ops), inner)}
         return {op.index: base if op.index in chosen else FLOAT32 for op in ops}
     plan: list[tuple[Key, str]] = [*request.plan.items(), *((key, FLOAT32) for key in request.exclude)]
     resolved = {op.index: base for op in ops}
     matches = [(match(key, ops), precision) for key, precision in plan]
-    for found, precision in sorted(matches, key=lambda pair: pair[0].rank):  # stable: later keys stay later
-        resolved |= dict.fromkeys(found.ops, precision)
+    rules = [((found.rank, 0), set(found.ops), precision) for found, precision in matches]
+    rules += [((found.rank, 1), meant(found, inner) - set(found.ops), precision) for found, precision in matches]
+    for _, indices, precision in sorted(rules, key=lambda rule: rule[0]):  # stable: later keys stay later
+        resolved |= dict.fromkeys(indices, precision)
     return resolved
+
+
+def meant(found: Match, inner: Inner = NO_INNER) -> set[int]:
+    """Return the ops that a key means, those in the subgraphs that they run among them."""
+    return {*found.ops, *(index for op in found.ops for index in inner.get(op, ()))}
 
 
 def named_ops(request: Request, ops: Sequence[Named]) -> set[int]:

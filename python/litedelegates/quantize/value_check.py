@@ -33,7 +33,7 @@ _SMALLER = 10.0
 # ...and said to be off where the error is half of its own norm: a few bits of its sign and size are left.
 _COLUMN_LIMIT = 0.5
 # ...unless these are so few of many columns that they are small on these samples only.
-_BY_CHANCE = 0.01
+_BY_CHANCE = 0.05
 # Of values that are mostly the same, such as a ReLU that rarely fires, nothing but noise is lost: (sum|x|)^2 over
 # n sum(x^2) is the share of values that count.
 _DENSE = 0.25

@@ -9,8 +9,8 @@ import numpy as np
 from litedelegates.errors import NothingToQuantizeError, OptionError, QuantizationError
 from litedelegates.graph.tflite.tree import Tree, is_quantized, name_some, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.litert_precision import WEIGHT_INPUT, OpReader
-from litedelegates.quantize.plan import match
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT, WIDENED_INPUTS, OpReader
+from litedelegates.quantize.plan import NO_INNER, Inner, match, meant
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
 
 # Ops that hand their values on unchanged, and so may take the type of their neighbours.
@@ -37,6 +37,8 @@ PASS_THROUGH = {
     "TRANSPOSE",
     "UNPACK",
 }
+# No kernel of these computes with integers: their weights are stored as for the other precision.
+_STORED_AS = {"dynamic": "weight_only"}
 BORDER_TYPE = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16"}
 
 
@@ -47,8 +49,13 @@ def check_float32(tree: Tree) -> None:
         QuantizationError: It is quantized already, or holds float16 or sparse tensors.
     """
     tensors = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
+    sparse = [text(tensor.name) for tensor in tensors if tensor.sparsity is not None]
+    if sparse:
+        raise QuantizationError(
+            f"the model stores {len(sparse)} sparse weights ({name_some([*map(repr, sparse)], 2)}), which "
+            "litert-quantizer does not read. Start from the model with dense weights"
+        )
     for fault, found in {
-        "stores sparse weights": [tensor for tensor in tensors if tensor.sparsity is not None],
         "is quantized already": [tensor for tensor in tensors if is_quantized(tensor)],
         "computes in float16": [tensor for tensor in tensors if type_name(tensor) == "FLOAT16"],
     }.items():
@@ -73,12 +80,18 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
         raise QuantizationError("the plan leaves every op in float32: name a precision for some of them")
     if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        raise NothingToQuantizeError(
-            f"{which} nothing to quantize: no weights stored for one of {', '.join(WEIGHT_INPUT)}"
-        )
+        kinds = ", ".join(sorted({*WEIGHT_INPUT, *WIDENED_INPUTS}))
+        raise NothingToQuantizeError(f"{which} nothing to quantize: no weights stored for one of {kinds}")
 
 
-def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named: set[int], request: Request) -> None:
+def check_ops(
+    tree: Tree,
+    ops: Sequence[PlacedOp],
+    wanted: dict[int, str],
+    named: set[int],
+    request: Request,
+    inner: Inner = NO_INNER,
+) -> None:
     """Raise unless each op of ``tree`` has the precision that ``wanted`` says.
 
     An op with weights is judged by its weights and its activations, one without by its activations; an op that only
@@ -94,7 +107,7 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
     left, different, done = [], [], set()
     for op in ops:
         asked, found = wanted[op.index], reader.precision_of(op)
-        if asked == found != FLOAT32:
+        if FLOAT32 != found in (asked, _STORED_AS.get(asked) if op.type in WIDENED_INPUTS else asked):
             done.add(op.index)
         if _is_as_asked(reader, op, asked, found, op.index in named):
             continue
@@ -110,12 +123,12 @@ def check_ops(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int, str], named
     if different:
         raise QuantizationError(f"{asked_for} {len(different)} ops differ: {name_some(different)}")
     if left and not request.allow_float32_ops:
+        types = sorted({op.type for op in left})
         raise QuantizationError(
-            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. The quantizer does not "
-            f"do them here. Say so with exclude={sorted({op.type for op in left})} (or 'float32' in the plan), "
-            "or accept it with allow_float32_ops=True"
+            f"{asked_for} {len(left)} ops stayed float32: {name_some([*map(str, left)])}. litert-quantizer does not do "
+            f"them here: exclude={types} leaves them out, allow_float32_ops=True accepts them"
         )
-    _check_keys(ops, wanted, done, {op.index for op in left}, request)
+    _check_keys(ops, wanted, done, {op.index for op in left}, request, inner)
 
 
 def check_values(tree: Tree) -> None:
@@ -161,6 +174,8 @@ def check_border(tree: Tree, border: str) -> None:
 def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, named: bool) -> bool:
     if found is None or found == asked:
         return True
+    if op.type in WIDENED_INPUTS and found == _STORED_AS.get(asked):
+        return True
     if op.type in PASS_THROUGH and not named:
         return not (found == FLOAT32 and asked in STATIC_PRECISIONS)
     # Precisions of weights say nothing of an op that stores none: it computes in float32, as it should.
@@ -168,13 +183,14 @@ def _is_as_asked(reader: OpReader, op: PlacedOp, asked: str, found: str | None, 
 
 
 def _check_keys(
-    ops: Sequence[PlacedOp], wanted: dict[int, str], done: set[int], left: set[int], request: Request
+    ops: Sequence[PlacedOp], wanted: dict[int, str], done: set[int], left: set[int], request: Request, inner: Inner
 ) -> None:
     keys = dict.fromkeys(request.only, request.precision) if request.only else dict(request.plan)
     for key, precision in keys.items():
-        meant = {index for index in match(key, ops).ops if wanted[index] == precision}
-        if not request.allow_unchanged and precision != FLOAT32 and meant and not meant & (done | left):
-            shown = name_some([str(op) for op in ops if op.index in meant])
+        found = match(key, ops)
+        ours = {index for index in meant(found, inner) if wanted[index] == precision}
+        if not request.allow_unchanged and precision != FLOAT32 and ours and not ours & (done | left):
+            shown = name_some([str(op) for op in ops if op.index in ours and op.index in found.ops])
             raise OptionError(
                 f"plan key {key!r} asks for {precision}, which changes nothing here: {shown} "
                 + ("computes no real numbers" if precision in STATIC_PRECISIONS else "stores no weights")

@@ -9,6 +9,7 @@ from litedelegates.engines.onnxruntime.extras import require_onnx
 from litedelegates.errors import InvalidModelError
 from litedelegates.graph.model import Format
 from litedelegates.graph.onnx.constants import EXTERNAL, Constant, DataFiles
+from litedelegates.graph.onnx.types import words
 
 if TYPE_CHECKING:
     from litedelegates.graph.model import Graph
@@ -135,6 +136,16 @@ class OnnxOp:
                 tensor.ClearField("external_data")
                 tensor.ClearField("data_location")
         return node
+
+    def inner_constants(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield type and shape of the constants in the node's bodies, however deep."""
+        from litedelegates.graph.onnx.bodies import bodies, inner_tensors
+
+        inner = list(bodies(self.node))
+        stored = [tensor for body in inner for tensor in body.initializer]
+        stored += [tensor for body in inner for node in body.node for tensor in inner_tensors(node)]
+        for tensor in stored:
+            yield words().get(tensor.data_type, "unknown"), tuple(tensor.dims)
 
     def does_the_same_as(self, other: OnnxOp) -> bool:
         """Return whether another node of the same type has the same attributes."""

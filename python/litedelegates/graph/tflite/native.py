@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from litedelegates.files import Stamp
 from litedelegates.graph.model import Format, save_in_one_piece
 from litedelegates.graph.tflite.options import readable_options
+from litedelegates.graph.tflite.packed_files import packed_files
 
 if TYPE_CHECKING:
     from litedelegates.graph.model import Graph
@@ -47,6 +48,11 @@ class TfliteSource:
         """Return the file's metadata by name."""
         entries = (self.root.Metadata(index) for index in range(self.root.MetadataLength()))
         return {(entry.Name() or b"").decode(errors="replace"): self._buffer(entry.Buffer()) for entry in entries}
+
+    @cached_property
+    def packed_files(self) -> bytes:
+        """The archive of files that stands behind the model; empty where there is none."""
+        return packed_files(self.model.file.bytes.data)
 
     def check_unchanged(self) -> None:
         """Raise an InvalidModelError where somebody has written over the file."""
@@ -130,6 +136,14 @@ class TfliteOp:
     def does_the_same_as(self, other: TfliteOp) -> bool:
         """Return whether another op of the same type has the same options."""
         return self.options() == other.options() and not self.nested and not other.nested
+
+    def inner_constants(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield type and shape of the constants in the subgraphs that the op calls, and in those that they call."""
+        for graph in (graph for graphs in self.nested.values() for graph in graphs):
+            for op in graph.ops:
+                yield from ((tensor.element_type, tensor.shape or ()) for tensor in op.reads if tensor.is_constant)
+                if op.native is not None:
+                    yield from op.native.inner_constants()
 
     def options(self) -> dict[str, Any]:
         """Return the op's options by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from litedelegates.graph.model import Graph
@@ -25,7 +26,8 @@ def chunks(graph: Graph) -> Iterator[bytes | memoryview]:
     for file in {graph.source, *files}:
         file.check_unchanged()
     constants = Constants(by_content=len(files) > 1)
-    return pack(_Tree(graph, constants).model, constants.contents)
+    behind = cast("TfliteSource", graph.source).packed_files
+    return chain(pack(_Tree(graph, constants).model, constants.contents), [behind] if behind else [])
 
 
 class _Tree:

@@ -1,0 +1,153 @@
+"""The tables of the second half of the zoo."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from statistics import median
+from typing import Any
+
+from zoo.quantizing import PRECISIONS
+from zoo.verdicts import contradictions
+
+Rows = list[dict[str, Any]]
+STATUSES = ("fine", "warned", "refused", "silent wrong number")
+
+
+def markdown(rows: Rows) -> str:
+    """Return all tables that there are rows for."""
+    parts = [quantized(rows), refusals(rows), cuts(rows), studies(rows), plans(rows)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def quantized(rows: Rows) -> str:
+    """Return how many models of each group and precision were fine, warned of, refused, or wrong without a word."""
+    chosen = [row for row in rows if row["step"] == "quantize"]
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in chosen):
+        for precision in PRECISIONS:
+            own = [row for row in chosen if (row["group"], row["what"]) == (group, precision)]
+            counts = Counter(row["status"] for row in own)
+            others = ", ".join(f"{count} {status}" for status, count in counts.items() if status not in STATUSES)
+            asked = sum(bool(row.get("allowed")) and "error" in row for row in own)
+            errors = sorted(row["error"] for row in own if "error" in row and row["status"] == "fine")
+            shown = f"{median(errors):.2g} | {errors[-1]:.2g}" if errors else "- | -"
+            numbers = " | ".join(str(counts[status]) for status in STATUSES)
+            lines.append(f"| {group} | {precision} | {len(own)} | {numbers} | {others or 0} | {asked} | {shown} |")
+    if not lines:
+        return ""
+    head = (
+        "| Models | precision | of | fine | warned | refused | silent wrong number | other | ops left in float32 | "
+        "error, median | largest |"
+    )
+    return "\n".join([head, "| --- | --- |" + " ---: |" * 9, *lines])
+
+
+def refusals(rows: Rows) -> str:
+    """Return why models were refused, warned of, or need ops left in float32, each reason with its number of models."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        if row["step"] != "quantize":
+            continue
+        if row["status"] == "refused":
+            found[row["what"], "refused", _gist(row["reason"])] += 1
+        elif row.get("refused"):
+            for reason in _left_in_float32(row["refused"]):
+                found[row["what"], "with ops left in float32", reason] += 1
+        for warning in row.get("warnings") or ():
+            found[row["what"], "warned", _gist(warning)] += 1
+    if not found:
+        return ""
+    order = sorted(found.items(), key=lambda entry: (entry[0][:2], -entry[1]))
+    lines = [f"| {precision} | {kind} | {reason} | {count} |" for (precision, kind, reason), count in order]
+    return "\n".join(["| Precision | what | reason | models |", "| --- | --- | --- | ---: |", *lines])
+
+
+def _left_in_float32(refusal: str) -> list[str]:
+    """Return the types of the ops that stayed float32, or the gist of a refusal for another reason."""
+    named = re.search(r"exclude=\[([^\]]*)\]", refusal)
+    if named:
+        return re.findall(r"'([^']*)'", named[1])
+    return list(dict.fromkeys(re.findall(r"\d+ ([A-Z]\w*) '", refusal))) or [_gist(refusal)]
+
+
+def cuts(rows: Rows) -> str:
+    """Return how many cuts gave the bits of the whole."""
+    chosen = [row for row in rows if row["step"] == "cut"]
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in chosen):
+        own = [row for row in chosen if row["group"] == group]
+        tried = [cut for row in own for cut in row.get("cuts", ())]
+        single = [cut["status"] for cut in tried if len(cut["at"]) == 1]
+        together = [cut["status"] for cut in tried if len(cut["at"]) > 1]
+        cells = [f"{statuses.count('equal')} of {len(statuses)}" for statuses in (single, together)]
+        lines.append(f"| {group} | {len(own)} | {cells[0]} | {cells[1]} | {together.count('refused')} |")
+    if not lines:
+        return ""
+    head = "| Models | of | single cuts with the bits of the whole | five at once | of these refused |"
+    return "\n".join([head, "| --- |" + " ---: |" * 4, *lines])
+
+
+def studies(rows: Rows) -> str:
+    """Return how far the studies came, and whether their errors are those of the engines that judge."""
+    chosen = [row for row in rows if row["step"] == "study"]
+    quantized_rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row["step"] == "quantize":
+            quantized_rows.setdefault((row["group"], row["model"]), {})[row["what"]] = row
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in chosen):
+        own = [row for row in chosen if row["group"] == group]
+        statuses = Counter(row["status"] for row in own)
+        settings = [setting for row in own for setting in row.get("settings", ())]
+        mapped = sum(not setting["unmapped"] for setting in settings)
+        compared = sum(len(row.get("errors", ())) for row in own)
+        wrong = sum(len(contradictions(row, quantized_rows.get((group, row["model"]), {}))) for row in own)
+        failed = len(own) - statuses["studied"] - statuses["studied in part"]
+        lines.append(
+            f"| {group} | {len(own)} | {statuses['studied']} | {statuses['studied in part']} | {failed} | "
+            f"{mapped} of {len(settings)} | {compared - wrong} of {compared} |"
+        )
+    if not lines:
+        return ""
+    head = (
+        "| Models | of | studied | cut off after a minute | failed | profiles without an unmapped kernel | "
+        "errors of outputs as the engines have them |"
+    )
+    return "\n".join([head, "| --- |" + " ---: |" * 6, *lines])
+
+
+def plans(rows: Rows) -> str:
+    """Return what each plan promised and what was measured."""
+    lines = []
+    for row in rows:
+        if row["step"] != "plan":
+            continue
+        promised, found = row.get("promised"), row.get("verified")
+        name = f"{row['group']} {row['model']}"
+        if promised is None or found is None:
+            lines.append(f"| {name} | {row['status']}: {_gist(str(row.get('reason')))} | | | | | |")
+            continue
+        whole = next((stage for stage in found.get("stages", ()) if stage["stage"] == -1), {})
+        kinds = ", ".join(f"{count} {kind}" for kind, count in promised["precisions"].items())
+        measured = whole.get("median_us")
+        off = f"{promised['latency_us'] / measured - 1:+.1%}" if measured else "-"
+        lines.append(
+            f"| {name} | {kinds} | {promised['latency_us']:.4g} | {_number(measured)} | {off} | "
+            f"{promised['error']:.2g} | {_number(found.get('error'), 2)} |"
+        )
+    if not lines:
+        return ""
+    head = "| Model | plan, layers | promised µs | measured µs | off | promised error | measured |"
+    return "\n".join([head, "| --- | --- |" + " ---: |" * 5, *lines])
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def _gist(reason: str) -> str:
+    """Return a reason without the names and numbers of its model, so that equal ones count together."""
+    short = re.sub(r"'[^']*'", "…", reason)
+    short = re.sub(r"\b\d[\d.,e+-]*", "N", short)
+    return short.replace("|", "/").replace("\n", " ")[:160]
