@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from litedelegates import DelegateUnavailableError
 from litedelegates.delegates import openvino_library
 from marked_workers import MARK
 from native_libraries import compile_library
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what goes to the background so, as in `make test &`. Programs that tests start would inherit it,
+    # and never hear the Ctrl-C that is sent to them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRE_GPU = "LITEDELEGATES_REQUIRE_GPU"
 REQUIRE_OPENVINO = "LITEDELEGATES_REQUIRE_OPENVINO"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -70,7 +71,8 @@ def foreign_words_aside() -> Iterator[None]:
 
 def complain(command: str, text: str) -> None:
     """Say on the error output what is wrong."""
-    print(f"litedelegates {command}: {visible(text)}", file=sys.stderr)
+    said = re.sub(r"\[Errno \d+\] ", "", text)  # errors that a message quotes: the words behind say the same
+    print(f"litedelegates {command}: {visible(said)}", file=sys.stderr)
 
 
 def _drop_output() -> None:

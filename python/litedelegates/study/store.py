@@ -325,6 +325,9 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         return  # killed before the tables were made
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is an SQLite file, but no store of a study")
+    programs = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall()
+    if programs:  # they would run whenever the store is written or read
+        raise StoreError(f"{path} holds {programs[0][0]!r}, a trigger or view: no study makes such")
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} was written by a newer litedelegates (schema {version}; this one reads up to {SCHEMA_VERSION}): "

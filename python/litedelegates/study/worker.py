@@ -91,8 +91,15 @@ def _serve(make_desk: Callable[[Tell], Desk]) -> None:
         except MemoryError as error:
             answer = {"failed": "out of memory", "reason": f"MemoryError: {error}".rstrip(": ")}
         except Exception as error:
-            answer = {"failed": "failed", "reason": f"{type(error).__name__}: {error}"}
+            answer = {"failed": "failed", "reason": _reason(error)}
         _write(answers, encode(answer))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:  # without "[Errno 2]", which says the same to fewer people
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return f"{type(error).__name__}: {where}{error.strerror}"
+    return f"{type(error).__name__}: {error}"
 
 
 class _NobodyListensError(BaseException):
