@@ -174,6 +174,24 @@ def test_bench_refuses_other_inputs_and_prints_no_old_number(capsys: pytest.Capt
     assert main(["bench", "model.tflite", *quick, "--inputs", "images.npy", "--store", "other.sqlite"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("inputs", "labels", "says"),
+    [
+        ("labels.npy", None, "a sample has the shape"),
+        ("images.npy", "few.npy", "8 samples and few.npy 3 labels"),
+        ("none.npy", None, "holds no sample"),
+    ],
+)
+def test_samples_that_do_not_fit_end_with_2_before_anything_is_measured(
+    inputs: str, labels: str | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("few.npy", np.arange(3))
+    np.save("none.npy", np.zeros((0, 8, 8, 1), np.float32))
+    more = [] if labels is None else ["--labels", labels]
+    assert main(["bench", "model.tflite", "--inputs", inputs, *more, "--quiet"]) == 2
+    assert says in capsys.readouterr().err and not Path("study.sqlite").exists()
+
+
 def test_a_cell_is_measured_beside_the_base_that_is_asked_for() -> None:
     run_study(StudyConfig(("model.tflite",), delegates=("none",), **QUICK), "s.sqlite")
     run_study(StudyConfig(("model.tflite",), delegates=("xnnpack",), **QUICK), "s.sqlite")

@@ -11,7 +11,7 @@ import numpy as np
 from litedelegates.engines import Array
 from litedelegates.engines.inputs import random_value
 from litedelegates.engines.records import PortInfo
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.errors import OptionError
 from litedelegates.graph import Graph
 from litedelegates.model import numpy_dtype
 from litedelegates.quantize.calibration_files import load_samples
@@ -19,7 +19,7 @@ from litedelegates.quantize.calibration_files import load_samples
 Feed: TypeAlias = "dict[str, Array]"
 
 
-class SamplesError(LiteDelegatesError, ValueError):
+class SamplesError(OptionError):
     """The samples or labels given do not fit the model."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,17 +11,50 @@ import numpy as np
 
 from litedelegates.arrays import read_arrays
 from litedelegates.border import quantize_array
-from litedelegates.errors import LiteDelegatesError
+from litedelegates.errors import InvalidModelError, OptionError
 from litedelegates.files import write_whole
 from litedelegates.interpreter import Interpreter
+from litedelegates.model import Model
 from litedelegates.tensor_info import TensorInfo, random_value
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Arrays: TypeAlias = list[Array]
 
 
-class InputsError(LiteDelegatesError, ValueError):
-    """The samples given do not fit the model."""
+class InputsError(OptionError):
+    """The samples or labels given do not fit the model."""
+
+
+def check_samples(models: Iterable[str], inputs: str | None, labels: str | None) -> None:
+    """Raise where samples or labels fit a model not, before anything is measured.
+
+    Models that cannot be read are passed over: their cells say so.
+
+    Raises:
+        InputsError: They do not fit.
+        ArraysError: A file holds no arrays.
+        OSError: A file cannot be read.
+    """
+    if inputs is None:
+        return
+    wanted = None if labels is None else read_arrays(labels)
+    if wanted is not None and not isinstance(wanted, np.ndarray):
+        raise InputsError(f"{labels} holds several arrays: labels are one, a .npy")
+    for path in models:
+        try:
+            model = Model.load(path)
+        except InvalidModelError:
+            continue
+        graph, names = model.subgraphs[0], model.names(0)
+        infos = [model.tensor_info(0, i, tuple(graph.tensors[i].shape), names.get(i)) for i in graph.inputs]
+        stacks = _load(inputs, infos)
+        held = min((len(stack) if stack.ndim else 0 for stack in stacks), default=0)
+        if not held:
+            raise InputsError(f"{inputs} holds no sample")
+        for stack, info in zip(stacks, infos, strict=True):
+            _fitted(stack[0], info, inputs)
+        if wanted is not None and wanted.size != held:
+            raise InputsError(f"{inputs} holds {held} samples and {labels} {wanted.size} labels")
 
 
 def stacks_of(interpreter: Interpreter, path: str | None, seed: int, count: int | None) -> Iterator[Arrays]:

@@ -17,6 +17,7 @@ from litedelegates.study.config import StudyConfig
 from litedelegates.study.database import StoreError
 from litedelegates.study.group import Group
 from litedelegates.study.grouping import group_cells
+from litedelegates.study.inputs import check_samples
 from litedelegates.study.loaded import LoadedCell
 from litedelegates.study.models import ModelFiles
 from litedelegates.study.question import Question, check_asked, is_answered, question_of
@@ -75,13 +76,14 @@ def run_study(
 
     Raises:
         OSError: A model cannot be read, or the store cannot be written.
-        OptionError: A file is no model of this kind.
+        OptionError: A file is no model of this kind, or samples or labels do not fit it.
         StoreError: The store was measured on another machine or runtime, holds the answer to another question (other
             inputs, another time), or another study writes to it.
     """
     sources = Sources()
     pairs = config.cells(sources.sha256)
     asked = {cell.key: question_of(config, cell, sources) for cell, _ in pairs}
+    check_samples(config.models, config.inputs, config.labels)
     machine, versions = asdict(read_machine()), read_versions()
     with Store.create(path, config.to_json()) as store:
         check_same(store, machine, versions)
