@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def test_debug_shows_the_traceback_before_and_behind_the_command(
     assert main(arguments) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("Traceback") and "no model at missing.tflite" in shown.splitlines()[-1]
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def warn() -> int:
+        # As the interpreter does where nobody, such as pytest, keeps warnings.
+        said = warnings.formatwarning(UserWarning("the GPU is \x1b[31mnone"), UserWarning, "folded.py", 130)
+        sys.stderr.write(said)
+        return 0
+
+    assert outcome("run", warn) == 0
+    assert capsys.readouterr().err == "litedelegates run: warning: the GPU is \\x1b[31mnone\n"
 
 
 def test_the_code_of_a_command_is_that_of_the_program() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TextIO, cast
 
@@ -30,7 +31,7 @@ def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> in
     try:
         if sys.stdout is None:  # closed by whoever started the command
             return call()
-        with contextlib.redirect_stdout(cast("TextIO", VisibleStream(sys.stdout))):
+        with _plain_warnings(command), contextlib.redirect_stdout(cast("TextIO", VisibleStream(sys.stdout))):
             code = call()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -50,6 +51,17 @@ def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> in
         except OSError:
             _drop_output()  # the disk that it goes to is full
     return code
+
+
+@contextlib.contextmanager
+def _plain_warnings(command: str) -> Iterator[None]:
+    """Print warnings as a command says things, without the file and the line of code that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"litedelegates {command}: warning: {visible(str(message))}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextlib.contextmanager
