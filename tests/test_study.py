@@ -310,6 +310,7 @@ def test_study_files_name_their_models_beside_them(tmp_path: Path) -> None:
         read_config(file)
 
 
+@pytest.mark.measures
 def test_a_study_goes_on_until_it_is_as_precise_as_wanted(store: Path) -> None:
     fields = {**QUICK, "seconds": 0.01, "within": 0.2, "max_seconds": 20.0}
     run_study(StudyConfig((str(DIGITS),), delegates=("none", "xnnpack"), **fields), store)
@@ -322,6 +323,7 @@ def test_a_study_goes_on_until_it_is_as_precise_as_wanted(store: Path) -> None:
             assert sum(float(block.samples_ns.sum()) for block in study.blocks(cell)) < 20e9
 
 
+@pytest.mark.measures
 def test_what_disturbed_a_cell_goes_with_it(store: Path) -> None:
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
