@@ -57,7 +57,9 @@ test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest 
 NOT_ON_OLDEST := quantize or quantizing or renamed or python_of_the_readme or cycles_on_the_gpu
 NOT_ON_OLDEST += or ((digits_ or resnet152v2) and not float32)
 # What no runtime has a part in, or what fails in the same way on any; the newest has them all.
-SAME_ON_ANY := dask_* listening faults faults_places fuzz_corpus plan_* report* run_all simulate_command split_link statistics stopping verdicts
+SAME_ON_ANY := beside compare conditions dask_* error_metrics export faults faults_places fuzz_corpus interleave layers_export
+SAME_ON_ANY += layers_sums links listening loads make_resnet152v2 memory_energy plan_* report* resnet152v2_answers run_all
+SAME_ON_ANY += simulate_command split_link statistics stopping study_store verdicts
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
 	$(OLDEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(patsubst %,--ignore-glob='tests/test_%.py',quantize* $(SAME_ON_ANY)) \
 	  -k "not ($(NOT_ON_OLDEST))" $(ARGS)
