@@ -18,7 +18,7 @@ WHEEL := build/wheel/made
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Python compiles what it imports; pip would compile all of it, which takes a minute for TensorFlow alone.
-export PIP_NO_COMPILE := 1
+export PIP_COMPILE := 0
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 # Two files of tests at a time, each in one process; what measures runs alone (tests/beside.py).
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
