@@ -30,7 +30,7 @@ def float32_of(path: Path) -> Variant:
 
 QUICK = 0.01  # seconds of each model
 DIGITS_FLOAT32 = float32_of(DIGITS)
-ADDS = {"crash": "SIGSEGV", "hang": "no answer within 1 s", "eat": "400 MB"}
+ADDS = {"crash": "SIGSEGV", "hang": "no answer within 2 s", "eat": "400 MB"}
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +115,7 @@ def test_a_layer_that_crashes_hangs_or_eats_memory_is_refused_and_the_rest_has_i
                 ["none", delegate, "xnnpack"],
                 layers=layers,
                 seconds=QUICK,
-                time_limit=1,
+                time_limit=2 if kind == "hang" else 60,
                 memory_limit=400_000_000,
             )
         )
@@ -134,7 +134,8 @@ def test_a_layer_that_crashes_hangs_or_eats_memory_is_refused_and_the_rest_has_i
 def test_a_crash_after_some_runs_costs_the_others_nothing(troubled: str) -> None:
     delegate = f"external:{troubled};crash=invoke;after=50"
     (add, *_) = [op.index for op in DIGITS_FLOAT32.source.ops if op.type == "ADD"]
-    records = by_setting(list(time_alone([DIGITS_FLOAT32], ["none", delegate], layers=[add], seconds=QUICK)))
+    # Long enough for 50 runs where much else runs on the machine.
+    records = by_setting(list(time_alone([DIGITS_FLOAT32], ["none", delegate], layers=[add], seconds=0.1)))
     assert "SIGSEGV" in (records[add, delegate].refusal or "")
     assert records[add, "none"].median_us and records[add, "none"].samples >= 6
 
