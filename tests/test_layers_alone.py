@@ -6,7 +6,6 @@ import functools
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -160,11 +159,12 @@ def test_what_hangs_again_and_again_is_not_tried_for_ever(troubled: str) -> None
     assert all(records[layer, "none"].median_us for layer in range(5))
 
 
-def kill_at_work(pid: int) -> None:
-    """Kill a process once it has computed for a while, so that it is in the middle of its runs."""
+def kill_at_work(pid: int, is_over: threading.Event) -> None:
+    """Kill a process once it has computed for a while, in the middle of its runs, unless these are over."""
     begin = cpu_seconds(pid)
-    while cpu_seconds(pid) < begin + 0.15:
-        time.sleep(0.01)
+    while cpu_seconds(pid) < begin + 0.05:
+        if is_over.wait(0.01):
+            return
     os.kill(pid, signal.SIGKILL)
 
 
@@ -180,12 +180,14 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     os.kill(between, signal.SIGKILL)
     wait_until_gone()
     assert next(found).median_us  # nothing was being timed
-    for _ in range(5):  # a kill may hit just between two loads of a layer, and then nothing is lost
+    for _ in range(5):  # a kill may hit just between two loads of a layer or come too late, and then nothing is lost
         (meanwhile,) = worker_pids()
         assert meanwhile != between
-        killer = threading.Thread(target=kill_at_work, args=(meanwhile,))
+        is_over = threading.Event()
+        killer = threading.Thread(target=kill_at_work, args=(meanwhile, is_over))
         killer.start()
         record = next(found)
+        is_over.set()
         killer.join()
         if record.refusal is not None:
             break
