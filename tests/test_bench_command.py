@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_a_valid_store_that_a_rerun_completes() -> None:
         with contextlib.suppress(FileNotFoundError, StoreError), Store.open("s.sqlite") as store:
             blocks = sum(len(store.blocks(cell)) for cell in store.cells())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "the same command goes on from here" in err and "Traceback" not in err and "unfinished" in out
     with Store.open("s.sqlite") as store:

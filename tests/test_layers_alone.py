@@ -59,7 +59,7 @@ def worker_pids() -> set[int]:
 
 
 def wait_until_gone() -> None:
-    assert marked_workers.wait_for_workers("litedelegates.layers.worker", present=False, seconds=5)
+    assert marked_workers.wait_for_workers("litedelegates.layers.worker", present=False, seconds=30)
 
 
 def by_setting(records: list[Alone]) -> dict[tuple[int, str], Alone]:
