@@ -111,6 +111,9 @@ def _transfers(study: LayerStudy, top: int) -> Iterator[str]:
 
 def _refusals(study: LayerStudy) -> Iterator[str]:
     """Yield why something could not be measured, each reason once."""
+    sizes = sum(layer.computes_shape for layer in study.layers)
+    if sizes:
+        yield f"note: {counted(sizes, 'layer')} only compute shapes: they have no time of their own and no error"
     reasons: dict[str, list[str]] = {}
     for variant in study.variants:
         if variant.refusal:

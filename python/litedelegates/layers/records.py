@@ -86,6 +86,8 @@ class LayerInfo(Record):
         cut_nbytes: Bytes alive across the cut after it, skip connections included, in the same three; empty for the
             last layer and where no cut is legal.
         refusal: Why there is no cut after it; None where there is one, and for the last layer.
+        computes_shape: Whether it only computes sizes from the shapes of tensors: the runtime folds such ops, or they
+            take less than can be measured, so that it has no time of its own.
     """
 
     index: int
@@ -96,6 +98,7 @@ class LayerInfo(Record):
     nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     cut_nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     refusal: str | None = None
+    computes_shape: bool = False
 
 
 @dataclass(frozen=True)
