@@ -3,6 +3,7 @@
 PYTHON ?= python3
 MODEL ?=
 ARGS ?=
+WORKERS ?= 2
 
 BENCH := .cache/venv/bench
 TEST := .cache/venv/test
@@ -16,7 +17,11 @@ BUILD := build/strict
 WHEEL := build/wheel/made
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Python compiles what it imports; pip would compile all of it, which takes a minute for TensorFlow alone.
+export PIP_COMPILE := 0
 JOBS := $(shell nproc 2>/dev/null || echo 2)
+# Two files of tests at a time, each in one process; what measures runs alone (tests/beside.py).
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Folders are listed too: their time changes when a file goes away.
 SOURCES := CMakeLists.txt pyproject.toml $(wildcard LICENSE README.md) $(shell find cpp python \
@@ -31,8 +36,11 @@ BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.tom
 # The stub is compared to the letter, and these two write it.
 STUB_REQUIRES := 'pybind11==3.1.*' 'pybind11-stubgen==2.5.*'
 
+# Always put in anew, as its version is the same after every build; compiled, as tests tell what starting takes.
+WHEEL_ALONE := -m pip install --quiet --no-deps --force-reinstall --compile build/wheel/*.whl
+
 .DELETE_ON_ERROR:
-.PHONY: help bench test oldest interop converters zoo zoo-journey lint format stub wheel clean tidy
+.PHONY: help bench test oldest interop converters environments zoo zoo-journey lint format stub wheel clean tidy
 .PHONY: sanitize sanitize-threads sanitize-leaks kernels fuzz fuzz-guided soak faults test-boards test-pythons
 
 help: ## Show this text.
@@ -41,17 +49,19 @@ help: ## Show this text.
 bench: $(BENCH)/installed ## Every precision on every delegate, and a report: make bench [MODEL=model.tflite] [ARGS=...].
 	$(BENCH)/bin/python benchmarks/study.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
-test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest.
-	$(TEST)/bin/python -m pytest $(ARGS)
+test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest [WORKERS=2].
+	$(TEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 # Left out: what needs the quantizer, and a leak of 2.2's own (16 MB for each environment with a GPU; the official
 # CompiledModel leaks the same), which 2.3 does not have.
 NOT_ON_OLDEST := quantize or quantizing or renamed or python_of_the_readme or cycles_on_the_gpu
 NOT_ON_OLDEST += or ((digits_ or resnet152v2) and not float32)
 # What no runtime has a part in, or what fails in the same way on any; the newest has them all.
-SAME_ON_ANY := dask_* listening faults faults_places fuzz_corpus plan_* report* run_all simulate_command split_link statistics stopping verdicts
+SAME_ON_ANY := beside compare conditions dask_* error_metrics export faults faults_places fuzz_corpus interleave layers_export
+SAME_ON_ANY += layers_sums links listening loads make_resnet152v2 memory_energy plan_* report* resnet152v2_answers run_all
+SAME_ON_ANY += simulate_command split_link statistics stopping study_store verdicts
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
-	$(OLDEST)/bin/python -m pytest $(patsubst %,--ignore-glob='tests/test_%.py',quantize* $(SAME_ON_ANY)) \
+	$(OLDEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(patsubst %,--ignore-glob='tests/test_%.py',quantize* $(SAME_ON_ANY)) \
 	  -k "not ($(NOT_ON_OLDEST))" $(ARGS)
 
 interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and compare (installs TensorFlow, 2 GB).
@@ -62,6 +72,8 @@ interop: $(OLDEST)/installed ## Give our delegates to tf.lite.Interpreter and co
 converters: $(CONVERTERS)/installed ## Quantize Keras, SavedModel, QKeras and tfmot models (installs TensorFlow, 2 GB).
 	$(CONVERTERS)/bin/python -m pytest tests/test_converters.py tests/test_converters_learned.py \
 	  tests/test_converters_zoo.py $(ARGS)
+
+environments: $(BENCH)/installed $(TEST)/installed $(OLDEST)/installed $(CONVERTERS)/installed
 
 # Those that are there already are not made again: .cache/zoo keeps them.
 zoo: $(TEST)/installed $(CONVERTERS)/tools $(TORCH)/tools ## Models of 70 architectures and of wheels, beside the official Interpreter [ARGS="--group keras"].
@@ -138,30 +150,31 @@ faults: $(TEST)/installed ## Make every call that can fail do so once, at each p
 clean: ## Remove what was built and installed; downloads in .cache stay.
 	rm -rf build dist .cache/venv .mypy_cache .pytest_cache .ruff_cache
 
-# A release build as a user gets it.
-$(BENCH)/installed: $(SOURCES) tools/setup_environment.sh
-	tools/setup_environment.sh $(BENCH) $(PYTHON)
-	$(BENCH)/bin/python -m pip install --quiet '.[quantize]'
-	@touch $@
-
-# The development build, with warnings as errors. Not isolated: pip's isolated environment has a new path every time,
-# so that everything would be compiled again and clang-tidy would look for headers that are gone.
-$(TEST)/installed: $(SOURCES) $(TEST)/tools
-	$(TEST)/bin/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=$(BUILD) \
-	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON '.[dev]'
-	@touch $@
-
-# The same build as a wheel, for environments with other runtimes and libraries.
-$(WHEEL): $(TEST)/installed
+# The one build, for every environment: a release build with warnings as errors. Not isolated: pip's isolated
+# environment has a new path every time, so that everything would be compiled again and clang-tidy would look for
+# headers that are gone.
+$(WHEEL): $(SOURCES) $(TEST)/tools
 	rm -rf build/wheel
 	$(TEST)/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=$(BUILD) \
 	  --config-settings=cmake.define.LITEDELEGATES_STRICT=ON --wheel-dir build/wheel .
 	@touch $@
 
+$(BENCH)/installed: $(WHEEL)
+	tools/setup_environment.sh $(BENCH) $(PYTHON)
+	$(BENCH)/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[quantize]"
+	$(BENCH)/bin/python $(WHEEL_ALONE)
+	@touch $@
+
+$(TEST)/installed: $(WHEEL)
+	$(TEST)/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)[dev]"
+	$(TEST)/bin/python $(WHEEL_ALONE)
+	@touch $@
+
 $(OLDEST)/installed: $(WHEEL)
 	tools/setup_environment.sh $(OLDEST) $(PYTHON)
-	$(OLDEST)/bin/python -m pip install --quiet --force-reinstall build/wheel/*.whl 'ai-edge-litert==2.2.*' \
-	  pytest ml_dtypes flatbuffers
+	$(OLDEST)/bin/python -m pip install --quiet "$$(ls build/wheel/*.whl)" 'ai-edge-litert==2.2.*' \
+	  pytest pytest-xdist ml_dtypes flatbuffers
+	$(OLDEST)/bin/python $(WHEEL_ALONE)
 	@touch $@
 
 # Atheris needs a Python that it has a wheel for.
@@ -180,7 +193,7 @@ $(CONVERTERS)/tools: Makefile tools/setup_environment.sh
 	@touch $@
 
 $(CONVERTERS)/installed: $(WHEEL) $(CONVERTERS)/tools
-	$(CONVERTERS)/bin/python -m pip install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	$(CONVERTERS)/bin/python $(WHEEL_ALONE)
 	@touch $@
 
 # litert-torch asks for transformers, sentencepiece and more that converting a module does not import, and any torch at

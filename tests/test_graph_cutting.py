@@ -407,3 +407,12 @@ def test_a_name_of_another_format_is_refused(tmp_path: Path):
     with pytest.raises(OptionError, match=r"part\.onnx: the graph is a \.tflite"):
         load(DIGITS).save(tmp_path / "part.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_legal_places_with_nothing_between_are_named() -> None:
+    graph = load(converting())
+    assert [place.position for place in graph.cuts if place.refusal is None] == [1, 2, 3, 4]
+    with pytest.raises(CutError, match=r"no cut at 2: nothing is left between it and the cut at 1 but op 1 \(DEQUANT"):
+        cut(graph, [1, 2])
+    with pytest.raises(CutError, match=r"no cut at 4: nothing is left between it and the cut at 3.*: leave one out"):
+        cut(graph, [1, 3, 4])

@@ -6,7 +6,6 @@ import functools
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ def float32_of(path: Path) -> Variant:
 
 QUICK = 0.01  # seconds of each model
 DIGITS_FLOAT32 = float32_of(DIGITS)
-ADDS = {"crash": "SIGSEGV", "hang": "no answer within 1 s", "eat": "400 MB"}
+ADDS = {"crash": "SIGSEGV", "hang": "no answer within 2 s", "eat": "400 MB"}
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +59,7 @@ def worker_pids() -> set[int]:
 
 
 def wait_until_gone() -> None:
-    assert marked_workers.wait_for_workers("litedelegates.layers.worker", present=False, seconds=5)
+    assert marked_workers.wait_for_workers("litedelegates.layers.worker", present=False, seconds=30)
 
 
 def by_setting(records: list[Alone]) -> dict[tuple[int, str], Alone]:
@@ -115,7 +114,7 @@ def test_a_layer_that_crashes_hangs_or_eats_memory_is_refused_and_the_rest_has_i
                 ["none", delegate, "xnnpack"],
                 layers=layers,
                 seconds=QUICK,
-                time_limit=1,
+                time_limit=2 if kind == "hang" else 60,
                 memory_limit=400_000_000,
             )
         )
@@ -134,7 +133,8 @@ def test_a_layer_that_crashes_hangs_or_eats_memory_is_refused_and_the_rest_has_i
 def test_a_crash_after_some_runs_costs_the_others_nothing(troubled: str) -> None:
     delegate = f"external:{troubled};crash=invoke;after=50"
     (add, *_) = [op.index for op in DIGITS_FLOAT32.source.ops if op.type == "ADD"]
-    records = by_setting(list(time_alone([DIGITS_FLOAT32], ["none", delegate], layers=[add], seconds=QUICK)))
+    # Long enough for 50 runs where much else runs on the machine.
+    records = by_setting(list(time_alone([DIGITS_FLOAT32], ["none", delegate], layers=[add], seconds=0.1)))
     assert "SIGSEGV" in (records[add, delegate].refusal or "")
     assert records[add, "none"].median_us and records[add, "none"].samples >= 6
 
@@ -159,11 +159,12 @@ def test_what_hangs_again_and_again_is_not_tried_for_ever(troubled: str) -> None
     assert all(records[layer, "none"].median_us for layer in range(5))
 
 
-def kill_at_work(pid: int) -> None:
-    """Kill a process once it has computed for a while, so that it is in the middle of its runs."""
+def kill_at_work(pid: int, is_over: threading.Event) -> None:
+    """Kill a process once it has computed for a while, in the middle of its runs, unless these are over."""
     begin = cpu_seconds(pid)
-    while cpu_seconds(pid) < begin + 0.15:
-        time.sleep(0.01)
+    while cpu_seconds(pid) < begin + 0.05:
+        if is_over.wait(0.01):
+            return
     os.kill(pid, signal.SIGKILL)
 
 
@@ -179,12 +180,14 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     os.kill(between, signal.SIGKILL)
     wait_until_gone()
     assert next(found).median_us  # nothing was being timed
-    for _ in range(5):  # a kill may hit just between two loads of a layer, and then nothing is lost
+    for _ in range(5):  # a kill may hit just between two loads of a layer or come too late, and then nothing is lost
         (meanwhile,) = worker_pids()
         assert meanwhile != between
-        killer = threading.Thread(target=kill_at_work, args=(meanwhile,))
+        is_over = threading.Event()
+        killer = threading.Thread(target=kill_at_work, args=(meanwhile, is_over))
         killer.start()
         record = next(found)
+        is_over.set()
         killer.join()
         if record.refusal is not None:
             break

@@ -49,7 +49,7 @@ def worker_pids() -> set[int]:
 
 
 def wait_until_gone() -> None:
-    assert marked_workers.wait_for_workers("litedelegates.layers.", present=False, seconds=5)
+    assert marked_workers.wait_for_workers("litedelegates.layers.", present=False, seconds=30)
 
 
 def rows(store: Path) -> dict[tuple[str, str], tuple[int, str]]:
@@ -63,6 +63,7 @@ def is_add(layer: int) -> bool:
     return load(DIGITS).ops[layer].type == "ADD"
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("kind", ("crash", "hang"))
 def test_a_troubled_delegate_beside_xnnpack_costs_its_own_settings_and_nothing_else(
     store: Path, troubled: str, kind: str, capsys: pytest.CaptureFixture[str]
@@ -192,6 +193,7 @@ def test_errors_from_another_process_are_those_of_this_one() -> None:
         assert list(errors_apart(order, wanted, 60)) == list(measure([variant], feeds, layers=[0, 3, 14]))
 
 
+@pytest.mark.measures
 def test_a_loop_that_is_left_ends_the_process_at_its_next_word() -> None:
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     begin = time.monotonic()
@@ -222,6 +224,7 @@ def test_differences_of_prefixes_are_taken_in_a_process_too(troubled: str, tmp_p
     assert not worker_pids()
 
 
+@pytest.mark.measures
 def test_the_process_that_runs_a_model_does_not_count_as_a_disturbance() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
 
@@ -264,12 +267,12 @@ def test_ctrl_c_while_errors_are_taken_ends_with_130_and_leaves_no_process(store
     command = [sys.executable, "-m", "litedelegates", "layers", str(DIGITS), "--precisions", "float32"]
     command += ["--parts", "error", "--samples", "2000", "--delegates", "xnnpack,none", "--store", str(store)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not worker_pids() and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(1.5)
         program.send_signal(signal.SIGINT)
-        _, err = program.communicate(timeout=20)
+        _, err = program.communicate(timeout=120)
     assert program.returncode == 130, err
     assert "interrupted; the same command goes on from here" in err and "Traceback" not in err
     wait_until_gone()

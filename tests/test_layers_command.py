@@ -122,7 +122,7 @@ def test_ctrl_c_prints_what_there_is_and_ends_with_130() -> None:
             if re.match(r"\[[1-9]", line):
                 break
         program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=20)
+        out, err = program.communicate(timeout=120)
     assert program.returncode == 130, err
     assert "interrupted; the same command goes on from here" in err and "Traceback" not in err
     assert "slowest layers on none" in out

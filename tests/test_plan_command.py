@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,21 @@ def test_what_there_is_beside_it_becomes_files(store: str, here: Path) -> None:
     found = json.loads((here / "plots/outlook.json").read_text())
     assert len(found["front"]) > 1 and found["what_if"]["points"] and found["sensitivity"]["draws"] > 0
     assert "How sure it is" in (here / "plan.html").read_text()
+
+
+def test_the_time_limit_is_that_of_all_and_what_was_left_out_is_said(
+    store: str, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["plan", store, *TWO, "--objective", "throughput", "--report", "plan.html", "--time-limit", "0.001"]
+    began = time.monotonic()
+    assert main(asked) == 0
+    assert time.monotonic() - began < 30
+    told = capfd.readouterr().out
+    assert "left out, as --time-limit 0.001 s was over: how sure the plan is; the front of other plans; other" in told
+    assert "Left out for want of time" in (here / "plan.html").read_text()
+    assert load_plan(here / "plan.json").objective == "throughput"
+    assert main([*asked, "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["left_out"]) == 3
 
 
 def test_bounds_that_no_plan_keeps_end_with_1_and_say_which(

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.front import front, non_dominated
 from litedelegates.plan.problem import ERROR, LATENCY, NBYTES, Goal, Problem, Solution
 from plans_by_hand import brute_force, chain_problem
@@ -65,6 +66,15 @@ def test_budgets_of_the_caller_are_kept_by_all() -> None:
     found = front(problem, (LATENCY, NBYTES), brute_force, budgets={ERROR: 5e-4})
     assert max(values(problem, ERROR, found)) <= 5e-4
     assert len(found) > 1
+
+
+def test_a_front_without_time_has_the_quickest_plan_and_says_what_is_missing() -> None:
+    problem, until = chain_problem(3000.0, layers=4), Deadline(0.0)
+    (found,) = front(problem, (LATENCY, ERROR), brute_force, deadline=until)
+    assert found.value == brute_force(problem, Goal({LATENCY: 1.0})).value
+    assert until.left_out == ["some plans of the front"]
+    assert Deadline().left_s is None and not Deadline().is_over
+    assert 0 < (Deadline(10.0).part(0.5).left_s or 0) <= 5
 
 
 def test_a_problem_without_a_choice_has_a_front_of_one() -> None:

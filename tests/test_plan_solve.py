@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 from litedelegates.errors import PlanError
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, Goal, Problem
+from litedelegates.plan.program import optimize as solve_program
 from litedelegates.plan.solve import min_marginals, solve
+from litedelegates.plan.target import Target
 from plan_problems import make_goal, make_problem, try_everything
 
 SEEDS = range(360)
@@ -132,3 +136,25 @@ def _opposed() -> tuple[Problem, object]:
             if not (least == least.min(axis=0)).all(axis=1).any():
                 return problem, everything
     raise AssertionError("no such problem among these")
+
+
+def test_what_the_solver_prints_reaches_nobody(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    milp, called = optimize.milp, []
+
+    def chatty(*arguments: Any, **options: Any) -> Any:
+        called.append(ctypes.CDLL(None).puts(b"HighsMipSolverData::transformNewIntegerFeasibleSolution"))
+        return milp(*arguments, **options)
+
+    monkeypatch.setattr(optimize, "milp", chatty)
+    problem = make_problem(3)
+    target = Target(problem, Goal({LATENCY: 1.0}))
+    allowed = problem.allowed & np.isfinite(problem.cost).all(axis=2)
+    found = solve_program(problem, target, allowed, size=1.0, time_limit_s=5.0)
+    assert found.assignment is not None and called
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr() == ("", "")
+    print("heard again")
+    assert capfd.readouterr().out == "heard again\n"

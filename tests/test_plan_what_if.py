@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.problem import ERROR, LATENCY, Goal
 from litedelegates.plan.segments import segments
 from litedelegates.plan.what_if import WhatIf, on_one_device, what_if
@@ -74,6 +75,14 @@ def test_segments_follow_the_order_of_the_layers() -> None:
     own = segments(chain_problem(layers=4), [0, 0, 1, 3, 3, 0])
     assert [(one.device, one.first, one.last) for one in own] == [("pi", 0, 1), ("server", 2, 3)]
     assert own[0].precisions == {"float32": 1, "int8": 1}
+
+
+def test_a_deadline_that_is_over_leaves_the_bandwidth_there_is_and_says_so() -> None:
+    until = Deadline(0.0)
+    found = what_if(chain_problem, LATENCY_ONLY, brute_force, low_mbps=1.0, high_mbps=100.0, count=5, deadline=until)
+    assert [point.bandwidth_mbps for point in found.points] == pytest.approx([10.0])
+    assert found.solved == 1 and found.points[0].alone_us == {}
+    assert until.left_out == ["4 of 5 other bandwidths of the link", "single devices at some bandwidths"]
 
 
 def test_it_reads_itself_back(found: WhatIf) -> None:

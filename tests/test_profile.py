@@ -23,6 +23,7 @@ def median_run_us(interpreter: Interpreter, inputs: tuple[np.ndarray, ...]) -> f
     return float(np.median(times)) / 1e3
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("content", "inputs", "name"),
     [(small_models.while_loop(), LOOP_INPUTS, "WHILE"), (small_models.if_then_else(), BRANCH_INPUTS, "IF")],

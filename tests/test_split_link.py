@@ -62,6 +62,7 @@ def round_trips(delay_ms: float, mbps: float) -> tuple[float, float]:
     return small, large
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 @pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="there is no /dev/net/tun")
 @pytest.mark.skipif(not (shutil.which("ip") and shutil.which("tc")), reason="needs ip and tc")

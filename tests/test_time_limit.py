@@ -60,6 +60,7 @@ def test_a_time_limit_is_an_error_of_the_kinds_that_callers_catch() -> None:
             interpreter.run(ENDLESS, X, time_limit_s=0.05)
 
 
+@pytest.mark.measures
 def test_a_plan_of_several_kernels_is_stopped_between_two() -> None:
     model = chain_of_slow_ops(100)
     x = np.full((1, LENGTH), 0.5, np.float32)
@@ -75,6 +76,7 @@ def test_a_plan_of_several_kernels_is_stopped_between_two() -> None:
     np.testing.assert_array_equal(interpreter.run(x), wanted)
 
 
+@pytest.mark.measures
 def test_what_a_delegate_took_as_one_is_not_stopped_inside() -> None:
     interpreter = Interpreter(chain_of_slow_ops(60))
     x = np.full((1, LENGTH), 0.5, np.float32)
@@ -93,6 +95,7 @@ def test_a_time_limit_that_is_over_before_the_run_begins_stops_it() -> None:
             interpreter._session.invoke_within(0)
 
 
+@pytest.mark.measures
 def test_waiting_for_another_thread_counts() -> None:
     interpreter = Interpreter(small_models.while_loop(), delegate=None)
     stopped: list[BaseException] = []

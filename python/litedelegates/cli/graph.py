@@ -52,7 +52,12 @@ def call(options: argparse.Namespace) -> int:
 def _print_table(graph: Graph, cheapest: int | None, with_fixed: bool) -> None:
     shown = [op for op in graph.ops if with_fixed or not op.is_fixed]
     hidden = len(graph.ops) - len(shown)
-    print(f"{graph.name}: {len(graph.ops)} ops" + (f", {hidden} of them only make constants (--all)" if hidden else ""))
+    sizes = sum(op.computes_shape for op in graph.ops)
+    print(
+        f"{graph.name}: {len(graph.ops)} ops"
+        + (f", {hidden} of them only make constants (--all)" if hidden else "")
+        + (f", {sizes} only compute shapes" if sizes else "")
+    )
     for word, names, tensors in (
         ("in ", graph.input_names, graph.inputs),
         ("out", graph.output_names, graph.outputs),

@@ -6,7 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from litedelegates.cli.python_words import on_the_command_line
 from litedelegates.layers import LayerError, LayerInfo, LayerStudy, Setting
+from litedelegates.layers.records import DEAD_COLUMNS
 from litedelegates.words import counted
 
 _NAME = 32
@@ -109,6 +111,9 @@ def _transfers(study: LayerStudy, top: int) -> Iterator[str]:
 
 def _refusals(study: LayerStudy) -> Iterator[str]:
     """Yield why something could not be measured, each reason once."""
+    sizes = sum(layer.computes_shape for layer in study.layers)
+    if sizes:
+        yield f"note: {counted(sizes, 'layer')} only compute shapes: they have no time of their own and no error"
     reasons: dict[str, list[str]] = {}
     for variant in study.variants:
         if variant.refusal:
@@ -120,7 +125,8 @@ def _refusals(study: LayerStudy) -> Iterator[str]:
             if text:
                 reasons.setdefault(text, []).append(record.setting.label)
     for reason, where in reasons.items():
-        yield f"note: {reason} ({', '.join(where[:3])}{f' and {len(where) - 3} more' if len(where) > 3 else ''})"
+        said = on_the_command_line(reason)
+        yield f"note: {said} ({', '.join(where[:3])}{f' and {len(where) - 3} more' if len(where) > 3 else ''})"
     for what, records in (("alone", study.alone), ("errors", study.errors)):
         refused = [record for record in records if record.refusal]
         if refused:
@@ -130,6 +136,13 @@ def _refusals(study: LayerStudy) -> Iterator[str]:
                 f"{first.layer}: {first.refusal}"
             )
 
+    for error in study.errors:
+        if error.kind == "local" and DEAD_COLUMNS in error.flags:
+            layer = study.layer(error.layer)
+            yield (
+                f"note: columns of layer {layer.index} {layer.type} {layer.name} are dead in {error.precision}: their "
+                "values vary and become one; leave this layer in float32"
+            )
     refused_mixes = [record for record in study.mixed if record.refusal]
     if refused_mixes:
         first_mix = refused_mixes[0]

@@ -7,14 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from litedelegates.cli.arguments import HelpFormatter, parse_exit
-from litedelegates.cli.outcome import foreign_words_aside
+from litedelegates.cli.arguments import HelpFormatter, parse_exit, share
 from litedelegates.cli.plan_outlook import look_out, write_outlook
 from litedelegates.cli.plan_table import plan_lines
 from litedelegates.plan import OBJECTIVES, how_sure, make_plan, parse_devices, parse_link, save_plan
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.device_texts import with_memory
 
 DEFAULT_PLAN = "plan.json"
+_PLAN_SHARE = 0.4  # of the time limit, where something beside the plan is asked for
 
 EPILOG = """examples:
   litedelegates layers model.tflite --calibration samples.npz --inputs images.npz --parts in_place,alone,error,mixed
@@ -56,8 +57,8 @@ def add_command(commands: Any) -> None:
         "--objective", default="latency", metavar="O", help=f"{', '.join(OBJECTIVES)} (default: latency)"
     )
     bounds = parser.add_argument_group("bounds")
-    bounds.add_argument("--max-error", type=float, metavar="E", help="relative error of the output, such as 0.02")
-    bounds.add_argument("--max-accuracy-drop", type=float, metavar="D", help="accuracy that may be lost: 0.01 is 1 %%")
+    bounds.add_argument("--max-error", type=share, metavar="E", help="relative error of the output, such as 0.02")
+    bounds.add_argument("--max-accuracy-drop", type=share, metavar="D", help="accuracy that may be lost: 0.01 or 1%%")
     bounds.add_argument("--max-latency-ms", type=float, metavar="MS", help="latency of one input")
     bounds.add_argument("--max-energy-mj", type=float, metavar="MJ", help="millijoules of one input")
     bounds.add_argument("--max-bytes", type=float, metavar="B", help="bytes over links for one input")
@@ -65,7 +66,7 @@ def add_command(commands: Any) -> None:
         "--memory", action="append", default=[], metavar="[D=]SIZE", help="of a device for weights, such as pi=512MB"
     )
     bounds.add_argument("--precisions", metavar="P,P", help="use these only")
-    bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="stop improving then (default: 10)")
+    bounds.add_argument("--time-limit", type=float, default=10.0, metavar="S", help="for all of it (default: 10)")
     parser.add_argument(
         "--exit", action="append", default=[], metavar="OUTPUT=S", help="this share of the inputs leaves at an output"
     )
@@ -97,26 +98,25 @@ def call(options: argparse.Namespace) -> int:
     sources = parse_devices(with_memory(texts, options.memory), options.store)
     links = [parse_link(text, [source.device.name for source in sources]) for text in options.link]
     precisions = options.precisions.split(",") if options.precisions else None
-    with foreign_words_aside():  # the solver prints a line now and then
-        plan = make_plan(
-            sources,
-            links,
-            model=options.model,
-            objective=options.objective,
-            max_error=options.max_error,
-            max_accuracy_drop=options.max_accuracy_drop,
-            max_latency_us=None if options.max_latency_ms is None else 1000 * options.max_latency_ms,
-            max_energy_mj=options.max_energy_mj,
-            max_nbytes=options.max_bytes,
-            precisions=precisions,
-            exits=exits,
-            fallback=options.fallback,
-            time_limit_s=options.time_limit,
-        )
+    until, is_asked = Deadline(options.time_limit), options.report is not None or options.plots is not None
+    plan = make_plan(
+        sources,
+        links,
+        model=options.model,
+        objective=options.objective,
+        max_error=options.max_error,
+        max_accuracy_drop=options.max_accuracy_drop,
+        max_latency_us=None if options.max_latency_ms is None else 1000 * options.max_latency_ms,
+        max_energy_mj=options.max_energy_mj,
+        max_nbytes=options.max_bytes,
+        precisions=precisions,
+        exits=exits,
+        fallback=options.fallback,
+        time_limit_s=options.time_limit * (_PLAN_SHARE if is_asked or options.sensitivity else 1.0),
+    )
     save_plan(plan, options.output)
     written = [options.output]
-    is_asked = options.report is not None or options.plots is not None
-    outlook = look_out(plan, sources, links, precisions) if is_asked else None
+    outlook = look_out(plan, sources, links, precisions, until) if is_asked else None
     if outlook is not None and options.report is not None:
         from litedelegates.report import write_plan_page
 
@@ -125,17 +125,22 @@ def call(options: argparse.Namespace) -> int:
     if outlook is not None and options.plots is not None:
         written += write_outlook(plan, outlook, Path(options.plots))
     sureness = outlook.sensitivity if outlook is not None else None
-    if options.sensitivity and sureness is None:
-        with foreign_words_aside():
-            sureness = how_sure(plan, sources, links, precisions=precisions)
+    if options.sensitivity and outlook is None:
+        sureness = how_sure(plan, sources, links, precisions=precisions, deadline=until)
     if options.json:
-        more = {"sensitivity": sureness.to_json()} if sureness is not None and options.sensitivity else {}
+        more: dict[str, Any] = {}
+        if sureness is not None and options.sensitivity:
+            more["sensitivity"] = sureness.to_json()
+        if until.left_out:
+            more["left_out"] = until.left_out
         print(json.dumps({**plan.to_json(), **more}))
         return 0
     for line in plan_lines(plan, with_layers=options.layers):
         print(line)
     if sureness is not None and options.sensitivity:
         print("", *sureness.describe(), sep="\n")
+    if until.left_out:
+        print(f"\nleft out, as --time-limit {options.time_limit:g} s was over: {'; '.join(until.left_out)}")
     then = "keep float32" if plan.keeps_default else f"litedelegates deploy {options.output} -o out/"
     print(f"\nwritten: {', '.join(written)}; next: {then}")
     return 0

@@ -12,7 +12,7 @@ from litedelegates.errors import MissingExtraError, install_extra
 if TYPE_CHECKING:
     from distributed import Client
 
-_SECONDS = 10.0  # in which a scheduler that is there answers
+_SECONDS = 30.0  # in which a scheduler that is there answers, on a loaded machine too
 
 
 @dataclass(frozen=True)

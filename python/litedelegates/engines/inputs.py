@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def random_feed(session: Session, seed: int = 0) -> dict[str, Array]:
     """Return values for every input of a session; inputs of the same shapes, types and order get the same ones.
 
-    Sizes that may change are taken as 1.
+    Sizes that may change are those of the file, else 1.
 
     Raises:
         OptionError: An input is of a type that values cannot be made up for, such as strings.
@@ -38,7 +38,8 @@ def random_value(info: PortInfo, rng: np.random.Generator) -> Array:
         OptionError: The input is of a type that values cannot be made up for, such as strings, or is larger than any
             array can be.
     """
-    shape = [max(size, 1) for size in info.shape]
+    known = info.default if len(info.default) == len(info.shape) else info.shape
+    shape = [size if size > 0 else max(other, 1) for size, other in zip(info.shape, known, strict=True)]
     dtype = numpy_dtype(info.element_type)
     if math.prod(shape) > sys.maxsize // 8:
         raise OptionError(f"input {info.name!r} is of shape {shape}, which is larger than an array can be")

@@ -134,4 +134,4 @@ class LiteRtSession:
 
 
 def _info(info: TensorInfo) -> PortInfo:
-    return PortInfo(info.name, info.shape_signature, info.element_type)
+    return PortInfo(info.name, info.shape_signature, info.element_type, info.shape)

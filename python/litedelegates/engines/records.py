@@ -15,11 +15,13 @@ class PortInfo:
         name: What a caller calls it.
         shape: Sizes, -1 for those that may change; empty as well where the engine does not know the rank.
         element_type: Such as ``float32``.
+        default: The sizes that the file has for those that may change; empty where it has none, which are taken as 1.
     """
 
     name: str
     shape: tuple[int, ...]
     element_type: str
+    default: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

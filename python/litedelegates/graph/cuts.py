@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from litedelegates.graph.border import computed_reads, converted, crossings, leaving
 from litedelegates.graph.kinds import UNTRANSPORTABLE
@@ -34,6 +35,11 @@ class Cut:
     int8_nbytes: int | None
     refusal: str | None = None
 
+    @property
+    def cost_bytes(self) -> float:
+        """Bytes that travel; inf where it is no place to cut, or the bytes are not known. Places are compared by it."""
+        return math.inf if self.nbytes is None or self.refusal is not None else self.nbytes
+
 
 def table(graph: Graph) -> tuple[Cut, ...]:
     """Return the cut at each position, in one walk over the ops."""
@@ -47,7 +53,8 @@ class _Walk:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._position = 0
-        self._own_ops = 0  # before the position, without those that only make constants
+        self._own_ops = 0  # before the position, without those that only make constants or compute shapes
+        self._last: Cut | None = None  # behind an op that computes more than shapes
         self._last_reader: dict[Tensor, int] = {}
         self._last_plain_reader: dict[Tensor, int] = {}
         self._state_ends: dict[str, int] = {}
@@ -58,13 +65,13 @@ class _Walk:
                 if converted(op) is None:
                     self._last_plain_reader[tensor] = op.index
             self._state_ends.update(dict.fromkeys(op.states, op.index))
-        self._ops_in_all = sum(not op.is_fixed for op in graph.ops)
+        self._ops_in_all = sum(_is_own(op) for op in graph.ops)
         self._live = dict.fromkeys(tensor for tensor in graph.inputs if tensor in self._last_reader)
 
     def step(self, op: Op) -> Cut:
         """Move behind ``op`` and return the cut there."""
         self._position = op.index + 1
-        self._own_ops += not op.is_fixed
+        self._own_ops += _is_own(op)
         for tensor in op.makes:
             if self._last_reader.get(tensor, -1) > op.index:
                 self._live[tensor] = None
@@ -73,7 +80,13 @@ class _Walk:
                 self._live.pop(tensor, None)
         self._open_states.update((state, op) for state in op.states)
         self._open_states = {s: by for s, by in self._open_states.items() if self._state_ends[s] > op.index}
-        return self._cut(op)
+        cut = self._cut(op)
+        if _is_own(op):
+            self._last = cut
+        elif op.computes_shape and self._last is not None and self._last.cost_bytes <= cut.cost_bytes < math.inf:
+            refusal = f"{op} only computes a shape: cut at {self._last.position}, before such ops"
+            return replace(cut, refusal=refusal)
+        return cut
 
     def _cut(self, op: Op) -> Cut:
         found = list(crossings(self, self._live))
@@ -99,9 +112,9 @@ class _Walk:
             if reason := untransportable(tensor):
                 return reason
         if own_ops == 0:
-            return "no op before it computes anything from the inputs"
+            return "no op before it computes anything from the inputs, or only their shapes"
         if left == 0:
-            return "no op is left after it: conversions at the border run before it"
+            return "no op is left after it but conversions, which run before it, or shapes"
         return None
 
     def is_after(self, op: Op) -> bool:
@@ -112,6 +125,10 @@ class _Walk:
 
     def readers_after(self, tensor: Tensor) -> list[Op]:
         return [op for op in self.graph.readers(tensor) if op.index >= self._position]
+
+
+def _is_own(op: Op) -> bool:
+    return not op.is_fixed and not op.computes_shape
 
 
 def untransportable(tensor: Tensor) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -48,10 +48,14 @@ def cut(
     if (at is None) == (tensors is None):
         raise CutError("say where to cut: either at=positions or tensors=names")
     if tensors is not None:
-        heads = [_needed_for(graph, names) for names in _lists(tensors)]
+        groups = _lists(tensors)
+        heads = [_needed_for(graph, names) for names in groups]
+        places = [_quoted(map(graph.tensor, names)) for names in groups]
     else:
-        heads = [frozenset(graph.ops[:position]) for position in _positions(graph, at)]
-    return _cut_behind(graph, heads)
+        positions = _positions(graph, at)
+        heads = [frozenset(graph.ops[:position]) for position in positions]
+        places = [str(position) for position in positions]
+    return _cut_behind(graph, heads, places)
 
 
 def split(model: ModelLike, groups: Iterable[Iterable[OpKey]]) -> list[Graph]:
@@ -85,7 +89,7 @@ def split(model: ModelLike, groups: Iterable[Iterable[OpKey]]) -> list[Graph]:
                 maker = graph.producer(tensor)
                 if maker is not None and maker not in head:
                     raise CutError(f"{op} reads what {maker} makes, which is in a later group")
-    return _cut_behind(graph, heads[:-1])
+    return _cut_behind(graph, heads[:-1], [f"the end of group {number}" for number in range(len(heads) - 1)])
 
 
 def extract(
@@ -177,14 +181,32 @@ def _extract(graph: Graph, chosen: list[Op], outputs: Iterable[TensorKey] | None
     return select(graph, chosen, needs(graph, chosen), wanted, _part_name(graph, chosen))
 
 
-def _cut_behind(graph: Graph, heads: Iterable[frozenset[Op]]) -> list[Graph]:
-    """Return the parts between some beginnings of a model, each of which contains the one before."""
+def _cut_behind(graph: Graph, heads: Iterable[frozenset[Op]], places: Sequence[str]) -> list[Graph]:
+    """Return the parts between some beginnings of a model, each of which contains the one before.
+
+    ``places`` says what to call the end of each beginning.
+    """
     stages: list[frozenset[Op]] = []
     rest = frozenset(op for op in graph.ops if not op.is_fixed)
-    for head in heads:
-        stage, rest = _split(graph, rest, head)
+    for number, head in enumerate(heads):
+        try:
+            stage, rest = _split(graph, rest, head)
+        except _NothingLeft as error:
+            if error.side == "before" and number:
+                where = f"between it and the cut at {places[number - 1]}"
+                raise CutError(f"no cut at {places[number]}: nothing is left {where}{error}: leave one out") from None
+            raise CutError(f"no cut at {places[number]}: nothing is left {error.side} it{error}") from None
         stages.append(stage)
     return _build(graph, [*stages, rest])
+
+
+class _NothingLeft(Exception):
+    """A side of a cut has no ops; says which ops it would have had."""
+
+    def __init__(self, side: str, moved: Collection[Op]) -> None:
+        reason = ", which runs on the other side so that the smaller tensor travels"
+        super().__init__(f" but {_listed(moved)}{reason}" if moved else "")
+        self.side = side
 
 
 class _Sides:
@@ -219,12 +241,7 @@ def _split(graph: Graph, ops: frozenset[Op], head: frozenset[Op]) -> tuple[froze
     hastened = {op for crossing in found for op in crossing.hastened}
     first, second = (before - gone) | hastened, (after | delayed) - hastened
     if not first or not second:
-        if not gone and not hastened:
-            raise CutError(f"nothing is left on one side of the cut: {len(before)} ops before, {len(after)} after it")
-        raise CutError(
-            f"nothing is left {'before' if not first else 'after'} the cut but {_listed(gone | hastened)}, which runs "
-            "on the other side so that the smaller tensor travels"
-        )
+        raise _NothingLeft("after" if first else "before", gone | hastened)
     return frozenset(first), frozenset(second)
 
 

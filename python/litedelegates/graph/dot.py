@@ -21,7 +21,7 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield f'  "in{place}" [shape=ellipse, label={_quoted(graph.public_name(tensor))}];'
         yield from (_arrow(f"in{place}", f"op{reader.index}", tensor) for reader in graph.readers(tensor))
     for op in graph.ops:
-        colour = ", fillcolor=lightgrey" if op.is_fixed else ""
+        colour = ", fillcolor=lightgrey" if op.is_fixed or op.computes_shape else ""
         yield f'  "op{op.index}" [label={_quoted(f"{op.index} {op.type}")}, tooltip={_quoted(op.name)}{colour}];'
         yield from _arrows(graph, op)
     for place, tensor in enumerate(graph.outputs):

@@ -23,6 +23,9 @@ RANDOM = frozenset(
     }
 )
 
+# They say of a tensor how large it is, and read no value of it.
+SHAPES = frozenset({"RANK", "SHAPE", "Shape", "Size"})
+
 # They make a handle to state out of nothing; the state itself belongs to the ops that use the handle.
 HANDLES = frozenset({"HASHTABLE", "VAR_HANDLE"})
 

@@ -98,6 +98,8 @@ class Op:
         intermediates: Tensors that only carry the ranges of inner results (TFLite's integer LSTM).
         states: Names of the state (variables, tables) that it reads or writes.
         is_fixed: Whether it always makes the same, from constants alone.
+        computes_shape: Whether it only computes sizes from the shapes of tensors, as files with an open batch do: no
+            value that it reads or makes is data of the model.
         native: What the file's format needs to write it again.
     """
 
@@ -110,6 +112,7 @@ class Op:
     intermediates: tuple[Tensor, ...] = ()
     states: tuple[str, ...] = ()
     is_fixed: bool = False
+    computes_shape: bool = False
     native: NativeOp | None = field(default=None, repr=False)
 
     @property

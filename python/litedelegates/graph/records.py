@@ -72,6 +72,7 @@ def _op(graph: Graph, op: Op) -> dict[str, Any]:
         "outputs": [None if tensor is None else index[tensor] for tensor in op.outputs],
         "captures": [index[tensor] for tensor in op.captures],
         "states": list(op.states),
+        "computes_shape": op.computes_shape,
         "options": {name: _plain(value) for name, value in op.options.items()},
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from litedelegates.errors import CutError, LiteDelegatesError, OptionError
-from litedelegates.graph import extract
+from litedelegates.graph import Graph, Op, extract
 from litedelegates.layers.records import Alone, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.layers.side_by_side import Bench, Piece, SideBySide
@@ -43,7 +43,7 @@ def time_alone(
         variants: The model in each precision, "float32" among them for speed-ups.
         delegates: As in `Setting.delegate`.
         threads: Numbers of threads of the CPU kernels.
-        layers: Which layers; by default all.
+        layers: Which layers; by default all but those that only compute shapes, which random inputs say nothing of.
         skip: Layers and settings that are not to be measured, because they were before.
         seconds: Time for each model, its warm-up included; two rounds after each load are measured in any case.
         time_limit: Seconds that a load, or a block of runs, may take.
@@ -66,7 +66,8 @@ def time_alone(
             if not value > 0:
                 raise OptionError(f"{name}={value!r}: it must be above 0")
     known = [op.index for op in variants[0].source.ops if not op.is_fixed]
-    chosen = known if layers is None else list(layers)
+    shapes = [op.index for op in variants[0].source.ops if op.computes_shape]
+    chosen = [layer for layer in known if layer not in shapes] if layers is None else list(layers)
     for layer in chosen:
         if layer not in known:
             raise OptionError(f"layers={layer!r} is no layer of this model: they are {known[0]} to {known[-1]}")
@@ -149,13 +150,25 @@ class _Cutter:
         name = "-".join(map(str, [list(self._variants).index(variant.precision), *layers]))
         path = self._folder / f"{name}.{variant.graph.format}"
         if not path.exists():
-            ops = dict.fromkeys(op for layer in layers for op in variant.group_of(layer))
+            ops = _with_shapes(variant.graph, [op for layer in layers for op in variant.group_of(layer)])
             # `Graph.save` waits for the disk, which takes longer than all the rest.
             try:
                 path.write_bytes(extract(variant.graph, ops).to_bytes())
             except LiteDelegatesError as error:
                 raise CutError(f"it cannot be cut out of the model in {variant.precision}: {error}") from error
         return str(path)
+
+
+def _with_shapes(graph: Graph, ops: Iterable[Op]) -> list[Op]:
+    """Return ops and those that compute the shapes they read: a random shape would be none that they can make."""
+    found = dict.fromkeys(ops)
+    waiting = [tensor for op in found for tensor in op.reads]
+    while waiting:
+        maker = graph.producer(waiting.pop())
+        if maker is not None and maker.computes_shape and maker not in found:
+            found[maker] = None
+            waiting += maker.reads
+    return list(found)
 
 
 def _record(layer: int, piece: Piece, base: Piece | None, found: SideBySide) -> Alone:

@@ -93,6 +93,7 @@ def _info(op: Op, cut: Cut | None) -> LayerInfo:
         if cut is not None and is_cut
         else {},
         refusal=None if cut is None else cut.refusal,
+        computes_shape=op.computes_shape,
     )
 
 

@@ -86,6 +86,8 @@ class LayerInfo(Record):
         cut_nbytes: Bytes alive across the cut after it, skip connections included, in the same three; empty for the
             last layer and where no cut is legal.
         refusal: Why there is no cut after it; None where there is one, and for the last layer.
+        computes_shape: Whether it only computes sizes from the shapes of tensors: the runtime folds such ops, or they
+            take less than can be measured, so that it has no time of its own.
     """
 
     index: int
@@ -96,6 +98,7 @@ class LayerInfo(Record):
     nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     cut_nbytes: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     refusal: str | None = None
+    computes_shape: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,9 @@ class Alone(Record):
         return Setting.from_json(value) if name == "setting" else _tuples(value)
 
 
+DEAD_COLUMNS = "dead columns"
+
+
 @dataclass(frozen=True)
 class LayerError(Record):
     """How far a layer's output, or the model's, is from what it should be.
@@ -293,7 +299,9 @@ class LayerError(Record):
         cosine: Of the angle between the two, over all values.
         max_abs: Largest absolute difference.
         saturated: Share of the values that are at an end of the integer range; None where they are no integers.
-        flags: What makes the figures doubtful: "nan", "inf", "all zero", "constant".
+        flags: What makes the figures doubtful: "nan", "inf", "all zero", "constant"; and "dead columns": values at some
+            indices along an axis vary and are all the same in this precision, which the other figures do not show where
+            other values are larger.
         accuracy: With labels, share of the samples whose largest output is the label (kind "output" only).
         agreement: Share of the samples whose largest output is that of the float32 model (kind "output" only).
         refusal: Why there are no figures; None where there are.

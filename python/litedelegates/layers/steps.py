@@ -11,6 +11,7 @@ from pathlib import Path
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.graph import Graph
 from litedelegates.layers.alone import time_alone
+from litedelegates.layers.carrying import is_real
 from litedelegates.layers.config import FLOAT32, LayersConfig
 from litedelegates.layers.error_jobs import reference_engine
 from litedelegates.layers.errors_apart import ErrorOrder, errors_apart
@@ -105,7 +106,8 @@ class Steps:
         return records
 
     def _alone(self) -> Iterator[Step]:
-        keys = [(layer, setting) for layer in self._layers for setting in self._config.settings()]
+        timed = [layer for layer in self._layers if not self._graph.ops[layer].computes_shape]
+        keys = [(layer, setting) for layer in timed for setting in self._config.settings()]
         skip = {key for key in keys if self._known("alone", alone_key(*key))}
         missing = {setting.precision for layer, setting in keys if (layer, setting) not in skip}
         # With float32, which the others are timed in turn with, whether its own times are there or not.
@@ -116,7 +118,7 @@ class Steps:
                 variants,
                 self._config.delegates or (),
                 self._config.threads,
-                layers=self._layers,
+                layers=timed,
                 skip=skip,
                 seconds=self._config.seconds,
                 time_limit=self._config.time_limit,
@@ -144,9 +146,11 @@ class Steps:
         """Return a step for the errors of a kind on a delegate, or on the reference kernels."""
         config = self._config
         engine = reference_engine(self._graph).name if delegate is None else delegate
+        # Integers without a scale, such as indices and masks, have no error that would mean something.
+        real = [layer for layer in self._layers if any(map(is_real, self._graph.ops[layer].makes))]
         missing = [
             (layer, precision)
-            for layer, precision in itertools.product(self._layers, precisions)
+            for layer, precision in itertools.product(real, precisions)
             if not self._known("error", error_key(kind, layer, precision, engine))
         ]
         wanted = tuple(name for name in precisions if name in {precision for _, precision in missing})

@@ -29,6 +29,7 @@ from litedelegates.layers.steps import Step, Steps
 from litedelegates.layers.store import KINDS, Known, LayerStore, key_of
 from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.measure import read_machine
+from litedelegates.quantize import read_record
 from litedelegates.quantize.request import STATIC_PRECISIONS
 from litedelegates.study import Store, StoreError
 from litedelegates.study.process import CellFailed
@@ -215,6 +216,9 @@ class _Work:
             notes.append(f"sizes that {names} leaves open were taken as 1: give them with shapes (--shape)")
         if self._config.format == "onnx" and pairs_saturate() and (nodes := saturating_nodes(variant.path)):
             notes.append(say_saturation(nodes))
+        if precision != FLOAT32:
+            record = read_record(variant.path)
+            notes += record.warnings if record is not None else ()
         return "; ".join(notes)
 
     def _check_same_libraries(self, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,15 @@ import numpy as np
 from litedelegates.engines import Array
 from litedelegates.errors import CutError, LiteDelegatesError, MissingExtraError, OptionError
 from litedelegates.graph import Tensor
-from litedelegates.layers.records import ErrorKind, LayerError
+from litedelegates.layers.records import DEAD_COLUMNS, ErrorKind, LayerError
 from litedelegates.layers.walking import Values
 from litedelegates.layers.watching import Key
 from litedelegates.measure import ErrorSums
+from litedelegates.measure.error import real_values
+from litedelegates.quantize.value_check import OutputSums
+
+# Larger tensors are looked at as a whole only: it takes as long as the run.
+_MOST_ELEMENTS = 1 << 20
 
 
 class Tally:
@@ -36,6 +41,7 @@ class Tally:
         self.refusal: str | None = None
         self.samples = 0
         self._sums = ErrorSums()
+        self._columns = OutputSums()
         self._rows = self._agreeing = self._labelled = self._right = 0
 
     @property
@@ -46,6 +52,8 @@ class Tally:
     def add(self, true: Tensor, reference: Array, own: Tensor, values: Array) -> None:
         """Compare what a tensor holds with what another, the true one, holds."""
         self._sums.add(reference, values, quantization=own.quantization, reference_quantization=true.quantization)
+        if own.quantization is not None and reference.size <= _MOST_ELEMENTS:
+            self._columns.add(real_values(reference, true.quantization), real_values(values, own.quantization))
 
     def add_largest(self, reference: Array, values: Array, label: Any) -> None:
         """Compare the places of the largest values, one for each row; ``label`` is None where it is not known."""
@@ -60,16 +68,20 @@ class Tally:
         """Return the record of everything counted so far."""
         if self.refusal is not None:
             return LayerError(self.layer, self.precision, self.kind, self.delegate, refusal=self.refusal)
+        figures = asdict(self._sums.result())
         return LayerError(
             self.layer,
             self.precision,
             self.kind,
             self.delegate,
             samples=self.samples,
-            **asdict(self._sums.result()),
+            **{**figures, "flags": (*figures["flags"], *self._dead())},
             accuracy=self._right / self._labelled if self._labelled else None,
             agreement=self._agreeing / self._rows if self._rows else None,
         )
+
+    def _dead(self) -> tuple[str, ...]:
+        return (DEAD_COLUMNS,) if any(column.is_dead for column in self._columns.result("", 0.0).columns) else ()
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from litedelegates.plan.target import Target
 
 STEP = 0.7  # how much of the way to the prices that look best
 PRECISION = 1e-6
-LEAST_ROUNDS, MOST_ROUNDS = 20, 400  # with fewer there is hardly a bound, whatever the deadline
+LEAST_ROUNDS, MOST_ROUNDS = 20, 400  # with fewer there is hardly a bound
+_BEYOND = 1.0  # seconds after the deadline, in which the least rounds may end
 FIRST_PRICE, HIGHEST_PRICE = 1e2, 1e8  # for exceeding a budget by all of it, relative to the objective
 
 
@@ -120,7 +121,8 @@ def price(tables: Tables, elimination: Elimination, target: Target, *, deadline:
                 break
             limit *= 10
             continue
-        if (turn >= LEAST_ROUNDS and time.monotonic() > deadline) or prices.best > worst:
+        late = time.monotonic() - deadline
+        if (late > 0 and turn >= LEAST_ROUNDS) or late > _BEYOND or prices.best > worst:
             break
         before = prices.best
         value = prices.evaluate(there if step == 1 else prices.at + step * (there - prices.at))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from litedelegates.layers.records import Record
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.problem import ERROR, Array, Goal, Problem, Solution
 from litedelegates.plan.records import Costs
 from litedelegates.plan.segments import Segment, segments, where
@@ -64,6 +65,7 @@ def front(
     count: int = 20,
     budgets: Mapping[str, float] | None = None,
     seed: int = 0,
+    deadline: Deadline | None = None,
 ) -> tuple[Solution, ...]:
     """Return solutions none of which is beaten by another in all quantities, by the first quantity.
 
@@ -78,19 +80,27 @@ def front(
         count: How many problems to solve, beside the best in each quantity.
         budgets: That every solution keeps.
         seed: Of the weights.
+        deadline: Until then problems are begun; what is left out is noted there.
     """
+    until = deadline or Deadline()
     base, (first, *others) = dict(budgets or {}), quantities
     best = solver(problem, Goal({first: 1.0}, budgets=base))
     scale = {name: float(best.totals[problem.index(name)]) or 1.0 for name in quantities}
-    found, each = [], max(1, (count if len(others) == 1 else count // 2) // len(others))
+    found, each = [best], max(1, (count if len(others) == 1 else count // 2) // len(others))
     for name in others:
-        sweep = _Sweep(problem, solver, (first, name), scale, base)
+        if until.is_over:
+            break
+        sweep = _Sweep(problem, solver, (first, name), scale, base, until)
         found += sweep.run(each)
     if len(others) > 1:
         rng = np.random.default_rng(seed)
         for weights in rng.dirichlet(np.ones(len(quantities)), count - each * len(others)):
             terms = {name: float(weight) / scale[name] for name, weight in zip(quantities, weights, strict=True)}
+            if until.is_over:
+                break
             found.append(solver(problem, Goal(terms, budgets=base)))
+    if until.is_over:
+        until.leave_out("some plans of the front")
     return non_dominated(problem, quantities, found)
 
 
@@ -126,6 +136,7 @@ class _Sweep:
     names: tuple[str, str]
     scale: Mapping[str, float]
     base: Mapping[str, float]
+    until: Deadline
 
     def run(self, count: int) -> list[Solution]:
         """Return both ends and what at most ``count`` budgets between them gave."""
@@ -135,7 +146,7 @@ class _Sweep:
             [dear, cheap],
             [self._gap(self._of(dear, 1), self._of(cheap, 1), self._of(dear, 0), self._of(cheap, 0))],
         )
-        while gaps[0].order < 0 and len(found) < count + 2:
+        while gaps[0].order < 0 and len(found) < count + 2 and not self.until.is_over:
             gap = heapq.heappop(gaps)
             budget = _middle(gap.low, gap.high, second)
             middle = self._best(first, second, budget)

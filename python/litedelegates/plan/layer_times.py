@@ -122,7 +122,8 @@ def _in_place(
     spread = {layer: _spread_of_runs(record, own, is_coarse) for layer, own in parts.items() if layer not in alone}
     spread |= {layer: _spread(own.median_us, own.low_us, own.high_us) for layer, own in alone.items()}
     alone_us = {layer: own.median_us for layer, own in alone.items() if own.median_us is not None}
-    missing = [layer for layer in us if layer not in computed and layer not in fused]
+    shapes = {layer.index for layer in study.layers if layer.computes_shape}
+    missing = [layer for layer in us if layer not in computed and layer not in fused and layer not in shapes]
     shared = share_out(Unmapped(record, whole.us, missing, alone_us, like))
     for layer, more in shared.us.items():
         us[layer] += more
@@ -146,6 +147,7 @@ def _alone(
     us = {layer: own.median_us for layer, own in alone.items() if own.median_us is not None}
     fused = {layer: own.together[0] for own in alone.values() for layer in own.together[1:] if own.together}
     us.update(dict.fromkeys(fused, 0.0))
+    us = dict.fromkeys((layer.index for layer in study.layers if layer.computes_shape), 0.0) | us
     spread = {layer: _spread(own.median_us, own.low_us, own.high_us) for layer, own in alone.items()}
     alone_us, note = dict(us), ""
     missing = [layer.index for layer in study.layers if layer.index not in us]

@@ -12,19 +12,17 @@ import numpy as np
 from litedelegates.errors import OptionError, nearest
 from litedelegates.plan.answers import Answers, costs_of, squared_bound
 from litedelegates.plan.costs import build_problem
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.front import FrontPoint, front, front_points
 from litedelegates.plan.planning import goal_of, prepared
 from litedelegates.plan.problem import ENERGY, ERROR, LATENCY, NBYTES, Array, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.segments import segments, where
 from litedelegates.plan.sensitivity import Sensitivity, compare, likely_rivals
-from litedelegates.plan.solve import solve
 from litedelegates.plan.sources import Source
 from litedelegates.plan.uncertainty import uncertainty
 from litedelegates.plan.what_if import WhatIf, what_if
 from litedelegates.words import counted
-
-_SECONDS = 2.0  # for each of the many plans
 
 
 def pareto_front(
@@ -36,6 +34,7 @@ def pareto_front(
     budgets: Mapping[str, float] | None = None,
     exits: Mapping[str, float] | None = None,
     count: int = 12,
+    deadline: Deadline | None = None,
 ) -> tuple[FrontPoint, ...]:
     """Return plans none of which is beaten in latency, error, energy and bytes over links, by latency.
 
@@ -47,6 +46,7 @@ def pareto_front(
         budgets: `Plan.budgets` that all of them keep; those of what the front is about are passed over.
         exits: As for `make_plan`.
         count: About how many.
+        deadline: Until then plans are made; what is left out is noted there.
 
     Raises:
         OptionError: No study has errors, no device has watts, and there are no links: there is nothing but latency.
@@ -61,7 +61,8 @@ def pareto_front(
         )
     bounds = {name: bound for name, bound in (budgets or {}).items() if name in problem.quantities}
     bounds = {name: bound for name, bound in bounds.items() if name not in quantities}
-    found = front(problem, quantities, functools.partial(solve, time_limit_s=_SECONDS), count=count, budgets=bounds)
+    until = deadline or Deadline()
+    found = front(problem, quantities, until.solve, count=count, budgets=bounds, deadline=until)
     return front_points(problem, found, functools.partial(costs_of, answers=Answers.of(sources)))
 
 
@@ -74,6 +75,7 @@ def what_if_bandwidth(
     precisions: Collection[str] | None = None,
     span: float = 100.0,
     count: int = 13,
+    deadline: Deadline | None = None,
 ) -> WhatIf:
     """Return the best plan for each bandwidth of a link, with the objective and the bounds of a plan.
 
@@ -87,6 +89,7 @@ def what_if_bandwidth(
         precisions: Use these only.
         span: From a share 1 / ``span`` of its bandwidth to ``span`` times as much.
         count: Bandwidths to begin with, evenly in their logarithm.
+        deadline: Until then plans are made; what is left out is noted there.
 
     Raises:
         OptionError: There is no such link.
@@ -106,8 +109,8 @@ def what_if_bandwidth(
     bounds = {name: bound for name, bound in _budgets(plan, sources).items() if name != LATENCY}
     goal = goal_of(problem, plan.objective, bounds)
     low, high = link.bandwidth_mbps / span, link.bandwidth_mbps * span
-    solver = functools.partial(solve, time_limit_s=_SECONDS)
-    return what_if(problem_at, goal, solver, low_mbps=low, high_mbps=high, count=count)
+    until = deadline or Deadline()
+    return what_if(problem_at, goal, until.solve, low_mbps=low, high_mbps=high, count=count, deadline=until)
 
 
 def how_sure(
@@ -119,6 +122,7 @@ def how_sure(
     solved: int = 8,
     draws: int = 400,
     seed: int = 0,
+    deadline: Deadline | None = None,
 ) -> Sensitivity:
     """Return how a plan compares with those that would have been made, had the layers' times been measured otherwise.
 
@@ -130,6 +134,7 @@ def how_sure(
         solved: Draws of the measured times for which the best plan is found: those are the rivals.
         draws: Other draws, in which the plan and its rivals are compared.
         seed: Of the draws.
+        deadline: Until then rivals are looked for; what is left out is noted there.
 
     Raises:
         OptionError: The plan was made of something else.
@@ -139,8 +144,8 @@ def how_sure(
     goal = goal_of(problem, plan.objective, _budgets(plan, sources))
     own, known = _assignment(plan, problem), uncertainty(problem, sources)
     rng = np.random.default_rng(seed)
-    solver = functools.partial(solve, time_limit_s=_SECONDS)
-    taken = likely_rivals((known.resampled(rng) for _ in range(solved)), goal, solver, own)
+    until = deadline or Deadline()
+    taken = likely_rivals((known.resampled(rng) for _ in range(solved)), goal, until.solve, own, deadline=until)
     rivals = {}
     for name, other in taken.items():
         changed = int(np.sum(own != np.array(other)))

@@ -13,6 +13,7 @@ from litedelegates.graph import Graph, load
 from litedelegates.plan.answers import Answers, squared_bound
 from litedelegates.plan.assembling import Assembler
 from litedelegates.plan.costs import Source, build_problem
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Goal, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.solve import solve
@@ -60,7 +61,7 @@ def make_plan(
         exits: By name of an output of the model, the share of the inputs that leave early there: costs become means
             over the inputs. `deploy` is told from which probability on an input leaves.
         fallback: Also plan what the first device does alone when a link is down.
-        time_limit_s: Stop improving then; the plan says how far from the best it can be.
+        time_limit_s: Stop improving then, that of the fallback included; the plan says how far from the best it can be.
 
     Raises:
         OptionError: Something contradicts the studies, such as a bound of what was not measured.
@@ -81,14 +82,16 @@ def make_plan(
         **{MEMORY + source.device.name: source.device.memory_nbytes for source in sources},
     }
     goal = goal_of(problem, objective, {name: float(bound) for name, bound in bounds.items() if bound is not None})
-    solution = solve(problem, goal, time_limit_s=time_limit_s)
+    has_fallback = fallback and len(sources) > 1
+    until = Deadline(time_limit_s)
+    solution = solve(problem, goal, time_limit_s=time_limit_s / 2 if has_fallback else time_limit_s)
     assembler = Assembler(graph, sources, links, problem, goal, answers)
     made = assembler.plan(path, objective, solution)
     shown = {"error": max_error, "accuracy_drop": max_accuracy_drop}
     budgets = {name: bound for name, bound in goal.budgets.items() if name != ERROR}
     budgets |= {name: bound for name, bound in shown.items() if bound is not None}
     alone = None
-    if fallback and len(sources) > 1:
+    if has_fallback:
         alone = make_plan(
             sources[:1],
             model=path,
@@ -96,7 +99,7 @@ def make_plan(
             max_accuracy_drop=max_accuracy_drop,
             precisions=precisions,
             delegates=delegates,
-            time_limit_s=time_limit_s,
+            time_limit_s=until.left_s or 0.0,
         )
     return dataclasses.replace(made, budgets=budgets, fallback=alone, exits=dict(exits or {}))
 

@@ -7,7 +7,11 @@ readers meet it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import ctypes
+import os
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +22,7 @@ from litedelegates.plan.problem import Array, Flow, Problem, Toll
 from litedelegates.plan.target import Target
 
 SIZE = 1e4  # of the objective, as HiGHS is given it: its tolerances are absolute
+_HUSH = threading.Lock()  # the standard output is there once
 TOLERANCE = 1e-7  # relative: HiGHS takes for whole what is within 1e-6, so values and bounds are off by about that
 
 
@@ -137,17 +142,20 @@ def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: 
     spent = np.concatenate([cost[:, target.places] / room, np.zeros((1, len(room)))])
     integrality = np.zeros(columns)
     integrality[[column for row in chosen for column in row.values()]] = 1
-    found = optimize.milp(
-        np.eye(1, columns, columns - 1)[0] if several else np.r_[sums[:-1, 0], 0.0],
-        integrality=integrality,
-        bounds=optimize.Bounds(np.r_[np.zeros(columns - 1), -np.inf], np.r_[builder.upper, np.inf if several else 0.0]),
-        constraints=[
-            optimize.LinearConstraint(links, builder.low, builder.high),
-            *([optimize.LinearConstraint(sums.T, -np.inf, 0)] if several else []),
-            *([optimize.LinearConstraint(spent.T, -np.inf, target.bounds / room)] if len(room) else []),
-        ],
-        options={"time_limit": max(0.01, time_limit_s), "mip_rel_gap": 1e-10},
-    )
+    with _hushed():
+        found = optimize.milp(
+            np.eye(1, columns, columns - 1)[0] if several else np.r_[sums[:-1, 0], 0.0],
+            integrality=integrality,
+            bounds=optimize.Bounds(
+                np.r_[np.zeros(columns - 1), -np.inf], np.r_[builder.upper, np.inf if several else 0.0]
+            ),
+            constraints=[
+                optimize.LinearConstraint(links, builder.low, builder.high),
+                *([optimize.LinearConstraint(sums.T, -np.inf, 0)] if several else []),
+                *([optimize.LinearConstraint(spent.T, -np.inf, target.bounds / room)] if len(room) else []),
+            ],
+            options={"time_limit": max(0.01, time_limit_s), "mip_rel_gap": 1e-10},
+        )
     if found.status == 2:
         return Outcome(None, np.inf)
     bound = -np.inf if found.mip_dual_bound is None else float(found.mip_dual_bound) * size / SIZE
@@ -155,6 +163,31 @@ def _run(builder: _Builder, chosen: list[dict[int, int]], target: Target, size: 
         return Outcome(None, bound)
     assignment = [max(row, key=lambda choice: found.x[row[choice]]) for row in chosen]
     return Outcome(np.array(assignment), bound)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what is written to the standard output by the process.
+
+    HiGHS prints some of its lines whatever it is told about output.
+    """
+    with _HUSH:
+        libc = ctypes.CDLL(None)
+        libc.fflush(None)
+        try:
+            kept = os.dup(1)
+        except OSError:  # closed by whoever started the process
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 1)
+            yield
+            libc.fflush(None)  # what was printed may wait in a buffer
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def _scipy() -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from litedelegates.layers.records import Record
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.front import Solver
 from litedelegates.plan.problem import Array, Goal, Problem
 
@@ -135,7 +136,13 @@ def compare(
 
 
 def likely_rivals(
-    draws: Iterable[Problem], goal: Goal, solver: Solver, plan: Array | Sequence[int], *, most: int = 5
+    draws: Iterable[Problem],
+    goal: Goal,
+    solver: Solver,
+    plan: Array | Sequence[int],
+    *,
+    most: int = 5,
+    deadline: Deadline | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Return the plans that would have been taken if the draws were the truth, the most frequent first.
 
@@ -145,10 +152,15 @@ def likely_rivals(
         solver: Such as `plan.solve.solve`.
         plan: Assignment of the plan, which is not among them.
         most: How many to return.
+        deadline: Until then draws are taken, one at least.
     """
+    until = deadline or Deadline()
     taken: dict[tuple[int, ...], int] = {}
     count = 0
     for problem in draws:
+        if count and until.is_over:
+            until.leave_out(f"all but {count} of the other draws of the measured times that plans were made for")
+            break
         count += 1
         best = tuple(int(place) for place in solver(problem, goal).assignment)
         taken[best] = taken.get(best, 0) + 1

@@ -20,6 +20,7 @@ from litedelegates.plan.target import Target
 EXACT = 1e-9  # relative: two values that differ by less are equal
 MIXED, SWAPPED = 6, 20  # assignments from the bound of which all pairs, and each with the best, swap runs
 IMPOSSIBLE = "no assignment is possible at all: is a link between two devices missing?"
+_TO_EXPLAIN = 2.0  # seconds at least to say which budget stands in the way
 PER_SECOND = 1000  # choices left open, for a second left: of more the mixed-integer program would find nothing
 
 
@@ -158,11 +159,12 @@ class _Search:
     def refusal(self) -> PlanError:
         """Return which budget stands in the way: alone, or else the first that cannot be kept with those before it."""
         budgets = list(self.goal.budgets.items())
+        left = max(_TO_EXPLAIN, self.deadline - time.monotonic()) / max(1, 2 * len(budgets))
         for name, most, kept in [
             *((name, most, {}) for name, most in budgets),
             *((name, most, dict(budgets[:place])) for place, (name, most) in enumerate(budgets)),
         ]:
-            least = solve(self.problem, Goal({name: 1.0}, budgets=kept), time_limit_s=60).value
+            least = solve(self.problem, Goal({name: 1.0}, budgets=kept), time_limit_s=left).value
             if least > most * (1 + 1e-9) + 1e-12:
                 within = ", ".join(f"{other} <= {_shown(other, bound)}" for other, bound in kept.items())
                 return PlanError(

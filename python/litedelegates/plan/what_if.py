@@ -12,6 +12,7 @@ import numpy as np
 
 from litedelegates.errors import PlanError
 from litedelegates.layers.records import Record
+from litedelegates.plan.deadline import Deadline
 from litedelegates.plan.front import Solver
 from litedelegates.plan.problem import LATENCY, Array, Goal, Problem, Solution
 from litedelegates.plan.segments import Segment, segments, where
@@ -103,6 +104,7 @@ def what_if(
     low_mbps: float,
     high_mbps: float,
     count: int = 25,
+    deadline: Deadline | None = None,
 ) -> WhatIf:
     """Return the best plan for every bandwidth of a range.
 
@@ -117,10 +119,15 @@ def what_if(
         low_mbps: The smallest bandwidth.
         high_mbps: The largest.
         count: Bandwidths to begin with, in equal ratios.
+        deadline: Until then problems are begun: those of the bandwidths from the middle of the range outwards, then
+            those of the breakpoints, then those of single devices. What is left out is noted there.
     """
-    search = _Search(problem_at, goal, solver)
+    until = deadline or Deadline()
+    search = _Search(problem_at, goal, solver, until)
     bandwidths = [float(value) for value in np.geomspace(low_mbps, high_mbps, count)]
     bandwidths[0], bandwidths[-1] = low_mbps, high_mbps
+    bandwidths = search.known_of(bandwidths)
+    low_mbps, high_mbps = bandwidths[0], bandwidths[-1]
     changes = [change for pair in itertools.pairwise(bandwidths) for change in search.changes(*pair)]
     starts = [(low_mbps, search.at(low_mbps).assignment), *changes]
     ends = [at for at, _ in changes] + [high_mbps]
@@ -130,7 +137,12 @@ def what_if(
         for (low, chosen), high in zip(starts, ends, strict=True)
     ]
     shown = sorted({*bandwidths, *(at for at, _ in changes)})
-    return WhatIf(tuple(map(search.point, shown)), tuple(regimes), search.solved)
+    points = tuple(map(search.point, shown))
+    if search.is_rough:
+        until.leave_out("the exact bandwidths at which the best plan changes")
+    if not all(point.alone_us for point in points):
+        until.leave_out("single devices at some bandwidths")
+    return WhatIf(points, tuple(regimes), search.solved)
 
 
 def on_one_device(problem: Problem, device: str) -> Problem | None:
@@ -146,7 +158,9 @@ class _Search:
     problem_at: Callable[[float], Problem]
     goal: Goal
     solver: Solver
+    until: Deadline
     solved: int = 0
+    is_rough: bool = False
     _solutions: dict[float, Solution] = field(default_factory=dict)
     _problems: dict[float, Problem] = field(default_factory=dict)
 
@@ -160,11 +174,30 @@ class _Search:
             self._solutions[bandwidth] = self._solve(self.problem(bandwidth))
         return self._solutions[bandwidth]
 
+    def known_of(self, bandwidths: list[float]) -> list[float]:
+        """Return the bandwidths whose best plans are found in time, those in the middle first."""
+        middle = len(bandwidths) // 2
+        first = last = middle
+        self.at(bandwidths[middle])
+        while (first > 0 or last < len(bandwidths) - 1) and not self.until.is_over:
+            if first > 0 and (middle - first <= last - middle or last == len(bandwidths) - 1):
+                first -= 1
+                self.at(bandwidths[first])
+            else:
+                last += 1
+                self.at(bandwidths[last])
+        if last - first + 1 < len(bandwidths):
+            self.until.leave_out(
+                f"{len(bandwidths) - 1 - last + first} of {len(bandwidths)} other bandwidths of the link"
+            )
+        return bandwidths[first : last + 1]
+
     def changes(self, low: float, high: float) -> Iterator[tuple[float, Array]]:
         """Yield where the best plan changes between two bandwidths, and the plan from there on."""
         if self._is_best(self.at(low), high):
             self._solutions[high] = self._moved(self.at(low), high)  # of several as good, that which there was
-        elif high / low < RATIO:
+        elif high / low < RATIO or self.until.is_over:
+            self.is_rough |= high / low >= RATIO
             yield high, self.at(high).assignment
         else:
             middle = (low * high) ** 0.5
@@ -175,6 +208,8 @@ class _Search:
         problem = self.problem(bandwidth)
         alone = {}
         for device in dict.fromkeys(choice.device for choice in problem.choices):
+            if self.until.is_over:
+                continue
             own = on_one_device(problem, device)
             found = None if own is None else self._try(own)
             if found is not None:

@@ -37,12 +37,15 @@ def build_plan_document(
     what_if: WhatIf | None = None,
     simulation: Simulation | None = None,
     sensitivity: Sensitivity | None = None,
+    left_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return everything that the page shows of a plan."""
     best = best_uniform(plan)
     chapters = [{"title": one.title, "sentences": list(one.sentences)} for one in tell(plan)]
     if sensitivity is not None:
         chapters.append({"title": "How sure it is", "sentences": sensitivity.describe()})
+    if left_out:
+        chapters.append({"title": "Left out for want of time", "sentences": [f"{one}." for one in left_out]})
     return {
         "title": PurePath(plan.model).stem,
         "lede": _lede(plan),
@@ -80,7 +83,8 @@ def _lede(plan: Plan) -> str:
     where = f"all on {used[0]}" if len(used) == 1 else f"over {' and '.join(used)}"
     choice = "" if len(devices) == 1 or len(used) > 1 else f", of {' and '.join(devices)}"
     stages = "one stage" if len(plan.stages) == 1 else f"{len(plan.stages)} stages"
-    return f"{count} layers in {stages} {where}{choice}, for {wanted}{limits}."
+    kept = " Keep float32: it is not shown to be better." if plan.keeps_default else ""
+    return f"{count} layers in {stages} {where}{choice}, for {wanted}{limits}.{kept}"
 
 
 def _costs(costs: Costs) -> dict[str, Any]:

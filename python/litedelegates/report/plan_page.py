@@ -38,6 +38,7 @@ def write_plan_page(
     what_if: WhatIf | None = None,
     simulation: Simulation | None = None,
     sensitivity: Sensitivity | None = None,
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write a plan as one HTML file that needs no network.
 
@@ -48,12 +49,15 @@ def write_plan_page(
         what_if: The best plans over a range of bandwidths.
         simulation: What happens to many clients over time.
         sensitivity: How sure it is that the plan is the one to take.
+        left_out: What is missing here because there was no time for it.
 
     Raises:
         OSError: It cannot be written.
     """
     document = plain(
-        build_plan_document(plan, front=front, what_if=what_if, simulation=simulation, sensitivity=sensitivity)
+        build_plan_document(
+            plan, front=front, what_if=what_if, simulation=simulation, sensitivity=sensitivity, left_out=left_out
+        )
     )
     write_whole(path, [writable(render_plan_page(document)).encode()])
     return Path(path)

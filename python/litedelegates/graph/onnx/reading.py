@@ -144,6 +144,8 @@ class _Reader:
             outputs = tuple(self._add(name, _is_constant(node)) if name else None for name in node.output)
             runs_others = any(True for _ in bodies(node)) or function_key(node) in self._source.functions
             has_own_meaning = node.domain not in ("", "ai.onnx") and node.op_type not in _FIXABLE
+            has_more = runs_others or has_own_meaning
+            is_fixed = fixed.add(kind, inputs, outputs, has_more)
             name = node.name or next((name for name in node.output if name), f"{kind}_{index}")
             ops.append(
                 Op(
@@ -153,7 +155,8 @@ class _Reader:
                     inputs=inputs,
                     outputs=outputs,
                     captures=tuple(self._known(name, node) for name in captures),
-                    is_fixed=fixed.add(kind, inputs, outputs, runs_others or has_own_meaning),
+                    is_fixed=is_fixed,
+                    computes_shape=not is_fixed and fixed.computes_shape(kind, inputs, outputs, has_more),
                     native=native,
                 )
             )

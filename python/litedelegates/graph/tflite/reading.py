@@ -13,6 +13,7 @@ from litedelegates.graph.model import Graph
 from litedelegates.graph.names import Names
 from litedelegates.graph.parts import Op, Quantization, Signature, Tensor
 from litedelegates.graph.tflite.native import TfliteOp, TfliteSource, TfliteTensor
+from litedelegates.graph.tflite.open_sizes import has_other_sizes
 from litedelegates.graph.tflite.resizing import shapes_when_run
 from litedelegates.model import Model
 
@@ -35,7 +36,9 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
     index = file.signature_of(0) if signature is None else keys.index(signature)
     subgraph = 0 if index is None else file.signatures[index].subgraph_index
     source = TfliteSource(file)
-    resized = {} if not shapes else {subgraph: shapes_when_run(file, subgraph, shapes)}
+    resized: dict[int, Sequence[tuple[int, ...]]] = {}
+    if shapes or (subgraph == 0 and has_other_sizes(file, subgraph)):
+        resized[subgraph] = _shapes(file, subgraph, shapes)
     graph = _Reader(source, resized).read(subgraph)
     known = [_signature(entry) for entry in file.signatures]
     return Graph(
@@ -50,6 +53,27 @@ def read_tflite(model: ModelSource | Model, signature: str | None, shapes: Mappi
         signatures=known,
         metadata=source.metadata(),
     )
+
+
+def _shapes(file: Model, subgraph: int, shapes: Mapping[str, Sequence[int]] | None) -> list[tuple[int, ...]]:
+    """Return the shape of each tensor for inputs of the shapes given, or of those that the file says.
+
+    Where the runtime does not tell the latter, the sizes that the file leaves open are -1, but those of inputs.
+    """
+    if shapes:
+        return shapes_when_run(file, subgraph, shapes)
+    graph = file.subgraphs[subgraph]
+    stored = [tuple(tensor.shape) for tensor in graph.tensors]
+    try:
+        found = shapes_when_run(file, subgraph, {})
+    except OptionError:
+        found = [()] * len(stored)
+    is_given = [index in graph.inputs or tensor.is_constant for index, tensor in enumerate(graph.tensors)]
+    return [
+        # A tensor that is allocated only while the model runs has no shape before.
+        own if len(own) == len(known) else known if given else tuple(tensor.shape_signature) or known
+        for own, known, given, tensor in zip(found, stored, is_given, graph.tensors, strict=True)
+    ]
 
 
 class _Reader:
@@ -80,6 +104,8 @@ class _Reader:
             if stored.type in HANDLES:
                 states.update((t, _state_of(native, t)) for t in outputs if t is not None)
             used = _states_used(stored.type, inputs, outputs, native, states)
+            has_more = bool(used or native.nested or stored.is_custom)
+            is_fixed = fixed.add(stored.type, inputs, outputs, has_more)
             made = next((tensor.name for tensor in outputs if tensor is not None), f"{stored.type}_{position}")
             ops.append(
                 Op(
@@ -90,7 +116,8 @@ class _Reader:
                     outputs=outputs,
                     intermediates=self._intermediates(stored.type, native, tensors),
                     states=used,
-                    is_fixed=fixed.add(stored.type, inputs, outputs, bool(used or native.nested or stored.is_custom)),
+                    is_fixed=is_fixed,
+                    computes_shape=not is_fixed and fixed.computes_shape(stored.type, inputs, outputs, has_more),
                     native=native,
                 )
             )

@@ -23,11 +23,14 @@ def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[i
     tensors = model.subgraphs[0].tensors
     known = {names.get(index, tensors[index].name): index for index in model.subgraphs[0].inputs}
     # The official Interpreter, because it tells the shapes of inner tensors.
-    interpreter: Any = Interpreter(
-        model_content=bytes(model.file.bytes),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        experimental_preserve_all_tensors=True,
-    )
+    try:
+        interpreter: Any = Interpreter(
+            model_content=bytes(model.file.bytes),
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+    except (ValueError, RuntimeError) as error:  # such as an op that it does not have
+        raise OptionError(f"the shapes inside {model.name} cannot be had from the runtime: {error}") from error
     for name, shape in shapes.items():
         if name not in known:
             raise OptionError(f"the model has no input {name!r}. {nearest(name, known)}")
