@@ -77,6 +77,42 @@ def test_the_methods_of_the_official_interpreter_resize_it_too(delegate: str | N
         assert_equal(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), official(model, x))
 
 
+@pytest.mark.parametrize("delegate", DELEGATES)
+def test_a_model_that_is_resized_first_is_compiled_for_that_shape_only(delegate: str | None) -> None:
+    interpreter, x = Interpreter(models.computed_reshape(), delegate), random(3, 3, 4)
+    interpreter.get_input_details()
+    interpreter.resize_tensor_input(0, x.shape)
+    interpreter.allocate_tensors()
+    assert [shapes for _, shapes in interpreter._session._kept] == [((3, 3, 4),)]  # type: ignore[union-attr]
+    assert_equal(interpreter.run(x), official(models.computed_reshape(), x))
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda interpreter: interpreter.placement,
+        lambda interpreter: interpreter.options_in_effect,
+        lambda interpreter: interpreter.route,
+        lambda interpreter: interpreter.device,
+        lambda interpreter: interpreter.load_ns > interpreter._load_ns,  # the time of the compilation is part of it
+        lambda interpreter: interpreter.get_output_details()[0]["shape"].tolist(),
+        lambda interpreter: interpreter.run(random(1, 3, 4)).shape,
+        lambda interpreter: interpreter.profile(runs=1).ops[0].op_index,
+    ],
+)
+def test_a_model_that_is_not_allocated_yet_says_what_an_allocated_one_does(
+    delegate: str | None, ask: Callable[[Interpreter], Any]
+) -> None:
+    waiting, ready = (Interpreter(models.computed_reshape(), delegate) for _ in range(2))
+    ready.allocate_tensors()
+    assert ask(waiting) == ask(ready)
+    took = waiting.load_ns
+    waiting.allocate_tensors()
+    waiting.close()
+    assert waiting.load_ns == took
+
+
 def test_every_op_has_a_placement_and_those_that_only_compute_shapes_are_folded() -> None:
     interpreter = Interpreter(models.computed_reshape(), require_full_delegation=True)
     assert [(row.op_name, row.ran) for row in interpreter.placement] == [

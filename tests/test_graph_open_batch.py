@@ -206,6 +206,35 @@ def test_a_shape_that_spares_the_tensor_that_it_is_of_may_travel() -> None:
     assert sorted(tensor.name for tensor in by_position[5].tensors) == ["packed", "sum"]
 
 
+def test_places_of_unknown_bytes_are_compared_by_what_travels() -> None:
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node
+    nodes = [
+        node("Relu", ["x"], ["relu"]),
+        node("Shape", ["relu"], ["shape"]),
+        node("Gather", ["shape", "first"], ["batch"], axis=0),
+        node("Concat", ["batch", "rest"], ["flat_shape"], axis=0),
+        node("Reshape", ["relu", "flat_shape"], ["flat"]),
+        node("Neg", ["flat"], ["y"]),
+    ]
+    value, constant = onnx.helper.make_tensor_value_info, onnx.numpy_helper.from_array
+    made = onnx.helper.make_graph(
+        nodes,
+        "open",
+        [value("x", onnx.TensorProto.FLOAT, ["batch", 3, 4])],
+        [value("y", onnx.TensorProto.FLOAT, ["batch", 12])],
+        [constant(np.array([0]), "first"), constant(np.array([12]), "rest")],
+    )
+    graph = load(onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8))
+    assert [op.type for op in graph.ops if op.computes_shape] == ["Shape", "Gather", "Concat"]
+    assert [(place.nbytes, place.refusal is None) for place in graph.cuts] == [
+        *((None, True), (None, False), (None, False), (None, False), (None, True))
+    ]
+    for batch, at in itertools.product((1, 3), (1, 5)):
+        x = np.random.default_rng(batch).standard_normal((batch, 3, 4)).astype(np.float32)
+        assert check(cut(graph, at), graph, {"x": x}).equal
+
+
 def test_nothing_but_shapes_before_a_place_is_nothing() -> None:
     from small_models_shapes import computed_reshape
 

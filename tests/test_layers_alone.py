@@ -14,11 +14,11 @@ import marked_workers
 import pytest
 from digits_model import DIGITS, digits_data
 from litedelegates import OptionError
-from litedelegates.graph import load
+from litedelegates.graph import extract, load
 from litedelegates.layers.alone import time_alone
 from litedelegates.layers.owners import Owner, identity
 from litedelegates.layers.records import Alone, Setting
-from litedelegates.layers.variants import Variant, load_variant
+from litedelegates.layers.variants import Variant, load_variant, make_variant
 from litedelegates.quantize import quantize_file
 
 
@@ -281,3 +281,24 @@ def test_a_process_ends_with_the_loop_that_was_left() -> None:
 def test_what_cannot_be_timed_is_refused_at_once(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(OptionError, match=says):
         time_alone(**{"variants": [DIGITS_FLOAT32], "delegates": ["none"], **arguments})  # type: ignore[arg-type]
+
+
+def test_a_layer_behind_a_loop_is_timed_with_the_shape_that_a_run_shows(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="needs the extra litedelegates[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs the extra litedelegates[onnx]")
+    import small_onnx_kinds
+    from litedelegates.layers.inner_shapes import InnerShapes, is_unknown
+
+    file = tmp_path / "loop.onnx"
+    file.write_bytes(small_onnx_kinds.make("loop")[0])
+    graph = load(str(file))
+    last = next(op for op in reversed(graph.ops) if op.type == "MatMul")
+    part = extract(graph, [last])
+    whole = InnerShapes(str(file), 60).completed(part)
+    assert [tuple(tensor.shape or ()) for tensor in whole.inputs] == [(4, 16)]
+    behind = [op.index for op in graph.ops if op.type in ("Relu", "MatMul", "Add")]
+    variants = [make_variant(graph, file, precision, tmp_path) for precision in ("float32", "weight_only")]
+    records = list(time_alone(variants, ["cpu"], layers=behind, seconds=0.02))
+    assert [record.refusal for record in records] == [None] * len(records)
+    assert all(record.median_us for record in records)
+    assert not is_unknown(whole.inputs[0])

@@ -106,3 +106,45 @@ def test_weights_that_stay_float32_are_told() -> None:
     ):
         made = quantize(model.to_bytes(), "dynamic")
     assert any("stayed float32" in said for said in read_record(made).warnings)
+
+
+def on_one_buffer(forms: list[tuple[int, int]]) -> bytes:
+    """FULLY_CONNECTED ops one after the other whose weights are the same bytes in other shapes."""
+    model = ModelBuilder()
+    graph = model.graph()
+    last, first = graph.input("x", (1, forms[0][1])), None
+    for number, (outputs, inputs) in enumerate(forms):
+        if first is None:
+            stored = first = weights(graph, "w", outputs, inputs)
+        else:
+            stored = graph.tensor(f"w{number}", (outputs, inputs))
+            graph.table.tensors[stored].buffer = graph.table.tensors[first].buffer
+        last_of_all = number == len(forms) - 1
+        made = (graph.output if last_of_all else graph.tensor)(f"y{number}", (1, outputs))
+        graph.op(Op.FULLY_CONNECTED, [last, stored, -1], [made], schema.FullyConnectedOptionsT())
+        last = made
+    return model.to_bytes()
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "weight_only", "int8", "int16x8"])
+def test_one_buffer_in_two_shapes_has_the_scales_of_each(precision: str) -> None:
+    model = on_one_buffer([(64, 4), (4, 64), (64, 4)])
+    samples = list(np.random.default_rng(0).standard_normal((8, 1, 4)).astype(np.float32))
+    made = quantize(model, precision, samples if "int" in precision else None, progress=False)
+    assert error(model, made, samples[0]) < 0.08
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic", "weight_only", "int8", "int16x8"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_with_stored_weights_are_right_in_every_precision(precision: str, transposed: bool) -> None:
+    """Integer kernels of BATCH_MATMUL know no scale for each column: with some, every output was 0."""
+    model = ModelBuilder()
+    graph = model.graph()
+    options = schema.BatchMatMulOptionsT()
+    options.adjY = transposed
+    w = weights(graph, "w", *((64, 8) if transposed else (8, 64)))
+    graph.op(Op.BATCH_MATMUL, [graph.input("x", (2, 3, 8)), w], [graph.output("y", (2, 3, 64))], options)
+    source = model.to_bytes()
+    samples = list(np.random.default_rng(0).standard_normal((8, 2, 3, 8)).astype(np.float32))
+    made = quantize(source, precision, samples if "int" in precision else None, progress=False)
+    assert error(source, made, samples[0]) < 0.03

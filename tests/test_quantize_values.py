@@ -52,9 +52,10 @@ def test_an_error_beyond_rounding_is_a_warning_with_its_figure():
     assert found.text == "output 'y' is off by 40% of its norm, of which rounding explains 18%"
 
 
-def test_zeros_are_a_warning_and_what_is_worse_than_noise_an_error():
+def test_one_value_for_all_samples_and_what_is_worse_than_noise_are_errors():
     x = np.random.default_rng(0).normal(size=(4, 1, 10))
-    assert judge(x, 0 * x).verdict == "warning"
+    assert judge(x, 0.1 * x).verdict == "warning"
+    assert judge(x, 0 * x).verdict == "error"
     found = judge(x, -x)
     assert found.verdict == "error" and found.relative_error == pytest.approx(2)
     assert "2 times its norm" in found.text

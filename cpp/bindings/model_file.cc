@@ -5,10 +5,12 @@
 #include <pybind11/typing.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "bindings/registers.h"
 #include "bindings/without_gil.h"
 #include "model/in_place.h"
+#include "model/schema.h"
 #include "model/sparsity.h"
 #include "model/verify.h"
 #include "runtime/element_type.h"
@@ -75,28 +77,79 @@ Names to_names(const std::vector<model::SignatureEntry>& entries) {
   return names;
 }
 
-void register_description(py::module_& module) {
-  py::class_<model::Tensor>(module, "Tensor")
-      .def_property_readonly("name", [](const model::Tensor& t) { return to_text(t.name); })
-      .def_readonly("shape", &model::Tensor::shape)
-      .def_readonly("shape_signature", &model::Tensor::shape_signature)
-      .def_readonly("buffer", &model::Tensor::buffer)
-      .def_readonly("is_variable", &model::Tensor::is_variable)
-      .def_readonly("is_sparse", &model::Tensor::is_sparse)
-      .def_readonly("is_constant", &model::Tensor::has_data)
-      .def_readonly("lacks_buffer", &model::Tensor::lacks_buffer)
-      .def_property_readonly("element_type", [](const model::Tensor& t) { return element_type(t.type).name; })
-      .def_property_readonly("element_bits", [](const model::Tensor& t) { return element_type(t.type).bits; })
-      .def_property_readonly("constant_bytes", [](const model::Tensor& t) { return t.data.size(); })
-      .def_property_readonly("scales", [](const model::Tensor& t) { return t.quantization.scales; })
-      .def_property_readonly("zero_points", [](const model::Tensor& t) { return t.quantization.zero_points; })
+// A part of a model's description. It keeps the file instead of a copy: a model may have thousands of
+// tensors, and pybind11 aborts when it gets no memory to note that a reference keeps its owner alive.
+template <class T>
+class Part {
+ public:
+  Part(std::shared_ptr<const ModelFile> file, const T& value) : value_(&value), file_(std::move(file)) {}
+
+  const T* operator->() const { return value_; }
+  const T& operator*() const { return *value_; }
+  template <class Inner>
+  [[nodiscard]] Part<Inner> part(const Inner& inner) const {
+    return {file_, inner};
+  }
+  template <class Inner>
+  [[nodiscard]] std::vector<Part<Inner>> parts(const std::vector<Inner>& inner) const {
+    std::vector<Part<Inner>> found;
+    found.reserve(inner.size());
+    for (const Inner& one : inner) found.push_back(part(one));
+    return found;
+  }
+
+ private:
+  const T* value_;
+  // What is destroyed comes behind 16 bytes, for the reason that ModelFile gives.
+  [[maybe_unused]] size_t unused_ = 0;
+  std::shared_ptr<const ModelFile> file_;
+};
+
+using TensorPart = Part<model::Tensor>;
+using OperatorPart = Part<model::Operator>;
+using SubgraphPart = Part<model::Subgraph>;
+
+template <class Is>
+std::vector<size_t> tensors_that(const model::Subgraph& subgraph, const Is& is) {
+  std::vector<size_t> found;
+  for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
+    if (is(subgraph.tensors[i])) found.push_back(i);
+  }
+  return found;
+}
+
+TensorPart tensor_at(const SubgraphPart& subgraph, size_t index) {
+  const auto& tensors = subgraph->tensors;
+  if (index >= tensors.size()) throw py::index_error("the subgraph has no such tensor");
+  return subgraph.part(tensors[index]);
+}
+
+void register_tensor(py::module_& module) {
+  py::class_<TensorPart>(module, "Tensor")
+      .def_property_readonly("name", [](const TensorPart& t) { return to_text(t->name); })
+      .def_property_readonly("shape", [](const TensorPart& t) { return t->shape; })
+      .def_property_readonly("shape_signature", [](const TensorPart& t) { return t->shape_signature; })
+      .def_property_readonly("buffer", [](const TensorPart& t) { return t->buffer; })
+      .def_property_readonly("is_variable", [](const TensorPart& t) { return t->is_variable; })
+      .def_property_readonly("is_sparse", [](const TensorPart& t) { return t->is_sparse; })
+      .def_property_readonly("is_constant", [](const TensorPart& t) { return t->has_data; })
+      .def_property_readonly("lacks_buffer", [](const TensorPart& t) { return t->lacks_buffer; })
+      .def_property_readonly("element_type", [](const TensorPart& t) { return element_type(t->type).name; })
+      .def_property_readonly("element_bits", [](const TensorPart& t) { return element_type(t->type).bits; })
+      .def_property_readonly("constant_bytes", [](const TensorPart& t) { return t->data.size(); })
+      .def_property_readonly("scales", [](const TensorPart& t) { return t->quantization.scales; })
+      .def_property_readonly("zero_points", [](const TensorPart& t) { return t->quantization.zero_points; })
       .def_property_readonly("quantized_dimension",
-                             [](const model::Tensor& t) { return t.quantization.quantized_dimension; })
-      .def_property_readonly("block_size", [](const model::Tensor& t) { return t.quantization.block_size; })
+                             [](const TensorPart& t) { return t->quantization.quantized_dimension; })
+      .def_property_readonly("block_size", [](const TensorPart& t) { return t->quantization.block_size; })
       .def_property_readonly("scales_tensor",
-                             [](const model::Tensor& t) { return t.quantization.scales_tensor; })
+                             [](const TensorPart& t) { return t->quantization.scales_tensor; })
       .def_property_readonly("zero_points_tensor",
-                             [](const model::Tensor& t) { return t.quantization.zero_points_tensor; });
+                             [](const TensorPart& t) { return t->quantization.zero_points_tensor; });
+}
+
+void register_description(py::module_& module) {
+  register_tensor(module);
   py::class_<model::SparseDimension>(module, "SparseDimension")
       .def_readonly("format", &model::SparseDimension::format)
       .def_readonly("dense_size", &model::SparseDimension::dense_size)
@@ -106,24 +159,37 @@ void register_description(py::module_& module) {
       .def_readonly("traversal_order", &model::Sparsity::traversal_order)
       .def_readonly("block_map", &model::Sparsity::block_map)
       .def_property_readonly("dimensions", [](const model::Sparsity& s) { return s.dimensions; });
-  py::class_<model::Operator>(module, "Operator")
-      .def_readonly("builtin_code", &model::Operator::builtin_code)
-      .def_readonly("version", &model::Operator::version)
-      .def_readonly("inputs", &model::Operator::inputs)
-      .def_readonly("outputs", &model::Operator::outputs)
-      .def_property_readonly("is_custom", [](const model::Operator& op) { return !op.custom_code.empty(); })
-      .def_property_readonly("type", [](const model::Operator& op) { return to_text(operator_type(op)); });
-  py::class_<model::Subgraph>(module, "Subgraph")
-      .def_property_readonly("name", [](const model::Subgraph& g) { return to_text(g.name); })
-      // Copies: pybind11 aborts when it gets no memory to note that a reference keeps its owner alive.
-      .def_property_readonly("tensors", [](const model::Subgraph& g) { return g.tensors; })
-      .def_readonly("inputs", &model::Subgraph::inputs)
-      .def_readonly("outputs", &model::Subgraph::outputs)
-      .def_property_readonly("operators", [](const model::Subgraph& g) { return g.operators; })
+  py::class_<OperatorPart>(module, "Operator")
+      .def_property_readonly("builtin_code", [](const OperatorPart& op) { return op->builtin_code; })
+      .def_property_readonly("version", [](const OperatorPart& op) { return op->version; })
+      .def_property_readonly("inputs", [](const OperatorPart& op) { return op->inputs; })
+      .def_property_readonly("outputs", [](const OperatorPart& op) { return op->outputs; })
+      .def_property_readonly("is_custom", [](const OperatorPart& op) { return !op->custom_code.empty(); })
+      .def_property_readonly("type", [](const OperatorPart& op) { return to_text(operator_type(*op)); });
+  py::class_<SubgraphPart>(module, "Subgraph")
+      .def_property_readonly("name", [](const SubgraphPart& g) { return to_text(g->name); })
+      .def_property_readonly("tensors", [](const SubgraphPart& g) { return g.parts(g->tensors); })
+      .def("tensor", &tensor_at, py::arg("index"))
+      // Which tensors are something that few are: nobody has to ask every one.
+      .def_property_readonly("sparse_tensors",
+                             [](const SubgraphPart& g) {
+                               return tensors_that(*g, [](const model::Tensor& t) { return t.is_sparse; });
+                             })
+      .def_property_readonly("tensors_not_compiled",
+                             [](const SubgraphPart& g) {
+                               return tensors_that(*g, [](const model::Tensor& t) {
+                                 return t.is_variable || t.lacks_buffer ||
+                                        static_cast<model::Type>(t.type) == model::Type::COMPLEX128;
+                               });
+                             })
+      .def_property_readonly("inputs", [](const SubgraphPart& g) { return g->inputs; })
+      .def_property_readonly("outputs", [](const SubgraphPart& g) { return g->outputs; })
+      .def_property_readonly("operator_count", [](const SubgraphPart& g) { return g->operators.size(); })
+      .def_property_readonly("operators", [](const SubgraphPart& g) { return g.parts(g->operators); })
       .def(
           "overwriting_ops",
-          [](const model::Subgraph& g, const std::vector<int32_t>& delegated) {
-            return model::find_overwriting(g, delegated);
+          [](const SubgraphPart& g, const std::vector<int32_t>& delegated) {
+            return model::find_overwriting(*g, delegated);
           },
           py::kw_only(), py::arg("delegated"));
   py::class_<model::Signature>(module, "Signature")
@@ -171,7 +237,12 @@ void register_model_file(py::module_& module) {
       .def_property_readonly(
           "bytes",
           [](const py::object& self) { return read_only_view(self.cast<const ModelFile&>().bytes(), self); })
-      .def_property_readonly("subgraphs", [](const ModelFile& file) { return file.description().subgraphs; })
+      .def_property_readonly(
+          "subgraphs",
+          [](const std::shared_ptr<ModelFile>& file) {
+            const model::Description& description = file->description();
+            return Part<model::Description>(file, description).parts(description.subgraphs);
+          })
       .def_property_readonly("signatures",
                              [](const ModelFile& file) { return file.description().signatures; })
       .def_property_readonly("custom_ops", &custom_ops)

@@ -1,7 +1,7 @@
-#include <algorithm>
 #include <array>
 #include <string>
 
+#include "by_operator.h"
 #include "check_operators.h"
 
 namespace litedelegates::model {
@@ -17,7 +17,7 @@ struct Arity {
 // Everything that is not one input and one output. The runtime checks most of these itself, but not before
 // delegates have looked at the graph. Operators without a kernel are missing: they are refused when they are
 // resolved.
-constexpr std::array kArities = std::to_array<Arity>({
+constexpr ByOperator kArities(std::to_array<Arity>({
     {Op::ADD, 2, 2, 1, 1},
     {Op::SUB, 2, 2, 1, 1},
     {Op::MUL, 2, 2, 1, 1},
@@ -137,48 +137,52 @@ constexpr std::array kArities = std::to_array<Arity>({
     {Op::RANDOM_UNIFORM, 1, 1, 1, 1},
     {Op::RANDOM_STANDARD_NORMAL, 1, 1, 1, 1},
     {Op::MULTINOMIAL, 2, 2, 1, 1},
-});
+}));
 
-constexpr std::array kUnary = std::to_array<Op>({
-    Op::RELU,
-    Op::RELU6,
-    Op::RELU_N1_TO_1,
-    Op::RELU_0_TO_1,
-    Op::LOGISTIC,
-    Op::TANH,
-    Op::ABS,
-    Op::NEG,
-    Op::SIN,
-    Op::COS,
-    Op::EXP,
-    Op::LOG,
-    Op::SQRT,
-    Op::RSQRT,
-    Op::SQUARE,
-    Op::FLOOR,
-    Op::CEIL,
-    Op::ROUND,
-    Op::SIGN,
-    Op::ELU,
-    Op::GELU,
-    Op::HARD_SWISH,
-    Op::LEAKY_RELU,
-    Op::LOGICAL_NOT,
-    Op::CAST,
-    Op::QUANTIZE,
-    Op::DEQUANTIZE,
-    Op::FAKE_QUANT,
-    Op::ZEROS_LIKE,
-    Op::SOFTMAX,
-    Op::LOG_SOFTMAX,
-    Op::L2_NORMALIZATION,
-    Op::LOCAL_RESPONSE_NORMALIZATION,
-    Op::REAL,
-    Op::IMAG,
-    Op::COMPLEX_ABS,
-    Op::BUCKETIZE,
-    Op::DENSIFY,
-});
+struct Unary {
+  Op op;
+};
+
+constexpr ByOperator kUnary(std::to_array<Unary>({
+    {Op::RELU},
+    {Op::RELU6},
+    {Op::RELU_N1_TO_1},
+    {Op::RELU_0_TO_1},
+    {Op::LOGISTIC},
+    {Op::TANH},
+    {Op::ABS},
+    {Op::NEG},
+    {Op::SIN},
+    {Op::COS},
+    {Op::EXP},
+    {Op::LOG},
+    {Op::SQRT},
+    {Op::RSQRT},
+    {Op::SQUARE},
+    {Op::FLOOR},
+    {Op::CEIL},
+    {Op::ROUND},
+    {Op::SIGN},
+    {Op::ELU},
+    {Op::GELU},
+    {Op::HARD_SWISH},
+    {Op::LEAKY_RELU},
+    {Op::LOGICAL_NOT},
+    {Op::CAST},
+    {Op::QUANTIZE},
+    {Op::DEQUANTIZE},
+    {Op::FAKE_QUANT},
+    {Op::ZEROS_LIKE},
+    {Op::SOFTMAX},
+    {Op::LOG_SOFTMAX},
+    {Op::L2_NORMALIZATION},
+    {Op::LOCAL_RESPONSE_NORMALIZATION},
+    {Op::REAL},
+    {Op::IMAG},
+    {Op::COMPLEX_ABS},
+    {Op::BUCKETIZE},
+    {Op::DENSIFY},
+}));
 
 bool has_kernel_of_one_input(Op op) {
   switch (op) {
@@ -228,14 +232,15 @@ bool may_lack_inputs(Op op) {
 
 }  // namespace
 
-bool is_unary(Op op) { return std::find(kUnary.begin(), kUnary.end(), op) != kUnary.end(); }
+bool is_unary(Op op) { return kUnary.find(op) != nullptr; }
 
 void check_arity(const Node& node) {
-  const auto found =
-      std::find_if(kArities.begin(), kArities.end(), [&](const Arity& a) { return a.op == node.op(); });
   Arity arity{node.op(), 0, kAny, 0, kAny};
-  if (found != kArities.end()) arity = *found;
-  if (found == kArities.end() && has_kernel_of_one_input(node.op())) arity = {node.op(), 1, 1, 1, 1};
+  if (const Arity* found = kArities.find(node.op())) {
+    arity = *found;
+  } else if (has_kernel_of_one_input(node.op())) {
+    arity = {node.op(), 1, 1, 1, 1};
+  }
   const std::size_t inputs = node.input_count(), outputs = node.output_count();
   if (inputs < arity.least_inputs || inputs > arity.most_inputs || outputs < arity.least_outputs ||
       outputs > arity.most_outputs) {

@@ -18,7 +18,7 @@ void require_type(const Node& node, const Tensor& outside, const Subgraph& calle
 // Inputs, from `first` on, and outputs are copied one to one between the operator and the subgraph it calls.
 void require_match(const Node& node, const Parsed& parsed, std::int64_t called, std::size_t first,
                    bool condition) {
-  const Subgraph& target = parsed.description.subgraphs[static_cast<std::size_t>(called)];
+  const Subgraph& target = parsed.description->subgraphs[static_cast<std::size_t>(called)];
   const std::size_t inputs = node.input_count() - first, outputs = condition ? 1 : node.output_count();
   if (target.inputs.size() != inputs || target.outputs.size() != outputs) {
     node.fail("subgraph " + std::to_string(called) + " takes " + std::to_string(target.inputs.size()) +

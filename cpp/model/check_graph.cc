@@ -108,7 +108,7 @@ void check_calls(const Parsed& parsed, std::size_t index, int depth, std::vector
   if (depth > kMostNested)
     throw InvalidModel("calls are nested more than " + std::to_string(kMostNested) + " deep");
   visits[index] = Visit::open;
-  const Subgraph& subgraph = parsed.description.subgraphs[index];
+  const Subgraph& subgraph = parsed.description->subgraphs[index];
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     in_place("operator", i, "subgraph", index, [&] {
       for (const std::int64_t called :
@@ -184,7 +184,7 @@ std::vector<std::int64_t> called_subgraphs(const Operator& op, const OperatorDet
 }
 
 void check_graph(const Parsed& parsed) {
-  const auto& subgraphs = parsed.description.subgraphs;
+  const auto& subgraphs = parsed.description->subgraphs;
   for (std::size_t i = 0; i < subgraphs.size(); ++i) check_subgraph(subgraphs[i], parsed.subgraphs[i], i);
   std::vector<Visit> visits(subgraphs.size(), Visit::no);
   for (std::size_t i = 0; i < subgraphs.size(); ++i) {

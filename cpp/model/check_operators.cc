@@ -177,8 +177,8 @@ std::vector<Shape> initial_shapes(const Subgraph& subgraph) {
 }  // namespace
 
 void check_operators(const Parsed& parsed) {
-  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
-    const Subgraph& subgraph = parsed.description.subgraphs[s];
+  for (std::size_t s = 0; s < parsed.description->subgraphs.size(); ++s) {
+    const Subgraph& subgraph = parsed.description->subgraphs[s];
     std::vector<Shape> shapes = initial_shapes(subgraph);
     for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
       in_place("operator", i, "subgraph", s, [&] {

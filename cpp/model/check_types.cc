@@ -1,7 +1,7 @@
-#include <algorithm>
 #include <array>
 #include <string>
 
+#include "by_operator.h"
 #include "check_operators.h"
 #include "verify.h"
 
@@ -17,7 +17,7 @@ struct SameType {
   std::size_t first = 0, last = 0;
 };
 
-constexpr std::array kSameType = std::to_array<SameType>({
+constexpr ByOperator kSameType(std::to_array<SameType>({
     {Op::RESHAPE},
     {Op::SQUEEZE},
     {Op::EXPAND_DIMS},
@@ -118,7 +118,7 @@ constexpr std::array kSameType = std::to_array<SameType>({
     {Op::STABLEHLO_MAXIMUM, 0, 1},
     {Op::STABLEHLO_MINIMUM, 0, 1},
     {Op::STABLEHLO_SHIFT_LEFT, 0, 1},
-});
+}));
 
 [[noreturn]] void fail_types(const Node& node, const Tensor& a, const Tensor& b) {
   node.fail(std::string("it cannot handle ") + type_name(a.type) + " together with " + type_name(b.type));
@@ -261,9 +261,7 @@ void check_product_types(const Node& node) {
 }  // namespace
 
 void check_types(const Node& node) {
-  const auto applies = [&](const SameType& rule) { return rule.op == node.op(); };
-  const auto rule = std::find_if(kSameType.begin(), kSameType.end(), applies);
-  if (rule != kSameType.end()) require_same_type(node, *rule);
+  if (const SameType* rule = kSameType.find(node.op())) require_same_type(node, *rule);
   if (node.op() == Op::SOFTMAX) check_softmax_types(node);
   if (node.op() == Op::TOPK_V2) check_top_k_types(node);
   if (node.op() == Op::MATRIX_DIAG) check_diagonal_types(node);

@@ -57,7 +57,7 @@ class Variables {
 };
 
 void check_subgraph(const Parsed& parsed, std::size_t s, Variables& variables) {
-  const Subgraph& subgraph = parsed.description.subgraphs[s];
+  const Subgraph& subgraph = parsed.description->subgraphs[s];
   std::map<std::int32_t, std::string> names;  // by the tensor that holds the handle
   for (std::size_t i = 0; i < subgraph.operators.size(); ++i) {
     const Operator& op = subgraph.operators[i];
@@ -81,7 +81,7 @@ void check_subgraph(const Parsed& parsed, std::size_t s, Variables& variables) {
 
 void check_variables(const Parsed& parsed) {
   Variables variables;
-  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) check_subgraph(parsed, s, variables);
+  for (std::size_t s = 0; s < parsed.description->subgraphs.size(); ++s) check_subgraph(parsed, s, variables);
 }
 
 void check_read_variable(Node& node) { node.set_output(0, stored_shape(node.output(0))); }

@@ -17,12 +17,10 @@ constexpr std::size_t kExtraBudget = 1 << 20;
 
 File::File(std::span<const std::uint8_t> bytes) : bytes_(bytes), budget_(bytes.size() + kExtraBudget) {}
 
-void File::require(std::size_t position, std::size_t size, const char* what) const {
-  if (position > bytes_.size() || size > bytes_.size() - position) {
-    throw InvalidModel(std::string(what) + " lies outside the file (" + std::to_string(size) + " bytes at " +
-                       std::to_string(position) + ", the file has " + std::to_string(bytes_.size()) +
-                       "): the file is truncated or corrupt");
-  }
+void File::fail_outside(std::size_t position, std::size_t size, const char* what) const {
+  throw InvalidModel(std::string(what) + " lies outside the file (" + std::to_string(size) + " bytes at " +
+                     std::to_string(position) + ", the file has " + std::to_string(bytes_.size()) +
+                     "): the file is truncated or corrupt");
 }
 
 std::size_t File::follow(std::size_t position, const char* what) const {
@@ -58,13 +56,6 @@ Table::Table(const File& file, std::size_t position, const char* what) : file_(&
   }
   file.require(vtable_, vtable_size_, what);
   file.spend(sizeof(std::int32_t));
-}
-
-std::size_t Table::field(int slot) const {
-  const std::size_t entry = 4 + 2 * static_cast<std::size_t>(slot);
-  if (file_ == nullptr || entry + 2 > vtable_size_) return 0;
-  const auto offset = file_->read<std::uint16_t>(vtable_ + entry, "a field");
-  return offset == 0 ? 0 : position_ + offset;
 }
 
 Table Table::table(int slot, const char* what) const {

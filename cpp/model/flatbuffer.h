@@ -22,7 +22,9 @@ class File {
   std::span<const std::uint8_t> bytes() const { return bytes_; }
   std::size_t size() const { return bytes_.size(); }
 
-  void require(std::size_t position, std::size_t size, const char* what) const;
+  void require(std::size_t position, std::size_t size, const char* what) const {
+    if (position > bytes_.size() || size > bytes_.size() - position) fail_outside(position, size, what);
+  }
 
   template <class T>
   T read(std::size_t position, const char* what) const {
@@ -41,6 +43,8 @@ class File {
   void spend(std::size_t size) const;
 
  private:
+  [[noreturn]] void fail_outside(std::size_t position, std::size_t size, const char* what) const;
+
   std::span<const std::uint8_t> bytes_;
   mutable std::size_t budget_;
 };
@@ -138,7 +142,13 @@ class Table {
     std::size_t size;
   };
 
-  std::size_t field(int slot) const;  // 0: absent
+  // 0: absent.
+  std::size_t field(int slot) const {
+    const std::size_t entry = 4 + 2 * static_cast<std::size_t>(slot);
+    if (file_ == nullptr || entry + 2 > vtable_size_) return 0;
+    const auto offset = file_->read<std::uint16_t>(vtable_ + entry, "a field");
+    return offset == 0 ? 0 : position_ + offset;
+  }
   Elements elements(std::size_t position, std::size_t width, const char* what) const;
 
   const File* file_ = nullptr;

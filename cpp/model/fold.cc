@@ -136,8 +136,8 @@ class Writer {
   Folded fold(std::size_t page) {
     Folded folded;
     bool is_changed = false;
-    for (std::size_t s = 0; s < parsed_.description.subgraphs.size(); ++s) {
-      plans_.push_back(plan_of(parsed_.description.subgraphs[s], inference_.graphs[s]));
+    for (std::size_t s = 0; s < parsed_.description->subgraphs.size(); ++s) {
+      plans_.push_back(plan_of(parsed_.description->subgraphs[s], inference_.graphs[s]));
       folded.operators.push_back(plans_.back().operators);
       is_changed = is_changed || plans_.back().is_changed;
     }
@@ -231,7 +231,7 @@ class Writer {
 
   std::size_t write_tensor(std::size_t s, std::size_t i, const Table& table,
                            const std::optional<Values>& values) {
-    const Tensor& tensor = parsed_.description.subgraphs[s].tensors[i];
+    const Tensor& tensor = parsed_.description->subgraphs[s].tensors[i];
     std::uint32_t buffer = tensor.buffer;
     if (values) {
       constants_.push_back(bytes_of(*values, tensor.type));
@@ -258,7 +258,7 @@ class Writer {
     for (std::size_t i = 0; i < plan.operators.size(); ++i) {
       const auto index = static_cast<std::size_t>(plan.operators[i]);
       const std::size_t at = HeaderWriter::element(list, i);
-      std::vector<std::int32_t> inputs = parsed_.description.subgraphs[s].operators[index].inputs;
+      std::vector<std::int32_t> inputs = parsed_.description->subgraphs[s].operators[index].inputs;
       bool reads_copy = false;
       for (std::int32_t& input : inputs) {
         const auto copy = plan.copies.find(input);
@@ -348,7 +348,7 @@ bool can_be_folded(const File& file, const Parsed& parsed) {
       // Writers use offset 1 as a placeholder for "none".
       if (operators[i].scalar<std::uint64_t>(slot::op::large_custom_options_offset, 0, "an offset") > 1)
         return false;
-      if (parsed.description.subgraphs[s].operators[i].custom_code == "DISPATCH_OP") return false;
+      if (parsed.description->subgraphs[s].operators[i].custom_code == "DISPATCH_OP") return false;
     }
   }
   return true;

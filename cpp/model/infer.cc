@@ -114,7 +114,9 @@ std::vector<Shape> shapes_of_constants(const Subgraph& subgraph) {
 
 class Walk {
  public:
-  Walk(const Parsed& parsed) : parsed_(parsed) { result_.graphs.resize(parsed.description.subgraphs.size()); }
+  Walk(const Parsed& parsed) : parsed_(parsed) {
+    result_.graphs.resize(parsed.description->subgraphs.size());
+  }
 
   Inference infer(std::size_t entry, const std::vector<Dims>& inputs) {
     Arguments arguments;
@@ -137,7 +139,7 @@ class Walk {
   }
 
   Arguments call(std::size_t s, const Arguments& arguments, bool record) {
-    const Subgraph& subgraph = parsed_.description.subgraphs[s];
+    const Subgraph& subgraph = parsed_.description->subgraphs[s];
     std::vector<Shape> shapes = shapes_of_constants(subgraph);
     KnownValues values(shapes.size());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
@@ -163,7 +165,7 @@ class Walk {
 
   void step(std::size_t s, std::size_t i, std::vector<Shape>& shapes, KnownValues& values, bool record) {
     spend();
-    const Subgraph& subgraph = parsed_.description.subgraphs[s];
+    const Subgraph& subgraph = parsed_.description->subgraphs[s];
     const Operator& op = subgraph.operators[i];
     Node node(subgraph, op, parsed_.subgraphs[s].operators[i], shapes, &values);
     check_operator(node, parsed_);
@@ -247,7 +249,7 @@ class Walk {
 
   // What is carried from round to round keeps its shape, or its size is unknown.
   Arguments loop(std::size_t condition, std::size_t body, Arguments carried, bool record) {
-    const Subgraph& graph = parsed_.description.subgraphs[body];
+    const Subgraph& graph = parsed_.description->subgraphs[body];
     for (std::size_t i = 0; i < carried.size(); ++i) {
       if (graph.outputs.at(i) != graph.inputs.at(i)) carried[i].values.reset();
     }

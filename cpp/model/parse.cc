@@ -27,8 +27,7 @@ OptionsKind parse_options(const Table& table, int slot, int first, Table& option
   return options ? kind : OptionsKind::none;
 }
 
-Operator parse_operator(const File& file, const Table& table, const std::vector<OperatorCode>& codes,
-                        OperatorDetails& details) {
+Operator parse_operator(const Table& table, const std::vector<OperatorCode>& codes) {
   const auto index = table.scalar<std::uint32_t>(slot::op::opcode_index, 0, "the operator code");
   if (index >= codes.size()) {
     throw InvalidModel("uses operator code " + std::to_string(index) + ", but the model has " +
@@ -37,7 +36,11 @@ Operator parse_operator(const File& file, const Table& table, const std::vector<
   Operator op{codes[index].builtin_code, codes[index].custom_code, codes[index].version, {}, {}};
   op.inputs = table.vector<std::int32_t>(slot::op::inputs, "the inputs").copy();
   op.outputs = table.vector<std::int32_t>(slot::op::outputs, "the outputs").copy();
+  return op;
+}
 
+OperatorDetails parse_details(const File& file, const Table& table) {
+  OperatorDetails details;
   details.intermediates = table.vector<std::int32_t>(slot::op::intermediates, "the intermediates").copy();
   details.custom_options = table.blob(slot::op::custom_options, "the custom options");
   table.check_vector(slot::op::mutating_variable_inputs, 1, "the mutating inputs");
@@ -56,7 +59,7 @@ Operator parse_operator(const File& file, const Table& table, const std::vector<
     const auto outside = outside_range(file, offset, size, "the custom options");
     if (!table.has(slot::op::custom_options)) details.custom_options = outside;
   }
-  return op;
+  return details;
 }
 
 // A tensor without elements needs no buffer: what nothing writes is a constant, of no values.
@@ -104,10 +107,12 @@ Subgraph parse_subgraph(const File& file, const Table& table, std::size_t index,
 
   const TableVector operators = table.tables(slot::subgraph::operators, "the operators");
   subgraph.operators.reserve(operators.size());
-  details.operators.resize(operators.size());
+  details.operators.reserve(operators.size());
   for (std::size_t i = 0; i < operators.size(); ++i) {
     in_place("operator", i, "subgraph", index, [&] {
-      subgraph.operators.push_back(parse_operator(file, operators[i], codes, details.operators[i]));
+      const Table op = operators[i];
+      subgraph.operators.push_back(parse_operator(op, codes));
+      details.operators.push_back(parse_details(file, op));
     });
   }
   mark_empty_constants(subgraph);
@@ -200,7 +205,8 @@ Parsed parse(const File& file) {
   const Table root = parse_root(file);
   Parsed parsed;
   parsed.file_size = file.size();
-  Description& model = parsed.description;
+  parsed.description = std::make_shared<Description>();
+  Description& model = *parsed.description;
   model.version = kSchemaVersion;
   model.description = root.string(slot::model::description, "the description");
   root.check_vector(slot::model::metadata_buffer, sizeof(std::int32_t), "the metadata buffers");
@@ -226,6 +232,20 @@ Parsed parse(const File& file) {
     in_place("signature", i, [&] { model.signatures.push_back(parse_signature(signatures[i])); });
   }
   model.metadata_names = parse_metadata_names(root.tables(slot::model::metadata, "the metadata"), buffers);
+  return parsed;
+}
+
+Parsed parse_again(const File& file, std::shared_ptr<Description> description) {
+  Parsed parsed{file.size(), std::move(description), {}};
+  const TableVector subgraphs = parse_root(file).tables(slot::model::subgraphs, "the subgraphs");
+  parsed.subgraphs.resize(subgraphs.size());
+  for (std::size_t s = 0; s < subgraphs.size(); ++s) {
+    const TableVector operators = subgraphs[s].tables(slot::subgraph::operators, "the operators");
+    parsed.subgraphs[s].operators.reserve(operators.size());
+    for (std::size_t i = 0; i < operators.size(); ++i) {
+      parsed.subgraphs[s].operators.push_back(parse_details(file, operators[i]));
+    }
+  }
   return parsed;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,12 +25,16 @@ struct SubgraphDetails {
 
 struct Parsed {
   std::size_t file_size = 0;
-  Description description;
+  std::shared_ptr<Description> description;
   std::vector<SubgraphDetails> subgraphs;
 };
 
 // Reads every table of the file, with every offset checked. What the values mean is not looked at, save for
 // indices that are needed to read on: those of buffers and operator codes. `file` must outlive the result.
 [[nodiscard]] Parsed parse(const File& file);
+
+// The same of a file that was parsed before and verified, without making its description a second time; the
+// details of its tensors, which only the verifier looks at, are left out.
+[[nodiscard]] Parsed parse_again(const File& file, std::shared_ptr<Description> description);
 
 }  // namespace litedelegates::model

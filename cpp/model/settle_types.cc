@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "by_operator.h"
 #include "check_tensors.h"
 #include "node.h"
 #include "place.h"
@@ -18,7 +19,7 @@ struct Source {
 
 // Found by experiment (tools/kernels): every other type that the file can have in these places gave the same
 // outputs, in the type of this input.
-constexpr std::array kSources = std::to_array<Source>({
+constexpr ByOperator kSources(std::to_array<Source>({
     {Op::NEG},
     {Op::EXP},
     {Op::FLOOR},
@@ -49,12 +50,11 @@ constexpr std::array kSources = std::to_array<Source>({
     {Op::SCATTER_ND, 1},
     {Op::ONE_HOT, 2},
     {Op::SPARSE_TO_DENSE, 2},
-});
+}));
 
 std::optional<int> type_of_outputs(const Subgraph& subgraph, const Operator& op) {
-  const auto is_of_op = [&](const Source& source) { return source.op == static_cast<Op>(op.builtin_code); };
-  const auto found = std::find_if(kSources.begin(), kSources.end(), is_of_op);
-  if (found == kSources.end() || found->input >= op.inputs.size()) return std::nullopt;
+  const Source* found = kSources.find(static_cast<Op>(op.builtin_code));
+  if (found == nullptr || found->input >= op.inputs.size()) return std::nullopt;
   const std::int32_t input = op.inputs[found->input];
   if (input == kAbsent) return std::nullopt;
   return subgraph.tensors[static_cast<std::size_t>(input)].type;
@@ -63,8 +63,8 @@ std::optional<int> type_of_outputs(const Subgraph& subgraph, const Operator& op)
 }  // namespace
 
 void settle_types(Parsed& parsed) {
-  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
-    Subgraph& subgraph = parsed.description.subgraphs[s];
+  for (std::size_t s = 0; s < parsed.description->subgraphs.size(); ++s) {
+    Subgraph& subgraph = parsed.description->subgraphs[s];
     const auto& outside = subgraph.outputs;  // callers make memory for these of the type in the file
     for (const Operator& op : subgraph.operators) {
       const std::optional<int> type = type_of_outputs(subgraph, op);
@@ -79,12 +79,6 @@ void settle_types(Parsed& parsed) {
       }
     }
   }
-}
-
-Parsed parse_settled(const File& file) {
-  Parsed parsed = parse(file);
-  settle_types(parsed);
-  return parsed;
 }
 
 }  // namespace litedelegates::model

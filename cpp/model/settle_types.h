@@ -8,7 +8,4 @@ namespace litedelegates::model {
 // their output from an input, whatever the file says, and converters have left other types there.
 void settle_types(Parsed& parsed);
 
-// A verified file with those types.
-[[nodiscard]] Parsed parse_settled(const File& file);
-
 }  // namespace litedelegates::model

@@ -10,16 +10,11 @@
 
 namespace litedelegates::model {
 
-Description describe(std::span<const std::uint8_t> bytes) {
-  const File file(bytes);
-  return std::move(parse_settled(file).description);
-}
-
-Description verify(std::span<const std::uint8_t> bytes) {
+std::shared_ptr<Description> verify(std::span<const std::uint8_t> bytes) {
   const File file(bytes);
   Parsed parsed = parse(file);
-  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
-    const Subgraph& subgraph = parsed.description.subgraphs[s];
+  for (std::size_t s = 0; s < parsed.description->subgraphs.size(); ++s) {
+    const Subgraph& subgraph = parsed.description->subgraphs[s];
     for (std::size_t i = 0; i < subgraph.tensors.size(); ++i) {
       in_place("tensor", i, "subgraph", s,
                [&] { check_tensor(subgraph.tensors[i], subgraph, parsed.subgraphs[s].sparsity[i]); });
@@ -27,10 +22,10 @@ Description verify(std::span<const std::uint8_t> bytes) {
   }
   check_graph(parsed);
   settle_types(parsed);
-  for (std::size_t s = 0; s < parsed.description.subgraphs.size(); ++s) {
-    check_sparse_reads(parsed.description.subgraphs[s], s);
+  for (std::size_t s = 0; s < parsed.description->subgraphs.size(); ++s) {
+    check_sparse_reads(parsed.description->subgraphs[s], s);
   }
-  check_signatures(parsed.description);
+  check_signatures(*parsed.description);
   check_operators(parsed);
   check_variables(parsed);
   return std::move(parsed.description);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <stdexcept>
 
@@ -20,10 +21,7 @@ class InvalidModel : public std::runtime_error {
 // The runtime trusts its input: a corrupt file makes it crash or hang. This is the only thing between the
 // two, so it refuses whatever is known to end that way, and leaves to the runtime whatever it reports as an
 // ordinary error.
-[[nodiscard]] Description verify(std::span<const std::uint8_t> bytes);
-
-// Describes a file that was made of a verified one, without checking it again.
-[[nodiscard]] Description describe(std::span<const std::uint8_t> bytes);
+[[nodiscard]] std::shared_ptr<Description> verify(std::span<const std::uint8_t> bytes);
 
 // "CONV_2D"; "UNKNOWN_240" for a code newer than this table.
 [[nodiscard]] const char* operator_name(std::int32_t builtin_code);

@@ -12,7 +12,7 @@
 
 #include "model/fold.h"
 #include "model/infer.h"
-#include "model/settle_types.h"
+#include "model/parse.h"
 #include "model/verify.h"
 #include "runtime/error.h"
 #include "runtime/io_tensor.h"
@@ -20,7 +20,7 @@
 namespace litedelegates {
 namespace {
 
-// Reading this much takes a tenth of a millisecond.
+// Reading this much, or copying it for other shapes, takes a tenth of a millisecond at most.
 constexpr size_t kSmallFile = 1 << 20;
 
 [[noreturn]] void refuse(const std::string& origin, const std::string& reason) {
@@ -38,17 +38,15 @@ struct OpenFile {
   [[nodiscard]] int release() { return std::exchange(descriptor, -1); }
 };
 
-std::vector<uint8_t> read_all(int descriptor, size_t size, const std::string& path) {
-  std::vector<uint8_t> bytes(size);
+void read_all(int descriptor, uint8_t* bytes, size_t size, const std::string& path) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count = ::pread(descriptor, bytes.data() + done, size - done, static_cast<off_t>(done));
+    const ssize_t count = ::pread(descriptor, bytes + done, size - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) refuse(path, std::strerror(errno));
     if (count == 0) refuse(path, "the file became shorter while it was read");
     done += static_cast<size_t>(count);
   }
-  return bytes;
 }
 
 // A file in memory with these bytes; -1 where the system has none.
@@ -92,7 +90,7 @@ void ModelFile::verify(const std::string& origin) {
   } catch (const model::InvalidModel& invalid) {
     refuse(origin, invalid.what());
   }
-  computes_shapes_ = model::computes_shapes(description_);
+  computes_shapes_ = model::computes_shapes(*description_);
 }
 
 std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
@@ -103,7 +101,11 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
   if (status.st_size == 0) refuse(path, "the file is empty");
   const auto size = static_cast<size_t>(status.st_size);
-  if (size <= kSmallFile) return copy_of(read_all(file.descriptor, size, path), path);
+  if (size <= kSmallFile) {
+    const auto model = allocate(size, [&](uint8_t* bytes) { read_all(file.descriptor, bytes, size, path); });
+    model->verify(path);
+    return model;
+  }
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor, 0);
   if (address == MAP_FAILED) refuse(path, std::strerror(errno));
   const std::shared_ptr<ModelFile> model(
@@ -114,17 +116,19 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
 }
 
 std::shared_ptr<const ModelFile> ModelFile::copy(std::span<const uint8_t> bytes) {
-  return copy_of(bytes, "the model of " + std::to_string(bytes.size()) + " bytes");
+  const std::string origin = "the model of " + std::to_string(bytes.size()) + " bytes";
+  if (bytes.empty()) refuse(origin, "there is nothing in it");
+  auto model = allocate(bytes.size(), [&](uint8_t* to) { std::memcpy(to, bytes.data(), bytes.size()); });
+  model->verify(origin);
+  return model->computes_shapes_ && bytes.size() > kSmallFile ? shareable(std::move(model)) : model;
 }
 
-std::shared_ptr<const ModelFile> ModelFile::copy_of(std::span<const uint8_t> bytes,
-                                                    const std::string& origin) {
-  if (bytes.empty()) refuse(origin, "there is nothing in it");
-  auto* address = static_cast<uint8_t*>(aligned_memory(bytes.size()));
-  std::memcpy(address, bytes.data(), bytes.size());
-  std::shared_ptr<ModelFile> model(new ModelFile(address, bytes.size(), Memory::allocated, -1));
-  model->verify(origin);
-  return model->computes_shapes_ ? shareable(std::move(model)) : model;
+template <class Fill>
+std::shared_ptr<ModelFile> ModelFile::allocate(size_t size, const Fill& fill) {
+  auto* address = static_cast<uint8_t*>(aligned_memory(size));
+  const std::shared_ptr<ModelFile> model(new ModelFile(address, size, Memory::allocated, -1));
+  fill(address);
+  return model;
 }
 
 std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model) {
@@ -137,7 +141,7 @@ std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model
   // The same bytes elsewhere: what was found out about them holds.
   mapped->description_ = std::move(model->description_);
   mapped->computes_shapes_ = model->computes_shapes_;
-  for (model::Subgraph& subgraph : mapped->description_.subgraphs) {
+  for (model::Subgraph& subgraph : mapped->description_->subgraphs) {
     for (model::Tensor& tensor : subgraph.tensors) {
       if (!tensor.data.empty()) {
         tensor.data = {mapped->address_ + (tensor.data.data() - model->address_), tensor.data.size()};
@@ -151,9 +155,12 @@ std::shared_ptr<const ModelFile> ModelFile::behind(std::span<const uint8_t> head
   const size_t total = header.size() + size_;
   const std::string origin = "the model for these shapes";
   if (descriptor_ < 0) {
-    std::vector<uint8_t> whole(header.begin(), header.end());
-    whole.insert(whole.end(), address_, address_ + size_);
-    return copy_of(whole, origin);
+    const auto model = allocate(total, [&](uint8_t* to) {
+      std::memcpy(to, header.data(), header.size());
+      std::memcpy(to + header.size(), address_, size_);
+    });
+    model->verify(origin);
+    return model;
   }
   void* address = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) throw std::bad_alloc();
@@ -171,7 +178,7 @@ ModelFile::Folded ModelFile::fold(const std::shared_ptr<const ModelFile>& file, 
   Folded folded;
   try {
     const model::File bytes(file->bytes());
-    const model::Parsed parsed = model::parse_settled(bytes);
+    const model::Parsed parsed = model::parse_again(bytes, file->description_);
     const model::Inference inference = model::infer(parsed, subgraph, inputs);
     if (inference.unknown) {
       folded.obstacle = "the size of what operator " + std::to_string(inference.unknown->op) + " (" +
@@ -181,7 +188,7 @@ ModelFile::Folded ModelFile::fold(const std::shared_ptr<const ModelFile>& file, 
       return folded;
     }
     const model::InferredGraph& graph = inference.graphs.at(subgraph);
-    for (const int32_t output : parsed.description.subgraphs.at(subgraph).outputs) {
+    for (const int32_t output : file->description().subgraphs.at(subgraph).outputs) {
       const model::Shape& shape = graph.shapes.at(static_cast<size_t>(output));
       folded.outputs.emplace_back(shape->begin(), shape->end());
     }

@@ -24,7 +24,7 @@ class ModelFile {
   ModelFile& operator=(const ModelFile&) = delete;
 
   [[nodiscard]] std::span<const uint8_t> bytes() const { return {address_, size_}; }
-  [[nodiscard]] const model::Description& description() const { return description_; }
+  [[nodiscard]] const model::Description& description() const { return *description_; }
   // Whether sizes of tensors are computed by the model itself (see `model::computes_shapes`).
   [[nodiscard]] bool computes_shapes() const { return computes_shapes_; }
 
@@ -50,10 +50,11 @@ class ModelFile {
 
   ModelFile(const uint8_t* address, size_t size, Memory memory, int descriptor);
   void verify(const std::string& origin);
-  // This file behind `header`, without a copy where the system can map it a second time.
+  // This file behind `header`: a small one copied, another mapped a second time where the system can do so.
   [[nodiscard]] std::shared_ptr<const ModelFile> behind(std::span<const uint8_t> header) const;
-  [[nodiscard]] static std::shared_ptr<const ModelFile> copy_of(std::span<const uint8_t> bytes,
-                                                                const std::string& origin);
+  // A model in memory of our own, which `fill` writes; it is not verified yet.
+  template <class Fill>
+  [[nodiscard]] static std::shared_ptr<ModelFile> allocate(size_t size, const Fill& fill);
   // The model with its bytes where they can be mapped a second time; as it is where the system cannot do so.
   [[nodiscard]] static std::shared_ptr<ModelFile> shareable(std::shared_ptr<ModelFile> model);
 
@@ -63,7 +64,7 @@ class ModelFile {
   Memory memory_;
   int descriptor_ = -1;  // of the file, where it may have to be mapped again
   const uint8_t* address_;
-  model::Description description_;
+  std::shared_ptr<model::Description> description_;
   bool computes_shapes_ = false;
 };
 

@@ -247,11 +247,16 @@ class Step:
 class Subgraph:
     def overwriting_ops(self, *, delegated: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> list[int]:
         ...
+    def tensor(self, index: typing.SupportsInt | typing.SupportsIndex) -> Tensor:
+        ...
     @property
     def inputs(self) -> list[int]:
         ...
     @property
     def name(self) -> str:
+        ...
+    @property
+    def operator_count(self) -> int:
         ...
     @property
     def operators(self) -> list[Operator]:
@@ -260,7 +265,13 @@ class Subgraph:
     def outputs(self) -> list[int]:
         ...
     @property
+    def sparse_tensors(self) -> list[int]:
+        ...
+    @property
     def tensors(self) -> list[Tensor]:
+        ...
+    @property
+    def tensors_not_compiled(self) -> list[int]:
         ...
 class SubgraphPlan:
     @property

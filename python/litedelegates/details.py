@@ -19,7 +19,7 @@ def tensor_details(model: Model, subgraph: int, index: int, shape: tuple[int, ..
         index: Index of the tensor.
         shape: Its current shape; None for the file's.
     """
-    tensor = model.subgraphs[subgraph].tensors[index]
+    tensor = model.subgraphs[subgraph].tensor(index)
     scales, zero_points = tensor.scales, tensor.zero_points
     if scales and len(zero_points) < len(scales):
         zero_points = (zero_points or [0]) * len(scales)
@@ -48,7 +48,7 @@ def _stored(model: Model, subgraph: int, index: int, otherwise: Array) -> Array:
     """Return the constant that holds the scales or zero points of blocks, flat; ``otherwise`` where none does."""
     if index < 0:
         return otherwise
-    data, tensor = model.file.constant_data(subgraph, index), model.subgraphs[subgraph].tensors[index]
+    data, tensor = model.file.constant_data(subgraph, index), model.subgraphs[subgraph].tensor(index)
     dtype = numpy_dtype(tensor.element_type)
     if data is None or dtype.kind not in "fiu" or tensor.element_bits < 8:
         return otherwise

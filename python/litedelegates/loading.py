@@ -47,6 +47,7 @@ def load_session(
     *,
     num_threads: int | None,
     official_options: dict[str, Any] | None = None,
+    waits: bool = False,
 ) -> CompiledSession | FoldedSession | ClassicSession:
     """Compile a model for its delegates, or load it in the classic runtime where it has to be.
 
@@ -57,6 +58,8 @@ def load_session(
         delegates: What to apply, in order.
         num_threads: Threads of the CPU kernels.
         official_options: Arguments of the official Interpreter, by name.
+        waits: A model whose inputs have open sizes may wait for its compilation until their shapes are known, where
+            that cannot fail for want of a device: on the CPU's kernels.
     """
     given = {name: value for name, value in (official_options or {}).items() if value}
 
@@ -89,7 +92,9 @@ def load_session(
         from litedelegates.routes.folded import FoldedSession
 
         # What computes no shapes is prepared right by the runtime too.
-        return FoldedSession(model, compiled, classic if model.file.computes_shapes else lambda _: compiled())
+        unfolded = classic if model.file.computes_shapes else lambda _: compiled()
+        waits = waits and all(isinstance(delegate, Xnnpack) for delegate in delegates) and _has_open_sizes(model)
+        return FoldedSession(model, compiled, unfolded, waits=waits)
     session = compiled()
     try:
         session.allocate()
@@ -107,7 +112,7 @@ def load_session(
 def _has_open_sizes(model: Model) -> bool:
     """Return whether an input has a size that the file leaves open; what it stores may be one that never fits."""
     graph = model.subgraphs[0]
-    return any(-1 in graph.tensors[index].shape_signature for index in graph.inputs)
+    return any(-1 in graph.tensor(index).shape_signature for index in graph.inputs)
 
 
 def load_classic(
@@ -150,7 +155,7 @@ def _refuse_sparse_weights(model: Model, delegates: Sequence[Delegate]) -> None:
     if not dense:
         return
     for graph in model.subgraphs:
-        sparse = {index for index, tensor in enumerate(graph.tensors) if tensor.is_sparse}
+        sparse = set(graph.sparse_tensors)
         if not sparse:
             continue
         for index, op in enumerate(graph.operators):

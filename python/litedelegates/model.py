@@ -75,6 +75,25 @@ class Subgraph:
         """The tensors, by index."""
         return self._native.tensors
 
+    def tensor(self, index: int) -> _core.Tensor:
+        """Return one tensor, without making all."""
+        return self._native.tensor(index)
+
+    @property
+    def sparse_tensors(self) -> list[int]:
+        """Indices of the tensors whose constant is stored sparsely."""
+        return self._native.sparse_tensors
+
+    @property
+    def tensors_not_compiled(self) -> list[int]:
+        """Indices of the tensors that the compiled route does not take, whatever reads them; see `why_classic`."""
+        return self._native.tensors_not_compiled
+
+    @property
+    def operator_count(self) -> int:
+        """How many ops there are."""
+        return self._native.operator_count
+
     @cached_property
     def operators(self) -> list[_core.Operator]:
         """The ops in the order they run."""
@@ -164,7 +183,7 @@ class Model:
         """Describe a tensor; its current shape is not the file's once it was resized."""
         from litedelegates.tensor_info import TensorInfo
 
-        tensor = self.subgraphs[subgraph].tensors[index]
+        tensor = self.subgraphs[subgraph].tensor(index)
         scales, zero_points = tensor.scales, tensor.zero_points
         return TensorInfo(
             name=name or tensor.name,

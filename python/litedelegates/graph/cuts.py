@@ -83,7 +83,7 @@ class _Walk:
         cut = self._cut(op)
         if _is_own(op):
             self._last = cut
-        elif op.computes_shape and self._last is not None and self._last.cost_bytes <= cut.cost_bytes < math.inf:
+        elif op.computes_shape and cut.refusal is None and self._last is not None and _sends_no_more(self._last, cut):
             refusal = f"{op} only computes a shape: cut at {self._last.position}, before such ops"
             return replace(cut, refusal=refusal)
         return cut
@@ -125,6 +125,13 @@ class _Walk:
 
     def readers_after(self, tensor: Tensor) -> list[Op]:
         return [op for op in self.graph.readers(tensor) if op.index >= self._position]
+
+
+def _sends_no_more(one: Cut, other: Cut) -> bool:
+    """Return whether a place is legal and sends no more than another, as far as sizes are known."""
+    if one.refusal is not None:
+        return False
+    return one.cost_bytes <= other.cost_bytes < math.inf or set(one.tensors) <= set(other.tensors)
 
 
 def _is_own(op: Op) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from litedelegates.errors import CutError, LiteDelegatesError, OptionError
 from litedelegates.graph import Graph, Op, extract
+from litedelegates.layers.inner_shapes import InnerShapes
 from litedelegates.layers.records import Alone, Setting
 from litedelegates.layers.sessions import check_delegate
 from litedelegates.layers.side_by_side import Bench, Piece, SideBySide
@@ -66,8 +67,8 @@ def time_alone(
             if not value > 0:
                 raise OptionError(f"{name}={value!r}: it must be above 0")
     known = [op.index for op in variants[0].source.ops if not op.is_fixed]
-    shapes = [op.index for op in variants[0].source.ops if op.computes_shape]
-    chosen = [layer for layer in known if layer not in shapes] if layers is None else list(layers)
+    of_shapes = [op.index for op in variants[0].source.ops if op.computes_shape]
+    chosen = [layer for layer in known if layer not in of_shapes] if layers is None else list(layers)
     for layer in chosen:
         if layer not in known:
             raise OptionError(f"layers={layer!r} is no layer of this model: they are {known[0]} to {known[-1]}")
@@ -80,11 +81,14 @@ def time_alone(
         for variant in variants
     )
     bench = Bench(seconds, time_limit, memory_limit, seed)
-    return _time({variant.precision: variant for variant in variants}, chosen, list(settings), set(skip), bench)
+    shapes = {variant.precision: InnerShapes(variant.path, time_limit) for variant in variants}
+    by_name = {variant.precision: variant for variant in variants}
+    return _time(by_name, shapes, chosen, list(settings), set(skip), bench)
 
 
 def _time(
     variants: dict[str, Variant],
+    shapes: Mapping[str, InnerShapes],
     layers: list[int],
     settings: list[Setting],
     skip: Collection[tuple[int, Setting]],
@@ -96,7 +100,7 @@ def _time(
             if wanted:
                 # Times that are there are not lost to a folder that cannot be removed.
                 with tempfile.TemporaryDirectory(prefix="litedelegates-", ignore_cleanup_errors=True) as folder:
-                    records = _time_layer(_Cutter(variants, Path(folder)), layer, wanted, bench)
+                    records = _time_layer(_Cutter(variants, shapes, Path(folder)), layer, wanted, bench)
                 yield from records
 
 
@@ -125,8 +129,8 @@ def _time_layer(cutter: _Cutter, layer: int, settings: list[Setting], bench: Ben
 class _Cutter:
     """Writes layers of variants to files of their own."""
 
-    def __init__(self, variants: dict[str, Variant], folder: Path) -> None:
-        self._variants, self._folder = variants, folder
+    def __init__(self, variants: dict[str, Variant], shapes: Mapping[str, InnerShapes], folder: Path) -> None:
+        self._variants, self._shapes, self._folder = variants, shapes, folder
 
     def cut(self, layer: int, setting: Setting) -> Piece:
         """Cut a layer out of the variant of a setting."""
@@ -153,7 +157,8 @@ class _Cutter:
             ops = _with_shapes(variant.graph, [op for layer in layers for op in variant.group_of(layer)])
             # `Graph.save` waits for the disk, which takes longer than all the rest.
             try:
-                path.write_bytes(extract(variant.graph, ops).to_bytes())
+                part = self._shapes[variant.precision].completed(extract(variant.graph, ops))
+                path.write_bytes(part.to_bytes())
             except LiteDelegatesError as error:
                 raise CutError(f"it cannot be cut out of the model in {variant.precision}: {error}") from error
         return str(path)

@@ -126,4 +126,4 @@ def _samples(stack: Array, info: PortInfo, path: str, count: int) -> list[Array]
             raise SamplesError(
                 f"{path}: a sample has the shape {sample.shape}; {takes}. The first axis of the file counts the samples"
             )
-    return [np.ascontiguousarray(sample, dtype) for sample in found]
+    return [np.asarray(sample, dtype, order="C") for sample in found]  # keeps rank 0

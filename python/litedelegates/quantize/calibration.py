@@ -171,6 +171,7 @@ def _by_name(specs: Sequence[InputSpec], sample: Any, where: str) -> dict[str, N
         if len(listed) != len(specs):
             raise CalibrationError(f"{where} has {len(listed)} arrays; the model has {len(specs)} inputs: {names}")
         values = dict(zip(names, listed, strict=True))
+    values = {name: np.asarray(value) if isinstance(value, np.generic) else value for name, value in values.items()}
     for spec in specs:
         _check_value(spec, values[spec.name], where)
     return {name: np.asarray(value, order="C") for name, value in values.items()}  # keeps rank 0

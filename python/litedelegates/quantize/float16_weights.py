@@ -93,6 +93,14 @@ def _drop_tensors(tree: Tree, graph: Any, dropped: set[int]) -> None:
                 entry.tensorIndex = new_index[entry.tensorIndex]
 
 
+def let_go_unread(graph: Any) -> None:
+    """Take the bytes from tensors of a graph that no op touches."""
+    used = {index for op in graph.operators for index in [*op.inputs, *op.outputs]} | {*graph.inputs, *graph.outputs}
+    for index, tensor in enumerate(graph.tensors):
+        if index not in used:
+            tensor.buffer = 0
+
+
 def empty_unused_buffers(tree: Tree) -> None:
     """Let go of the bytes that no tensor and no metadata refers to."""
     # Buffers keep their numbers, which metadata uses too; only their content goes.

@@ -11,7 +11,7 @@ from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes
 from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
 from litedelegates.quantize.litert_inputs import read_calibration, read_signatures
-from litedelegates.quantize.litert_mend import read_integers_directly
+from litedelegates.quantize.litert_mend import read_integers_directly, separate_weights
 from litedelegates.quantize.litert_names import PlacedOp, inner_ops, list_ops, rename_safely, restore_names
 from litedelegates.quantize.litert_outputs import add_ends, remove_ends
 from litedelegates.quantize.litert_ranges import Place, Range, Samples, find_ranges
@@ -62,6 +62,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     inner = inner_ops(tree, ops)
     wanted = resolve(request, ops, inner)
     check_something_to_do(tree, ops, wanted)
+    separate_weights(tree)
     require_quantizer()
     samples: Mapping[str, Samples] = {}
     ranges: Mapping[Place, Range] = {}

@@ -1,9 +1,14 @@
-"""Takes away float32 copies of whole activations that nothing but a shape or the place of a maximum is read from."""
+"""Mends what litert-quantizer gets wrong, before it works and after."""
 
 from __future__ import annotations
 
-from litedelegates.graph.tflite.tree import Tree, op_name, type_name
+import copy
+from typing import Any
+
+from litedelegates.graph.tflite.tree import Tree, op_name, shape_of, tensor_data, text, type_name
+from litedelegates.quantize.float16_weights import let_go_unread
 from litedelegates.quantize.litert_outputs import drop_unread
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT
 
 # What they read of a tensor does not depend on how its values are stored: kernels take any type.
 _SHAPE_READERS = {"RANK", "SHAPE"}
@@ -26,3 +31,51 @@ def read_integers_directly(tree: Tree) -> None:
                 freed.add(op.inputs[0])
                 op.inputs = [source, *op.inputs[1:]]
         drop_unread(tree, graph, freed)
+
+
+def separate_weights(tree: Tree) -> None:
+    """Give weights on one buffer buffers of their own where their scales lie along different axes.
+
+    litert-quantizer keeps the scales by buffer: of 64 x 1 weights and 1 x 64 ones, both would get 64 scales.
+    """
+    forms: dict[int, list[tuple[object, int]]] = {}  # by buffer: each form in use, and the buffer that it has now
+    for number, graph in enumerate(tree.subgraphs):
+        renamed: dict[tuple[int, int], int] = {}
+        for op in graph.operators:
+            name = op_name(tree, op)
+            position = WEIGHT_INPUT.get(name, len(op.inputs))
+            index = op.inputs[position] if position < len(op.inputs) else -1
+            if index < 0 or tensor_data(tree, graph.tensors[index]) is None:
+                continue
+            tensor = graph.tensors[index]
+            form = (shape_of(tensor), _scale_axis(name, op))
+            known = forms.setdefault(tensor.buffer, [(form, tensor.buffer)])
+            buffer = next((buffer for other, buffer in known if other == form), None)
+            if buffer is None:
+                buffer = _copy_buffer(tree, tensor.buffer)
+                known.append((form, buffer))
+            if buffer != tensor.buffer:
+                if (index, buffer) not in renamed:
+                    renamed[index, buffer] = _copy_tensor(graph, index, buffer, f"{number}_{len(renamed)}")
+                op.inputs = [*op.inputs[:position], renamed[index, buffer], *op.inputs[position + 1 :]]
+        if renamed:
+            let_go_unread(graph)
+
+
+def _scale_axis(name: str, op: Any) -> object:
+    if name == "BATCH_MATMUL":
+        return name, bool(op.builtinOptions is not None and op.builtinOptions.adjY)
+    return name == "DEPTHWISE_CONV_2D"
+
+
+def _copy_buffer(tree: Tree, index: int) -> int:
+    made = copy.copy(tree.buffers[index])
+    tree.buffers.append(made)
+    return len(tree.buffers) - 1
+
+
+def _copy_tensor(graph: Any, index: int, buffer: int, ending: str) -> int:
+    made = copy.copy(graph.tensors[index])
+    made.name, made.buffer = f"{text(made.name)}#{ending}", buffer
+    graph.tensors.append(made)
+    return len(graph.tensors) - 1

@@ -29,7 +29,7 @@ from litedelegates.quantize.value_check import InnerError, OutputError, OutputSu
 
 # Every inner tensor of both models is held; of larger models nothing is told.
 _MOST_BYTES = 1 << 30
-_SAMPLES = 2
+_SAMPLES = 4
 
 
 def describe_origin(
@@ -52,7 +52,8 @@ def describe_origin(
         return ""
     explained = check.outputs[0].explained
     try:
-        errors = _inner_errors(before, after, result, rows[:_SAMPLES], names, explained, num_threads)
+        few = rows[: _SAMPLES if check.samples > _SAMPLES else 1]  # of a model that takes long
+        errors = _inner_errors(before, after, result, few, names, explained, num_threads)
     except (ValueError, RuntimeError):
         return ""  # the kernels without delegates do not take it: what is known is said already
     found = _origin(before, errors, explained, any(output.columns for output in check.outputs))
@@ -101,7 +102,11 @@ def _origin(
         inner.append(InnerError(str(number), max((error.relative_error for error in read), default=0.0), after_it))
         ops[str(number)] = op
     first = where_error_begins(inner, explained)
-    return None if first is None else (ops[first.op], f", where it grows from {first.before:.0%} to {first.after:.0%}")
+    if first is None:
+        return None
+    if math.isinf(first.after):
+        return ops[first.op], ", whose values are no longer finite or no longer zero"
+    return ops[first.op], f", where it grows from {first.before:.0%} to {first.after:.0%}"
 
 
 def _common(before: Tree, after: Tree) -> Iterator[int]:

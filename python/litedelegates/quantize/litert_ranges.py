@@ -178,7 +178,9 @@ def _failures_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, KeyError) as error:
-        raise QuantizationError(f"the model does not run on the calibration samples: {error}") from error
+        raise QuantizationError(
+            f"the model does not run on the calibration samples: {' '.join(str(error).split())}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -69,7 +69,11 @@ def _make_rules(wanted: list[str], border: str) -> Any:
     for precision in wanted:
         scope = f"^{precision}({INNER})?/"
         if precision in STATIC_PRECISIONS:
-            rules.add_static_config(scope, ops.ALL_SUPPORTED, ACTIVATION_BITS[precision], weight_num_bits=8)
+            bits = ACTIVATION_BITS[precision]
+            rules.add_static_config(scope, ops.ALL_SUPPORTED, bits, weight_num_bits=8)
+            # Its integer kernels take the first scale for all of the weights, or none.
+            whole = qtyping.QuantGranularity.TENSORWISE
+            rules.add_static_config(scope, ops.BATCH_MATMUL, bits, weight_num_bits=8, weight_granularity=whole)
         elif precision == "dynamic":
             rules.add_dynamic_config(scope, ops.ALL_SUPPORTED, num_bits=8)
         elif precision == "weight_only":

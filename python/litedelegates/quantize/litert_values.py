@@ -83,10 +83,10 @@ def check_against_source(
         try:
             check = _check(source, result, rows, names, None if is_main else key, explained, num_threads)
         except _SourceFailed as error:
-            warnings.append(f"{_UNCHECKED}: the model itself does not run on {own.words}: {error}")
+            warnings.append(f"{_UNCHECKED}: the model itself does not run on {own.words}: {_one_line(error)}")
             continue
         except (ValueError, RuntimeError) as error:
-            raise QuantizationError(f"the model in {label} does not run: {error}") from error
+            raise QuantizationError(f"the model in {label} does not run: {_one_line(error)}") from error
         if check.verdict == "fine":
             continue
         count = f"{check.samples} {own.words[:-1] if check.samples == 1 else own.words}"
@@ -96,6 +96,10 @@ def check_against_source(
             raise QuantizationError(f"{text}. check_values=False accepts the model as it is")
         warnings.append(text)
     return warnings
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _is_finite(check: ValueCheck) -> bool:

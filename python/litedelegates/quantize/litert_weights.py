@@ -24,9 +24,9 @@ from litedelegates.graph.tflite.tree import (
     text,
     type_name,
 )
-from litedelegates.quantize.float16_weights import empty_unused_buffers
+from litedelegates.quantize.float16_weights import empty_unused_buffers, let_go_unread
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.litert_precision import WIDENED_INPUTS, is_large
+from litedelegates.quantize.litert_precision import WEIGHT_INPUT, WIDENED_INPUTS, is_large
 
 # Rounding is by half a step; what computes it rounds too.
 _HALF_STEP = 0.51
@@ -50,7 +50,7 @@ def store_small(tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, str]) 
             kind = _BITS[wanted[op.index]]
             for position in WIDENED_INPUTS.get(op.type, ()):
                 index = op.operator.inputs[position] if position < len(op.operator.inputs) else -1
-                if index < 0 or not _is_float32(tree, graph.tensors[index]):
+                if index < 0 or not _is_float32(tree, graph.tensors[index], op.type in WEIGHT_INPUT):
                     continue
                 key = (graph.tensors[index].buffer, kind)
                 if key not in small:
@@ -58,17 +58,10 @@ def store_small(tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, str]) 
                     small[key] = len(graph.tensors) - 1
                 _widen(tree, op, position, small[key])
         if small:
-            _let_go_unread(graph)
+            let_go_unread(graph)
             changed = True
     if changed:
         empty_unused_buffers(tree)
-
-
-def _let_go_unread(graph: Any) -> None:
-    read = {index for op in graph.operators for index in [*op.inputs, *op.outputs]} | {*graph.inputs, *graph.outputs}
-    for index, tensor in enumerate(graph.tensors):
-        if index not in read:
-            tensor.buffer = 0
 
 
 def left_in_float32(tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, str], total_bytes: int) -> list[str]:
@@ -178,5 +171,6 @@ def _dequantize_code(tree: Tree) -> int:
     return len(tree.operatorCodes) - 1
 
 
-def _is_float32(tree: Tree, tensor: Any) -> bool:
-    return type_name(tensor) == "FLOAT32" and tensor_data(tree, tensor) is not None and is_large(tensor)
+def _is_float32(tree: Tree, tensor: Any, any_size: bool = False) -> bool:
+    is_stored = type_name(tensor) == "FLOAT32" and tensor_data(tree, tensor) is not None
+    return is_stored and (any_size or is_large(tensor))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from litedelegates.errors import NothingToQuantizeError, QuantizationError
 from litedelegates.quantize.calibration import RANDOM, InputSpec, read_samples
 from litedelegates.quantize.onnx_border import make_border
-from litedelegates.quantize.onnx_constants import separate_constants
+from litedelegates.quantize.onnx_constants import attach_inner_graphs, detach_inner_graphs, separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
 from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, infer_types, put_outside, size_of, to_bytes
 from litedelegates.quantize.onnx_float16 import make_float16
@@ -182,6 +182,7 @@ def _run_passes(
             + ("stores float32 weights" if not set(request.precisions) - {"dynamic", "weight_only"} else "has floats")
         )
     fold_gemm_scales(model, set().union(*names.values()))
+    inside = detach_inner_graphs(model)
     separate_constants(model, names)
     done: set[str] = set()
     if "dynamic" in names:
@@ -194,6 +195,7 @@ def _run_passes(
         store_in_8_bits(model, names["weight_only"])
     if "float16" in names:
         model = make_float16(model, names["float16"])
+    attach_inner_graphs(model, inside)
     if request.border != FLOAT32:
         make_border(model, request.border)
     return model

@@ -1,12 +1,12 @@
-"""Weights that ops of different precision share, given to each of them."""
+"""Tensors that ops of different precision share, or that the inside of an If or Loop reads, given to each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_model import all_names, unused
+from litedelegates.quantize.onnx_model import all_names, names_read, rename_inside, sort_nodes, unused
 from litedelegates.quantize.request import FLOAT32
 
 if TYPE_CHECKING:
@@ -36,3 +36,44 @@ def separate_constants(model: onnx.ModelProto, names: Mapping[str, set[str]]) ->
             for node in readers:
                 if precision_of.get(node.name, FLOAT32) == precision:
                     node.input[:] = [copy.name if entry == name else entry for entry in node.input]
+
+
+def detach_inner_graphs(model: onnx.ModelProto) -> list[str]:
+    """Let the graphs inside ops read copies of what is outside, and return the names of the copies.
+
+    The libraries see what an op reads, but not what is read inside it: that would change its type, or be gone. Stored
+    tensors are copied; an Identity makes a copy of others, which reads what a pass has made of them.
+    """
+    import onnx
+
+    index = GraphIndex(model)
+    taken = all_names(model)
+    added, copies = [], dict[str, str]()
+    for node in model.graph.node:
+        for name in sorted(names_read(node) - set(node.input)):
+            if index.types.get(name) != onnx.TensorProto.FLOAT:
+                continue
+            if name not in copies:
+                copies[name] = unused(f"{name}_inside", taken)
+                taken.add(copies[name])
+                if name in index.constants:
+                    copy = model.graph.initializer.add()
+                    copy.CopyFrom(index.constants[name])
+                    copy.name = copies[name]
+                else:
+                    added.append(onnx.helper.make_node("Identity", [name], [copies[name]], copies[name]))
+            rename_inside(node, name, copies[name])
+    model.graph.node.extend(added)
+    if added:
+        sort_nodes(model)
+    return [node.output[0] for node in added]
+
+
+def attach_inner_graphs(model: onnx.ModelProto, copies: Collection[str]) -> None:
+    """Take the ops out again that `detach_inner_graphs` has put in."""
+    for name in copies:
+        maker = GraphIndex(model).producer[name]
+        if maker.op_type == "Identity":
+            for node in model.graph.node:
+                rename_inside(node, name, maker.input[0])
+            model.graph.node.remove(maker)

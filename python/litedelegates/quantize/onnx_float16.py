@@ -28,7 +28,7 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     _check_range(model, names)
-    captured = _keep_captured_constants(model)
+    captured = _captured(model)
     # It takes any op that is not blocked, among them the Quantize and Dequantize ops of other passes, which then fail.
     others = [node.name for node in model.graph.node if node.name not in names]
     try:
@@ -41,29 +41,16 @@ def make_float16(model: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
     return result
 
 
-def _keep_captured_constants(model: onnx.ModelProto) -> set[str]:
-    """Return the float32 tensors that the inside of an op reads from outside, stored ones as copies of their own.
+def _captured(model: onnx.ModelProto) -> set[str]:
+    """Return the computed float32 tensors that the inside of an op reads from outside.
 
-    The converter neither looks into an op that stays float32 nor tells it that what it reads has become float16.
+    The converter does not tell an op that stays float32 that what is read inside it has become float16.
     """
     import onnx
 
-    index = GraphIndex(infer_types(model))
-    taken = all_names(model)
-    captured: set[str] = set()
-    for node in model.graph.node:
-        for name in names_read(node) - set(node.input):
-            if index.types.get(name) != onnx.TensorProto.FLOAT:
-                continue
-            if name not in index.constants:
-                captured.add(name)
-                continue
-            copy = model.graph.initializer.add()
-            copy.CopyFrom(index.constants[name])
-            copy.name = unused(f"{name}_inside", taken)
-            taken.add(copy.name)
-            rename_inside(node, name, copy.name)
-    return captured
+    types = GraphIndex(infer_types(model)).types
+    read = {name for node in model.graph.node for name in names_read(node) - set(node.input)}
+    return {name for name in read if types.get(name) == onnx.TensorProto.FLOAT}
 
 
 def _widen_captured(model: onnx.ModelProto, captured: set[str]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _REACH = {"int8": 12.0, "int16x8": 23.5}
 # Ranges up to this leave steps of 0.16 to 8 bits.
 _WIDE = 40.0
+_FURTHEST = 1e38
 _SAME_VALUES = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
 
@@ -45,6 +46,8 @@ def narrow_masked_ranges(
         session_options: For running the model.
         most_bytes: The largest single file.
     """
+    if precision == "int16x8":
+        _leave_room(model, ranges)
     wide = _wide_inputs(model, ranges)
     if not wide:
         return
@@ -67,6 +70,26 @@ def narrow_masked_ranges(
             _clip_constant(model, index.constants[addend], min(found.values()), set(found))
         elif addend in ranges and addend not in index.outputs and _readers(model, addend) == len(found):
             _raise_lows(ranges, _with_same_values(model, addend), min(found.values()))
+
+
+def _leave_room(model: onnx.ModelProto, ranges: Any) -> None:
+    """Bring the ends of float32 nearer, where a mask is: a symmetric range as wide as twice that is infinite."""
+    for name in ranges:
+        low, high = ranges[name].range_value
+        near = [np.clip(end, -_FURTHEST, _FURTHEST).astype(np.float32) for end in (low, high)]
+        if not all(map(np.array_equal, near, (low, high))):
+            ranges[name] = type(ranges[name])(
+                lowest=near[0].reshape(np.shape(low)), highest=near[1].reshape(np.shape(high))
+            )
+    import onnx
+
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        if np.isfinite(values).all() and np.abs(values).max(initial=0) > _FURTHEST:
+            nearer = np.clip(values, -_FURTHEST, _FURTHEST).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(nearer, tensor.name))
 
 
 def _raise_lows(ranges: Any, names: Sequence[str], limit: float) -> None:

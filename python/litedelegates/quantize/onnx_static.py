@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,8 @@ def make_static(
             )
         else:
             quantizer = keeping(QDQQuantizer, kept)(typed, *shared, *rest, extra)
-        quantizer.quantize_model()
+        with _without_advice():
+            quantizer.quantize_model()
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
         raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
     result: onnx.ModelProto = quantizer.model.model
@@ -189,6 +191,17 @@ def _find_ranges(
                 "model, so look at how the samples are scaled"
             )
     return ranges
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep back what onnxruntime logs of weights without channels and of what it leaves alone, which is checked."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _session_options(request: Request) -> Any:

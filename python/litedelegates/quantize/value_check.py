@@ -23,7 +23,8 @@ Verdict: TypeAlias = Literal["fine", "warning", "error"]
 # Samples are few: an error that matters shows in each of them, and they are run twice.
 MOST_SAMPLES = 8
 # An output that has nothing to do with the source, but its size, is sqrt(2) off: norm(y - x) of two vectors of one
-# length at a right angle. Beyond it the result is worse than noise. (Zeros are 1 off.)
+# length at a right angle. Beyond it the result is worse than noise. (Zeros are 1 off: an output that is the same for
+# every sample is an error already where rounding does not explain it.)
 ERROR_LIMIT = math.sqrt(2)
 # Weights and activations are both rounded: two roundings for each that `measure.agreement` counts.
 _ROUNDINGS = 2.0
@@ -33,7 +34,7 @@ _SMALLER = 10.0
 # ...and said to be off where the error is half of its own norm: a few bits of its sign and size are left.
 _COLUMN_LIMIT = 0.5
 # ...unless these are so few of many columns that they are small on these samples only.
-_BY_CHANCE = 0.05
+_BY_CHANCE = 0.1
 # Of values that are mostly the same, such as a ReLU that rarely fires, nothing but noise is lost: (sum|x|)^2 over
 # n sum(x^2) is the share of values that count.
 _DENSE = 0.25
@@ -242,7 +243,12 @@ class OutputSums:
             texts.append(_describe_error(relative, figures.max_abs or 0.0, explained))
         if columns:
             texts.append(_describe_columns(columns, self._columns[columns[0].axis].size))
-        too_far = relative > ERROR_LIMIT and not within_step and figures.sqnr_db > -math.inf
+        is_dead = bool(columns) and sum(c.is_dead for c in columns) == self._columns[columns[0].axis].size
+        too_far = (
+            (relative > ERROR_LIMIT or (is_dead and relative > explained))
+            and not within_step
+            and figures.sqnr_db > -math.inf
+        )
         verdict: Verdict = "error" if too_far else "warning" if texts else "fine"
         told = f"output {name!r} {', and '.join(texts)}" if texts else ""
         return OutputError(name, relative, explained, columns, verdict, told)

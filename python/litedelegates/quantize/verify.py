@@ -80,7 +80,7 @@ def check_something_to_do(tree: Tree, ops: Sequence[PlacedOp], wanted: dict[int,
         raise QuantizationError("the plan leaves every op in float32: name a precision for some of them")
     if not any(wanted[op.index] in STATIC_PRECISIONS or reader.weights_of(op) for op in asked):
         which = "the ops asked for have" if len(asked) < len(ops) else "the model has"
-        kinds = ", ".join(sorted({*WEIGHT_INPUT, *WIDENED_INPUTS}))
+        kinds = ", ".join([*WEIGHT_INPUT, "GATHER", "LSTM"])
         raise NothingToQuantizeError(f"{which} nothing to quantize: no weights stored for one of {kinds}")
 
 

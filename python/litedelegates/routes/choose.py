@@ -17,13 +17,13 @@ def why_classic(model: Model) -> str | None:
     Outputs whose size is only known while the model runs show after compiling (`CompiledSession.dynamic_outputs`).
     """
     for index, subgraph in enumerate(model.subgraphs):
-        for tensor in subgraph.tensors:
+        for tensor in map(subgraph.tensor, subgraph.tensors_not_compiled):
             if tensor.is_variable:
                 return f"tensor {tensor.name!r} is a variable"
             if tensor.element_type == "complex128":
                 return f"tensor {tensor.name!r} is complex128"
-            if tensor.lacks_buffer:  # shapes that it decides are only known while the model runs
-                return f"tensor {tensor.name!r} is a constant without elements and without a buffer"
+            # It lacks a buffer: shapes that it decides are only known while the model runs.
+            return f"tensor {tensor.name!r} is a constant without elements and without a buffer"
         reason = (_why_border(subgraph) or _why_names(model, index)) if _is_entry(model, index) else None
         if reason:
             return reason
@@ -41,11 +41,11 @@ def why_classic(model: Model) -> str | None:
 
 def _why_run_time_size(subgraph: Subgraph) -> str | None:
     """Outputs of unknown size where every input's size is known can only depend on values."""
-    if any(-1 in subgraph.tensors[index].shape_signature for index in subgraph.inputs):
+    if any(-1 in subgraph.tensor(index).shape_signature for index in subgraph.inputs):
         return None
     for index in subgraph.outputs:
-        if -1 in subgraph.tensors[index].shape_signature:
-            return f"the size of output {subgraph.tensors[index].name!r} is only known while the model runs"
+        if -1 in subgraph.tensor(index).shape_signature:
+            return f"the size of output {subgraph.tensor(index).name!r} is only known while the model runs"
     return None
 
 
@@ -62,7 +62,7 @@ def _why_border(subgraph: Subgraph) -> str | None:
     if set(inputs) & set(outputs):
         return "an input is passed straight through as an output"
     for index in (*inputs, *outputs):
-        tensor = subgraph.tensors[index]
+        tensor = subgraph.tensor(index)
         if tensor.element_type in _PACKED | _UNKNOWN_TO_LOADER | {"string"}:
             return f"input or output {tensor.name!r} is of type {tensor.element_type}"
         if 0 in tensor.shape:
@@ -70,11 +70,12 @@ def _why_border(subgraph: Subgraph) -> str | None:
     return None
 
 
-def _why_names(model: Model, index: int) -> str | None:
+def _why_names(model: Model, number: int) -> str | None:
     """The runtime finds inputs and outputs by their names."""
-    given, subgraph = model.names(index), model.subgraphs[index]
+    given, subgraph = model.names(number), model.subgraphs[number]
     for side in (subgraph.inputs, subgraph.outputs):
-        names = [name for tensor in side if (name := given.get(tensor, subgraph.tensors[tensor].name))]
+        shown = (given[index] if index in given else subgraph.tensor(index).name for index in side)
+        names = [name for name in shown if name]
         if len(set(names)) < len(names):
             return f"several of its inputs or outputs are called {max(names, key=names.count)!r}"
     return None

@@ -65,7 +65,7 @@ class CompiledSession:
         self.chain = tuple(chain)
         self._how: dict[str, Any] = {"num_threads": num_threads, "runtime_options": runtime_options, "folded": folded}
         self._folded = folded
-        self.route = Route("compiled", _reason(folded, model))
+        self.route = Route("compiled", describe_folding(folded, model))
         self._requested: dict[int, tuple[int, ...]] = {}  # shapes that inputs were resized to
         runtime_options = {**(runtime_options or {}), "enable_profiling": profiling or None}
         if any(delegate.hardware == NPU for delegate in self.chain):
@@ -119,8 +119,8 @@ class CompiledSession:
             self.compiled,
             signature=signature,
             subgraph=subgraph,
-            input_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.inputs],
-            output_dtypes=[numpy_dtype(graph.tensors[index].element_type) for index in graph.outputs],
+            input_dtypes=[numpy_dtype(graph.tensor(index).element_type) for index in graph.inputs],
+            output_dtypes=[numpy_dtype(graph.tensor(index).element_type) for index in graph.outputs],
         )
 
     @property
@@ -145,7 +145,7 @@ class CompiledSession:
     def dynamic_outputs(self) -> list[str]:
         """Return the names of outputs whose size is only known while the model runs; such models cannot run here."""
         graph = self.model.subgraphs[0]
-        return [graph.tensors[graph.outputs[position]].name for position in self.runner.dynamic_outputs()]
+        return [graph.tensor(graph.outputs[position]).name for position in self.runner.dynamic_outputs()]
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of an input, an output or a constant."""
@@ -211,7 +211,7 @@ class CompiledSession:
             if index in graph.inputs:
                 return tuple(self.runner.input_shapes[graph.inputs.index(index)])
         # A shape that the model refused is still the current one.
-        return self._requested.get(index, tuple(graph.tensors[index].shape))
+        return self._requested.get(index, tuple(graph.tensor(index).shape))
 
     def reset_variables(self) -> None:
         """Do nothing: models with variables run on the classic route."""
@@ -333,10 +333,11 @@ def _folded_away(record: Placement) -> Placement:
     return replace(record, ran=FOLDED, partition=None, evidence=how)
 
 
-def _reason(folded: _core.FoldedModel | None, model: Model) -> str:
+def describe_folding(folded: _core.FoldedModel | None, model: Model) -> str:
+    """Say why a model takes the compiled route, and how many of its ops are gone."""
     if folded is None or not folded.operators:
         return "the runtime's C interface takes this model"
-    ops = sum(len(graph.operators) for graph in model.subgraphs)
+    ops = sum(graph.operator_count for graph in model.subgraphs)
     gone = ops - sum(map(len, folded.operators))
     if not gone:
         return "the runtime's C interface takes this model, with the sizes that follow from its inputs stored"

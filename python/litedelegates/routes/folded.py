@@ -10,6 +10,7 @@ Delegates that drive a device compile kernels for the sizes that they find store
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from litedelegates import _core
 from litedelegates.errors import CompileError, LiteDelegatesError, UnsupportedError
 from litedelegates.model import Model
 from litedelegates.routes import Array, Route
-from litedelegates.routes.compiled import CompiledSession
+from litedelegates.routes.compiled import CompiledSession, describe_folding
 
 if TYPE_CHECKING:
     from litedelegates.delegates.base import Payloads
@@ -45,6 +46,8 @@ class FoldedSession:
         model: Model,
         compile_folded: Callable[[_core.FoldedModel], CompiledSession],
         load_unfolded: Callable[[str], CompiledSession | ClassicSession],
+        *,
+        waits: bool = False,
     ) -> None:
         """Fold and compile a model for the shapes that its file states.
 
@@ -52,17 +55,20 @@ class FoldedSession:
             model: The verified model.
             compile_folded: Compiles the model for given shapes.
             load_unfolded: Loads it as it is, where it cannot be folded, for the reason given.
+            waits: Compile it once it is asked for: inputs that are resized first would have it compiled in vain.
         """
         self.model = model
         self._compile_folded = compile_folded
         self._load_unfolded = load_unfolded
         graph = model.subgraphs[0]
-        self._shapes: dict[int, tuple[int, ...]] = {index: tuple(graph.tensors[index].shape) for index in graph.inputs}
+        self._shapes: dict[int, tuple[int, ...]] = {index: tuple(graph.tensor(index).shape) for index in graph.inputs}
         self.set_tensor: Callable[[int, Any], None]
         self.invoke: Callable[[], None]
         self.invoke_within: Callable[[float], None]
         self._kept: OrderedDict[tuple[int, _Shapes], CompiledSession | ClassicSession] = OrderedDict()
         self._current: CompiledSession | ClassicSession | None = None
+        self._waiting: _core.FoldedModel | None = None  # for the current shapes, and not compiled yet
+        self.waited_ns = 0  # that compiling it took
         self._route = Route(
             "compiled", "its shapes are computed from those of its inputs, which it cannot take as stored"
         )
@@ -71,7 +77,11 @@ class FoldedSession:
             folded = model.file.fold(0, [list(shape) for shape in self._shapes.values()])
         except CompileError:
             return  # It needs other shapes than the file states: allocation says so, once it is asked for.
-        self._use(self._make(0, tuple(self._shapes.values()), folded))
+        shapes = tuple(self._shapes.values())
+        if waits and _why_unfolded(shapes, folded) is None:
+            self._wait(folded)
+        else:
+            self._use(self._make(0, shapes, folded))
 
     @property
     def route(self) -> Route:
@@ -97,8 +107,40 @@ class FoldedSession:
         Raises:
             CompileError: The model cannot take inputs of these shapes.
         """
-        if self._current is None:
-            self._use(self._session(0, tuple(self._shapes.values())))
+        if self._current is not None:
+            return
+        start, shapes = time.perf_counter_ns(), tuple(self._shapes.values())
+        folded, self._waiting = self._waiting, None
+        if folded is None:
+            self._use(self._session(0, shapes))
+        else:
+            self._use(self._make(0, shapes, folded))
+            self.waited_ns = time.perf_counter_ns() - start
+
+    def compile_waiting(self) -> int:
+        """Compile what waits for it, and return the nanoseconds that this took, now or before."""
+        self._prepared()
+        return self.waited_ns
+
+    def _wait(self, folded: _core.FoldedModel) -> None:
+        """Compile what was folded at the first call that needs it."""
+
+        def set_tensor(index: int, value: Any) -> None:
+            self._allocated().set_tensor(index, value)
+
+        def invoke() -> None:
+            self._allocated().invoke()
+
+        def invoke_within(time_limit_s: float) -> None:
+            self._allocated().invoke_within(time_limit_s)
+
+        self._waiting = folded
+        self._route = Route("compiled", describe_folding(folded, self.model))
+        self.set_tensor, self.invoke, self.invoke_within = set_tensor, invoke, invoke_within
+
+    def _prepared(self) -> CompiledSession | ClassicSession | None:
+        """Return what runs the model for its current shapes; None where that has to be asked for."""
+        return self._current if self._waiting is None else self._allocated()
 
     def _use(self, session: CompiledSession | ClassicSession) -> None:
         self._current = session
@@ -115,7 +157,7 @@ class FoldedSession:
         def invoke(time_limit_s: float | None = None) -> None:
             raise RuntimeError(_NOT_ALLOCATED)
 
-        self._current = None
+        self._current = self._waiting = None
         self.set_tensor = set_tensor
         self.invoke = self.invoke_within = invoke
 
@@ -138,10 +180,9 @@ class FoldedSession:
         return session
 
     def _load(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
-        if folded.obstacle:
-            return self._unfolded(shapes, subgraph, folded.obstacle)
-        if any(0 in shape for shape in (*shapes, *folded.output_shapes)):
-            return self._unfolded(shapes, subgraph, "an input or output is empty")
+        obstacle = _why_unfolded(shapes, folded)
+        if obstacle is not None:
+            return self._unfolded(shapes, subgraph, obstacle)
         session = self._compile_folded(folded)
         try:
             session.allocate()
@@ -187,7 +228,7 @@ class FoldedSession:
             CompileError: With ``strict``: the shape differs where the file leaves nothing open.
         """
         if strict:
-            tensor = self.model.subgraphs[0].tensors[index]
+            tensor = self.model.subgraphs[0].tensor(index)
             signature = tuple(tensor.shape_signature or tensor.shape)
             fits = len(signature) == len(shape) and all(
                 wanted in (-1, size) for wanted, size in zip(signature, shape, strict=True)
@@ -206,19 +247,24 @@ class FoldedSession:
             return self._shapes[index]
         if self._current is not None:
             return self._current.shape(index)
-        return tuple(self.model.subgraphs[0].tensors[index].shape)
+        graph = self.model.subgraphs[0]
+        if self._waiting is not None and index in graph.outputs:
+            return tuple(self._waiting.output_shapes[graph.outputs.index(index)])
+        return tuple(graph.tensor(index).shape)
 
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of an input, an output or a constant."""
-        if self._current is None:
+        current = self._prepared()
+        if current is None:
             raise ValueError(_NOT_ALLOCATED)
-        return self._current.get_tensor(index, subgraph)
+        return current.get_tensor(index, subgraph)
 
     def view(self, index: int) -> Array:
         """Return an input or output without copying it."""
-        if self._current is None:
+        current = self._prepared()
+        if current is None:
             raise ValueError(_NOT_ALLOCATED)
-        return self._current.view(index)
+        return current.view(index)
 
     def reset_variables(self) -> None:
         """Do nothing: models with variables run on the classic route."""
@@ -244,14 +290,25 @@ class FoldedSession:
     @property
     def device(self) -> str:
         """Name of the device in use; empty when there is none."""
-        return self._current.device if self._current is not None else ""
+        current = self._prepared()
+        return current.device if current is not None else ""
 
     def options_in_effect(self) -> Payloads:
         """Return the options as the runtime holds them; none before the model was compiled."""
-        return self._current.options_in_effect() if self._current is not None else {}
+        current = self._prepared()
+        return current.options_in_effect() if current is not None else {}
 
     def close(self) -> None:
         """Free the runtime's objects for all shapes."""
         self._forget_current()
         while self._kept:
             self._kept.popitem()[1].close()
+
+
+def _why_unfolded(shapes: _Shapes, folded: _core.FoldedModel) -> str | None:
+    """Return why a model cannot run with these shapes as it was folded; None where it can."""
+    if folded.obstacle:
+        return folded.obstacle
+    if any(0 in shape for shape in (*shapes, *folded.output_shapes)):
+        return "an input or output is empty"
+    return None

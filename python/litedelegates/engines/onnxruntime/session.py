@@ -138,7 +138,7 @@ class OnnxRuntimeSession:
         Raises:
             OptionError: An input is missing.
         """
-        values = map(np.ascontiguousarray, pick(self.inputs, feed))
+        values = (np.asarray(value, order="C") for value in pick(self.inputs, feed))  # keeps rank 0
         self._feed = {info.name: value for info, value in zip(self.inputs, values, strict=True)}
 
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
