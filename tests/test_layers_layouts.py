@@ -115,3 +115,39 @@ def test_a_variant_without_moved_layouts_is_not_run(tmp_path: Path, monkeypatch:
     feeds = [dict(zip(variant.source.input_names, [digits_data()["calibration"][0]], strict=True))]
     model = Carriers(variant)
     assert without_turned(model, samples_of(variant.source, feeds)) is model
+
+
+def test_tensors_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """A ``.tflite`` may call all of its tensors the same: the errors are those of the model with names."""
+    pytest.importorskip("litert_quantizer")
+    feeds = [{"x": np.random.default_rng(seed).standard_normal((1, SIZE)).astype("f")} for seed in range(4)]
+    found: dict[bool, list[float | None]] = {}
+    for is_named in (True, False):
+        folder = tmp_path / str(is_named)
+        folder.mkdir()
+        path = folder / "model.tflite"
+        path.write_bytes(dense_chain(is_named))
+        variant = make_variant(load(path), path, "int8", folder, calibration=feeds)
+        found[is_named] = [
+            record.sqnr_db for errors in (local_errors, propagated_errors) for record in errors([variant], feeds)
+        ]
+    assert found[False] == found[True]
+    assert all(db is not None and db > 20 for db in found[True])
+
+
+def dense_chain(is_named: bool) -> bytes:
+    """Return four dense layers with a TANH after each, all tensors of one shape."""
+    from small_models_builder import ModelBuilder, Op, schema
+
+    rng = np.random.default_rng(3)
+    model = ModelBuilder()
+    graph = model.graph()
+    read = graph.input("x", (1, SIZE))
+    for layer in range(4):
+        made = graph.tensor(f"made{layer}" if is_named else "t", (1, SIZE))
+        weights = graph.constant(f"w{layer}" if is_named else "w", rng.standard_normal((SIZE, SIZE)).astype("f") / 4)
+        graph.op(Op.FULLY_CONNECTED, [read, weights, -1], [made], schema.FullyConnectedOptionsT())
+        add = graph.output if layer == 3 else graph.tensor
+        read = add(f"tanh{layer}" if is_named else "t", (1, SIZE))
+        graph.op(Op.TANH, [made], [read])
+    return model.to_bytes()

@@ -1,5 +1,6 @@
 """Make a model smaller and quicker, as a whole or op by op, checked before and after."""
 
+from litedelegates.errors import QuantizationWarning
 from litedelegates.quantize.calibration import CalibrationError, CalibrationWarning
 from litedelegates.quantize.dispatch import quantize, quantize_file, read_record
 from litedelegates.quantize.float16_weights import fold_float16_weights
@@ -18,6 +19,7 @@ __all__ = [
     "Images",
     "Method",
     "Precision",
+    "QuantizationWarning",
     "Record",
     "fold_float16_weights",
     "quantize",

@@ -59,7 +59,9 @@ def quantize(
         precision: One of ``PRECISIONS``; may be left out where ``plan`` says it for some ops.
         calibration: For ``int8`` and ``int16x8``: an iterable of samples, each an array (one input), a tuple or list
             in input order, or a dict by input name, batch axis included; one array stacked along its first axis; the
-            path of a ``.npy`` or ``.npz``; ``Images``; or ``"random"``, good for measuring speed only.
+            path of a ``.npy`` or ``.npz``; ``Images``; or ``"random"``, good for measuring speed only. For a
+            ``.tflite`` with several signatures a dictionary of these by signature; the ops that only a signature
+            without samples runs stay float32.
         plan: Precision by op: ``{key: precision}``, where a key is an op's index, its name, its type (``CONV_2D``,
             ``Conv``) or a glob pattern over names. Index wins over name, name over pattern, pattern over type, later
             over earlier. The name of an op is that of its first output (TFLite) or of its node (ONNX). ``float32``
@@ -88,7 +90,7 @@ def quantize(
         OptionError: An option is unknown, is not used by the precision, or a key of the plan means no op.
         CalibrationError: Calibration is missing, empty, not finite, constant, or does not fit the inputs.
         InvalidModelError: ``model`` is not a readable model.
-        QuantizationError: ``model`` is quantized already, or the result is not what was asked for.
+        QuantizationError: ``model`` is quantized already, or the result is not what was asked for, or far off.
         MissingExtraError: The library for this kind of model is not installed.
         OSError: The path cannot be read.
     """
