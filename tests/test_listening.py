@@ -133,7 +133,7 @@ def test_a_dashboard_is_shown_where_it_is_asked_for_only(tmp_path: Path, capsys:
         boards.add("shown", options=["--dashboard-address", f"127.0.0.1:{port}"])
         assert _answers(port)
     for address in ("8790", ":8790", "127.0.0.1:", "127.0.0.1:x"):
-        assert main(["worker", "tcp://127.0.0.1:9", "--dashboard-address", address]) == 1
+        assert main(["worker", "tcp://127.0.0.1:9", "--dashboard-address", address]) == 2
         assert "worker: dashboard address" in capsys.readouterr().err
 
 
@@ -185,11 +185,11 @@ def test_certificates_that_are_incomplete_are_refused_before_anything_is_tried(
     (tmp_path / "ca.pem").touch()
     for command in (["worker"], ["link"], ["bench", str(DIGITS), "--workers"], ["pipeline", "out", "--workers"]):
         where = [*command, "tls://127.0.0.1:9"]
-        assert main([*where, "--tls-ca-file", str(tmp_path / "ca.pem")]) == 1
+        assert main([*where, "--tls-ca-file", str(tmp_path / "ca.pem")]) == 2
         assert "--tls-cert" in capsys.readouterr().err
-        assert main([*where, "--tls-ca-file", str(tmp_path / "ca.pem"), "--tls-cert", "none.pem"]) == 1
+        assert main([*where, "--tls-ca-file", str(tmp_path / "ca.pem"), "--tls-cert", "none.pem"]) == 2
         assert "there is no file none.pem" in capsys.readouterr().err
-    assert main(["bench", str(DIGITS), "--tls-cert", "none.pem"]) == 1
+    assert main(["bench", str(DIGITS), "--tls-cert", "none.pem"]) == 2
     assert "--tls-cert is about the workers of a scheduler" in capsys.readouterr().err
 
 
