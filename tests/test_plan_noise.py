@@ -107,6 +107,23 @@ def test_a_plan_says_keep_float32_in_words_and_keeps_it_when_written() -> None:
     assert read == plan and read.keeps_default
 
 
+def test_where_a_mixture_is_too_unsure_the_precision_that_is_shown_to_be_better_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    true = truth(rng, {"float16": 1.0, "dynamic": 1.3}, 0.15)
+    study = measured(true, rng, noise=0.02, whole_noise=0.01, mixes=12)
+    off = np.random.default_rng(1)
+    mixed = tuple(  # predictions of mixtures are worth little here
+        one
+        if one.is_uniform
+        else dataclasses.replace(one, whole_us=(one.whole_us or 0.0) * float(np.exp(0.5 * off.standard_normal())))
+        for one in study.mixed
+    )
+    plan = make_plan([Source(Device("pi"), dataclasses.replace(study, mixed=mixed, _by_index={}))])
+    assert set(plan.precisions.values()) == {"dynamic"} and not plan.keeps_default
+    assert plan.gain is not None and plan.gain.low > 1.1
+    assert "dynamic xnnpack 1t everywhere is, and was taken" in plan.notes[0] and not plan.is_exact
+
+
 def test_exact_times_stay_what_they_are_and_a_common_gain_is_found() -> None:
     exact = ({0: 4.0, 1: 2.0, 2: 1.0, 3: 0.0}, {})
     half = ({0: 2.0, 1: 3.0, 2: 0.25, 3: 0.0}, {})

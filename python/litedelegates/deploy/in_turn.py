@@ -113,8 +113,7 @@ class Deployed:
         root: The folder.
         plan: That was deployed.
         path: The float32 model.
-        source: The same, loaded.
-        shapes: Sizes of inputs that the model leaves open, for quantizing it.
+        source: The same, loaded, with the sizes that the plan says of what it leaves open.
     """
 
     manifest: Manifest
@@ -122,7 +121,6 @@ class Deployed:
     plan: Plan
     path: str
     source: Graph
-    shapes: Mapping[str, Sequence[int]] | None = None
 
 
 def time_in_turn(
@@ -165,31 +163,26 @@ def _uniforms(deployed: Deployed, layers: tuple[int, ...], folder: Path) -> Iter
     default = own if plan.gain is None else plan.gain.default
     if {layer.choice for layer in plan.layers} == {default} or default.device != stage.device:
         return  # the plan is the default, or the default runs elsewhere
-    used = [layer.choice for layer in plan.layers]
+    used, model = [layer.choice for layer in plan.layers], deployed.path
+    if plan.shapes:  # the plan's models have these sizes, and all are to do the same work
+        model = str(folder / f"fixed{Path(deployed.path).suffix}")
+        deployed.source.save(model)
     for choice in dict.fromkeys([default, own, *used]):
         setting = Setting(choice.precision, choice.delegate, choice.threads)
         try:
-            path = _made(deployed, choice.precision, folder)
+            path = _made(deployed, model, choice.precision, folder)
         except (LiteDelegatesError, OSError) as error:
             yield choice, f"cannot be made: {error}"
         else:
             yield choice, Piece(setting, (*layers, WHOLE), path)
 
 
-def _made(deployed: Deployed, precision: str, folder: Path) -> str:
+def _made(deployed: Deployed, model: str, precision: str, folder: Path) -> str:
     """Return the path of the model in a precision. Speed alone matters: without samples random ones calibrate it."""
     given = known_calibration(deployed.plan) or "random"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        variant = make_variant(
-            deployed.source,
-            deployed.path,
-            precision,
-            folder,
-            calibration=given,
-            allow_float32_ops=True,
-            shapes=deployed.shapes,
-        )
+        variant = make_variant(deployed.source, model, precision, folder, calibration=given, allow_float32_ops=True)
     return os.fspath(variant.path)
 
 

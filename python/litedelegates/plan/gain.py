@@ -9,13 +9,13 @@ studies of models in which no choice is better, none seems to be (C. E. Bonferro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
-from litedelegates.plan.problem import BUSY, LATENCY, Array, Goal, Problem
+from litedelegates.plan.problem import BUSY, LATENCY, Array, Goal, Problem, Solution
 from litedelegates.plan.records import Choice, Gain
 from litedelegates.plan.uncertainty import Effects, Uncertainty
 from litedelegates.quantize.request import FLOAT32
@@ -25,19 +25,47 @@ _TAIL = 0.025
 
 def default_of(problem: Problem, goal: Goal) -> tuple[Choice, Array] | None:
     """Return the choice and the assignment of the default; None where float32 is no choice, or exceeds the bounds."""
+    found = (one for one in _uniform(problem, goal) if one[0].precision == FLOAT32)
+    return min(found, key=lambda one: goal.value(problem, problem.totals(one[1])), default=None)
+
+
+def shown_plan(known: Uncertainty, goal: Goal, solution: Solution) -> tuple[Solution, str]:
+    """Return a plan that is shown to be better than the default, and a note where that is not the one that was found.
+
+    A mixture is less sure than a model in one precision, whose time was measured. Where the best plan is not shown to
+    be better than the default and such a model is, the best of those is taken.
+    """
+    gain = gain_of(known, goal, solution.assignment)
+    if gain is None or gain.is_shown:
+        return solution, ""
+    problem = known.problem
+    better = []
+    for choice, assignment in _uniform(problem, goal):
+        own = gain_of(known, goal, assignment)
+        if own is not None and own.is_shown:
+            totals = problem.totals(assignment)
+            better.append((goal.value(problem, totals), choice.label, assignment, totals))
+    if not better:
+        return solution, ""
+    value, label, assignment, totals = min(better, key=lambda one: one[0])
+    note = (
+        f"a mixture with {1 - solution.value / value:.1%} less is expected, and is not shown to be better than "
+        f"{gain.name} (95 % interval {gain.low:.2f} to {gain.high:.2f} times); {label} everywhere is, and was taken"
+    )
+    method = f"{solution.method}, then the best in one precision"
+    return Solution(assignment, totals, value, min(solution.bound, value), method, solution.seconds), note
+
+
+def _uniform(problem: Problem, goal: Goal) -> Iterator[tuple[Choice, Array]]:
+    """Yield each choice that all layers can have within the bounds, and its assignment."""
     ends = np.array(problem.layers) < 0
-    found: list[tuple[float, Choice, Array]] = []
     for place, choice in enumerate(problem.choices):
         chosen = np.where(ends, problem.allowed.argmax(axis=1), place)
-        if choice.precision != FLOAT32 or not problem.allowed[np.arange(len(chosen)), chosen].all():
+        if not problem.allowed[np.arange(len(chosen)), chosen].all():
             continue
         totals = problem.totals(chosen)
         if np.isfinite(goal.value(problem, totals)) and goal.is_within(problem, totals):
-            found.append((goal.value(problem, totals), choice, chosen))
-    if not found:
-        return None
-    _, default, assignment = min(found, key=lambda one: one[0])
-    return default, assignment
+            yield choice, chosen
 
 
 def gain_of(known: Uncertainty, goal: Goal, assignment: Sequence[int] | Array) -> Gain | None:

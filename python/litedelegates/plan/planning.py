@@ -14,10 +14,12 @@ from litedelegates.plan.answers import Answers, squared_bound
 from litedelegates.plan.assembling import Assembler
 from litedelegates.plan.costs import Source, build_problem
 from litedelegates.plan.deadline import Deadline
+from litedelegates.plan.gain import shown_plan
 from litedelegates.plan.problem import BUSY, ENERGY, ERROR, LATENCY, MEMORY, NBYTES, Goal, Problem
 from litedelegates.plan.records import Link, Plan
 from litedelegates.plan.solve import solve
 from litedelegates.plan.sources import shapes_of
+from litedelegates.plan.uncertainty import uncertainty
 
 OBJECTIVES = ("latency", "throughput", "energy", "bytes")
 # Of two plans with the same bytes or energy the one with the lower latency is wanted.
@@ -85,6 +87,7 @@ def make_plan(
     has_fallback = fallback and len(sources) > 1
     until = Deadline(time_limit_s)
     solution = solve(problem, goal, time_limit_s=time_limit_s / 2 if has_fallback else time_limit_s)
+    solution, note = shown_plan(uncertainty(problem, sources), goal, solution)
     assembler = Assembler(graph, sources, links, problem, goal, answers)
     made = assembler.plan(path, objective, solution)
     shown = {"error": max_error, "accuracy_drop": max_accuracy_drop}
@@ -101,7 +104,8 @@ def make_plan(
             delegates=delegates,
             time_limit_s=until.left_s or 0.0,
         )
-    return dataclasses.replace(made, budgets=budgets, fallback=alone, exits=dict(exits or {}))
+    notes = (note, *made.notes) if note else made.notes
+    return dataclasses.replace(made, budgets=budgets, fallback=alone, exits=dict(exits or {}), notes=notes)
 
 
 def prepared(sources: Sequence[Source], model: str | os.PathLike[str] | None = None) -> tuple[str, Graph, list[Source]]:
