@@ -111,7 +111,9 @@ class Promise:
 @contextlib.contextmanager
 def busy(count: int) -> Iterator[None]:
     """Keep some processes computing for the ``with`` block."""
-    began = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    # They end with this process, whatever ends it.
+    program = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(100000))"
+    began = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(count)]
     try:
         yield
     finally:
@@ -197,9 +199,11 @@ def main() -> int:
                 first = header, cells, rows, found
             print(format_table(header, cells, left=(0, len(header) - 1)))
             print("\n".join(text for text, _ in found))
+            told, kept = promise_table(own)
+            print(format_table(told, kept, left=(1, 2)))
     header, cells, rows, found = first
     told, kept = promise_table(promises)
-    print(format_table(told, kept, left=(1, 2)), said_of(promises), sep="\n")
+    print(said_of(promises))
     if options.markdown is not None:
         said = "\n".join(f"- {text}" for text, _ in found)
         parts = [format_markdown(header, cells), said, format_markdown(told, kept), said_of(promises)]
