@@ -77,7 +77,7 @@ def _samples(folder: Path, job: Mapping[str, Any], source: Any) -> list[Feeds]:
     if job["samples"]:
         found: list[Feeds] = []
         for number in range(job["samples"]):
-            with np.load(folder / f"{number}.npz") as stored:
+            with np.load(folder / f"{number}.npz", allow_pickle=False) as stored:
                 found.append({name: stored[str(place)] for place, (name, _, _) in enumerate(specs)})
         return found
     if any(dtype.kind not in "fiub" for _, _, dtype in specs):
