@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ pytest.importorskip("litert_quantizer", reason="needs the extra: pip install 'li
 
 from digits_model import DIGITS, accuracy, digits_data
 from litedelegates.cli import main
+from litedelegates.cli.outcome import outcome
 from litedelegates.cli.python_words import on_the_command_line
+from litedelegates.errors import QuantizationWarning
 from litedelegates.quantize import quantize, read_record
 from small_models_builder import ModelBuilder, Op
 from small_models_quantize import boxes_and_scores
@@ -207,3 +210,12 @@ def test_ops_that_stay_float32_are_told_in_words_of_the_command_line(
 )
 def test_arguments_of_python_are_told_as_options(python: str, typed: str) -> None:
     assert on_the_command_line(python) == typed
+
+
+def test_other_commands_that_quantize_say_it_in_a_line_of_theirs(capsys: pytest.CaptureFixture[str]) -> None:
+    def call() -> int:
+        warnings.warn("exclude=['ADD'] leaves it in float32", QuantizationWarning, stacklevel=1)
+        return 0
+
+    assert outcome("bench", call) == 0
+    assert capsys.readouterr().err == "litedelegates bench: warning: --exclude ADD leaves it in float32\n"

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TextIO, cast
 
+from litedelegates.cli.python_words import on_the_command_line
 from litedelegates.cli.visible import VisibleStream, visible
 from litedelegates.errors import LiteDelegatesError, OptionError
 
@@ -57,7 +58,11 @@ def outcome(command: str, call: Callable[[], int], *, debug: bool = False) -> in
 def _plain_warnings(command: str) -> Iterator[None]:
     """Print warnings as a command says things, without the file and the line of code that they come from."""
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"litedelegates {command}: warning: {visible(str(message))}\n"
+
+    def formatted(message: Warning | str, *_: object, **__: object) -> str:
+        return f"litedelegates {command}: warning: {visible(on_the_command_line(str(message)))}\n"
+
+    warnings.formatwarning = formatted
     try:
         yield
     finally:
