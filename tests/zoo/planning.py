@@ -1,6 +1,7 @@
 """Plan, deploy and verify a model with the commands that a user types: python -m zoo.planning MODEL FOLDER.
 
-Emits what each command ended with, what the plan promises, and what `verify` measured.
+Emits what each command ended with, what the plan promises, what `verify` measured, and how much faster than float32 the
+deployed model is in an engine that judges.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from zoo.steps import run_step
 from zoo.studying import open_shapes, write_samples
 from zoo.trial import emit
 
@@ -47,6 +49,10 @@ def plan_all(path: Path, folder: Path) -> None:
         emit(**told)
         if done.returncode != 0 and step != "verify":
             return
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    emit(step="time", doing=True)
+    lines, end = run_step("zoo.timing", [str(path), str(folder / "out" / manifest["whole"])], 60)
+    emit(step="time", code=0 if end is None else 1, stderr=end, found=lines[0] if lines else None)
 
 
 def _promise(plan: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def _promise(plan: dict[str, Any]) -> dict[str, Any]:
     precisions = Counter(layer["choice"]["precision"] for layer in plan["layers"])
     costs = {name: plan["costs"].get(name) for name in ("latency_us", "latency_low_us", "latency_high_us", "error")}
     uniform = {rival["name"]: rival["costs"]["latency_us"] for rival in plan.get("rivals", [])}
-    return {"precisions": dict(precisions), **costs, "rivals": uniform, "notes": plan.get("notes", [])}
+    return {"precisions": dict(precisions), **costs, "rivals": uniform, "gain": plan.get("gain")}
 
 
 if __name__ == "__main__":

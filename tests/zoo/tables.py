@@ -118,7 +118,7 @@ def studies(rows: Rows) -> str:
 
 
 def plans(rows: Rows) -> str:
-    """Return what each plan promised and what was measured."""
+    """Return what each plan promised and what was measured: times, errors, and how much faster than float32 it is."""
     lines = []
     for row in rows:
         if row["step"] != "plan":
@@ -126,20 +126,29 @@ def plans(rows: Rows) -> str:
         promised, found = row.get("promised"), row.get("verified")
         name = f"{row['group']} {row['model']}"
         if promised is None or found is None:
-            lines.append(f"| {name} | {row['status']}: {_gist(str(row.get('reason')))} | | | | | |")
+            lines.append(f"| {name} | {row['status']}: {_gist(str(row.get('reason')))} | | | | | | | |")
             continue
         whole = next((stage for stage in found.get("stages", ()) if stage["stage"] == -1), {})
         kinds = ", ".join(f"{count} {kind}" for kind, count in promised["precisions"].items())
-        measured = whole.get("median_us")
-        off = f"{promised['latency_us'] / measured - 1:+.1%}" if measured else "-"
+        measured, gain = whole.get("median_us"), promised.get("gain") or {}
+        off = f"{promised['latency_us'] / measured - 1:+.0%}" if measured else "-"
+        advice = "keep float32" if gain and gain["low"] <= 1 else "take it"
+        errors = f"{promised['error']:.2g} | {_number(found.get('error'), 2)}"
         lines.append(
-            f"| {name} | {kinds} | {promised['latency_us']:.4g} | {_number(measured)} | {off} | "
-            f"{promised['error']:.2g} | {_number(found.get('error'), 2)} |"
+            f"| {name} | {kinds} | {advice} | {_interval(gain)} | {_interval(row.get('timed') or {})} | "
+            f"{promised['latency_us']:.4g} | {_number(measured)} | {off} | {errors} |"
         )
     if not lines:
         return ""
-    head = "| Model | plan, layers | promised µs | measured µs | off | promised error | measured |"
-    return "\n".join([head, "| --- | --- |" + " ---: |" * 5, *lines])
+    head = (
+        "| Model | plan, layers | says | times as fast as float32, promised | as the engine has it | promised µs | "
+        "measured µs | off | promised error | measured |"
+    )
+    return "\n".join([head, "| --- | --- | --- |" + " ---: |" * 7, *lines])
+
+
+def _interval(ratio: dict[str, Any]) -> str:
+    return f"{ratio['ratio']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]" if ratio else "-"
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 SAME_ERROR = 0.2
 LEAST_ERROR = 1e-3
 
+# What `verify` ends with: right and faster, an error or accuracy beyond its bound, not faster than the default.
+_VERIFIED = {0: "verified", 1: "beyond its bound", 4: "not faster"}
+
 Lines = list[dict[str, Any]]
 
 
@@ -101,12 +104,12 @@ def judge_plan(lines: Lines, died: str | None) -> dict[str, Any]:
         return {**row, "status": "died", "reason": [died, lines[-1] if lines else None]}
     plan, verified = steps.get("plan", {}), steps.get("verify", {}).get("found")
     if plan.get("code") == 0:
-        names = ("precisions", "latency_us", "latency_low_us", "latency_high_us", "error", "rivals", "notes", "text")
-        row["promised"] = {name: plan[name] for name in names}
+        names = ("precisions", "latency_us", "latency_low_us", "latency_high_us", "error", "rivals", "gain", "text")
+        row["promised"] = {name: plan.get(name) for name in names}
     if verified is None:
         last = list(steps.values())[-1] if steps else {}
         return {**row, "status": "refused", "reason": f"{last.get('step')}: {last.get('stderr')}"}
-    row["verified"] = verified
+    row |= {"verified": verified, "timed": steps.get("time", {}).get("found")}
     if not verified.get("is_equal"):
         return {**row, "status": "wrong", "reason": verified.get("difference")}
-    return {**row, "status": "verified" if codes["verify"] == 0 else "verify complains"}
+    return {**row, "status": _VERIFIED.get(codes["verify"], "error"), "reason": steps["verify"].get("stderr")}
