@@ -15,7 +15,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ from zoo.verdicts import judge_cuts, judge_plan, judge_precision, judge_study
 RESULTS = ZOO / "journey.jsonl"
 STEPS = ("quantize", "cut", "study", "plan")
 STUDY_SECONDS = 60
-# Of each kind some: pictures in and out, boxes, recurrent, attention; small enough to be planned in minutes.
+# Pictures in and out, words, sequences, attention; small enough to be planned in minutes.
 PLANNED = {
-    "keras": ("mobilenet", "unet", "ssd", "gru", "bert", "squeeze_and_excite", "lstm"),
-    "torch": ("resnet", "super_resolution", "vit", "mixer", "autoencoder", "temporal_convolutions"),
-    "onnx": ("resnet", "mobilenet_v2", "super_resolution", "vit", "unet", "autoencoder"),
+    "keras": ("autoencoder", "generator", "siamese", "super_resolution", "text_convolutions", "vgg"),
+    "torch": ("autoencoder", "mixer", "resnet", "super_resolution", "temporal_convolutions", "vit"),
+    "onnx": ("autoencoder", "resnet", "super_resolution", "unet", "vgg", "vit"),
 }
 SUFFIX = {"keras": ".tflite", "torch": ".tflite", "onnx": ".onnx"}
 BAD = ("silent wrong number", "does not run", "died", "wrong", "error")
@@ -56,9 +57,9 @@ def cut_rows(path: Path) -> Iterator[dict[str, Any]]:
     yield {"step": "cut", "what": "cuts", **judge_cuts(lines, end)}
 
 
-def study_rows(path: Path) -> Iterator[dict[str, Any]]:
+def study_rows(path: Path, seconds: float = STUDY_SECONDS) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="zoo-") as name:
-        lines, end = run_step("zoo.studying", ["measure", str(path), name], STUDY_SECONDS)
+        lines, end = run_step("zoo.studying", ["measure", str(path), name], seconds)
         found, read_end = run_step("zoo.studying", ["read", str(path), name], 60)
         yield {"step": "study", "what": "layers", **judge_study(lines, end, found, read_end)}
 
@@ -69,7 +70,12 @@ def plan_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield {"step": "plan", "what": "plan", **judge_plan(lines, end)}
 
 
-ROWS = {"quantize": quantize_rows, "cut": cut_rows, "study": study_rows, "plan": plan_rows}
+ROWS: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
+    "quantize": quantize_rows,
+    "cut": cut_rows,
+    "study": study_rows,
+    "plan": plan_rows,
+}
 
 
 def find(groups: list[str], names: list[str]) -> Iterator[tuple[str, Path]]:
@@ -93,12 +99,14 @@ def main() -> int:
         "--name", action="append", default=[], help="only models of this name; all of these are planned"
     )
     parser.add_argument("--step", action="append", choices=STEPS, default=[])
+    parser.add_argument("--study-seconds", type=float, default=STUDY_SECONDS, help="limit of the study of a model")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of JSON lines, one a row")
     parser.add_argument("--markdown", action="store_true", help="only make the tables, from the results")
     options = parser.parse_args()
     if options.markdown:
         print(markdown(read_results(options.results)))
         return 0
+    run = {**ROWS, "study": partial(study_rows, seconds=options.study_seconds)}
     rows: list[dict[str, Any]] = []
     options.results.parent.mkdir(parents=True, exist_ok=True)
     with options.results.open("a") as results:
@@ -106,7 +114,7 @@ def main() -> int:
             for group, path in find(options.group, options.name):
                 if step == "plan" and not options.name and path.stem not in PLANNED[group]:
                     continue
-                for found in ROWS[step](path):
+                for found in run[step](path):
                     row = {"group": group, "model": path.stem, **found}
                     rows.append(row)
                     print(json.dumps(row), file=results, flush=True)

@@ -29,8 +29,8 @@ def plan_all(path: Path, folder: Path) -> None:
     commands = {
         "layers": [
             *("layers", str(path), "--store", study, "--quiet", "--delegates", delegate),
-            *("--parts", "in_place,alone,error,mixed", "--mixes", "8", "--runs", "10", "--seconds", "0.1"),
-            *("--samples", "4", "--calibration", files["calibration"], "--inputs", files["inputs"], *shapes),
+            *("--parts", "in_place,alone,error,mixed", "--mixes", "6", "--runs", "8", "--seconds", "0.1"),
+            *("--samples", "2", "--calibration", files["calibration"], "--inputs", files["inputs"], *shapes),
         ],
         "plan": ["plan", study, "--max-error", str(MAX_ERROR), "-o", plan],
         "deploy": ["deploy", plan, "-o", out],

@@ -51,11 +51,11 @@ def open_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def measure(path: Path, folder: Path) -> None:
-    from litedelegates.graph import layers, load
+    from litedelegates.graph import load
     from litedelegates.layers import LayersConfig, study_layers
 
     graph = load(path)
-    indices = [layer.op.index for layer in layers(graph)]
+    indices = [op.index for op in graph.ops if not op.is_fixed]
     last = [op.index for tensor in graph.outputs if (op := graph.producer(tensor)) is not None]
     chosen = sorted({*spread(indices, LAYERS), *(index for index in last if index in indices)})
     config = LayersConfig(

@@ -133,7 +133,7 @@ def plans(rows: Rows) -> str:
         measured, gain = whole.get("median_us"), promised.get("gain") or {}
         off = f"{promised['latency_us'] / measured - 1:+.0%}" if measured else "-"
         advice = "keep float32" if gain and gain["low"] <= 1 else "take it"
-        errors = f"{promised['error']:.2g} | {_number(found.get('error'), 2)}"
+        errors = f"{promised['error'] or 0.0:.2g} | {_number(found.get('error') or 0.0, 2)}"
         lines.append(
             f"| {name} | {kinds} | {advice} | {_interval(gain)} | {_interval(row.get('timed') or {})} | "
             f"{promised['latency_us']:.4g} | {_number(measured)} | {off} | {errors} |"
