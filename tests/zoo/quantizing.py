@@ -64,7 +64,7 @@ def _quantize(path: Path, precision: str, calibration: Any, allowed: bool) -> tu
     ours = [entry for entry in caught if "litedelegates" in type(entry.message).__module__]
     return (
         content,
-        [f"{entry.category.__name__}: {' '.join(str(entry.message).split())}"[:600] for entry in ours],
+        [f"{entry.category.__name__}: {' '.join(str(entry.message).split())}"[:_REFUSAL] for entry in ours],
         refusal,
     )
 

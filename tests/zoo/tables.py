@@ -45,22 +45,35 @@ def quantized(rows: Rows) -> str:
 
 def refusals(rows: Rows) -> str:
     """Return why models were refused, warned of, or need ops left in float32, each reason with its number of models."""
-    found: Counter[tuple[str, str, str]] = Counter()
+    found: dict[tuple[str, str], Counter[str]] = {}
     for row in rows:
         if row["step"] != "quantize":
             continue
         if row["status"] == "refused":
-            found[row["what"], "refused", _gist(row["reason"])] += 1
+            found.setdefault((row["what"], "refused"), Counter())[_gist(row["reason"])] += 1
         elif row.get("refused"):
-            for reason in _left_in_float32(row["refused"]):
-                found[row["what"], "with ops left in float32", reason] += 1
-        for warning in row.get("warnings") or ():
-            found[row["what"], "warned", _gist(warning)] += 1
+            left = found.setdefault((row["what"], "left in float32"), Counter())
+            left.update(_left_in_float32(row["refused"]))
+        if row.get("warnings"):
+            told = {_warned_of(warning) for warning in row["warnings"]}
+            found.setdefault((row["what"], "warned"), Counter()).update(told)
     if not found:
         return ""
-    order = sorted(found.items(), key=lambda entry: (entry[0][:2], -entry[1]))
-    lines = [f"| {precision} | {kind} | {reason} | {count} |" for (precision, kind, reason), count in order]
-    return "\n".join(["| Precision | what | reason | models |", "| --- | --- | --- | ---: |", *lines])
+    lines = [
+        f"| {precision} | {kind} | {', '.join(f'{reason} {count}' for reason, count in counts.most_common())} |"
+        for (precision, kind), counts in sorted(found.items(), key=lambda entry: PRECISIONS.index(entry[0][0]))
+    ]
+    return "\n".join(["| Precision | what | reason and number of models |", "| --- | --- | --- |", *lines])
+
+
+def _warned_of(warning: str) -> str:
+    """Return what a warning is about."""
+    phrases = {
+        "stayed float32": "a mask left in float32",
+        "columns": "columns of an output lost",
+        "is off by": "off by more than rounding explains",
+    }
+    return next((about for phrase, about in phrases.items() if phrase in warning), _gist(warning))
 
 
 def _left_in_float32(refusal: str) -> list[str]:
