@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from litedelegates.errors import OptionError, nearest
+from litedelegates.errors import CompileError, OptionError, nearest
 from litedelegates.model import Model
 
 
@@ -25,7 +25,7 @@ def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[i
     # The official Interpreter, because it tells the shapes of inner tensors.
     try:
         interpreter: Any = Interpreter(
-            model_content=bytes(model.file.bytes),
+            model_content=_content(model, shapes, known),
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             experimental_preserve_all_tensors=True,
         )
@@ -45,3 +45,17 @@ def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[i
     found = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
     # It lists no tensor that nobody uses.
     return [tuple(map(int, found.get(index, tensor.shape))) for index, tensor in enumerate(tensors)]
+
+
+def _content(model: Model, shapes: Mapping[str, Sequence[int]], known: Mapping[str, int]) -> bytes:
+    """Return the file, with what it computes from the sizes of its inputs as constants where that can be had.
+
+    The runtime allocates what has computed sizes only while the model runs, and says nothing of it before.
+    """
+    tensors = model.subgraphs[0].tensors
+    wanted = [shapes.get(name, tensors[index].shape) for name, index in known.items()]
+    try:
+        folded = model.file.fold(0, [list(shape) for shape in wanted])
+    except CompileError:  # these sizes are no sizes for it: the runtime says why
+        return bytes(model.file.bytes)
+    return bytes(model.file.bytes if folded.obstacle else folded.file.bytes)
