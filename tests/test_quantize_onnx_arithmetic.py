@@ -232,3 +232,13 @@ def test_a_mask_does_not_ruin_the_range_of_the_scores(mask: str, low: float, opt
     model, calibration = attention(mask, low), masked_samples()
     made = quantize(model, calibration=calibration, allow_float32_ops=True, **{"precision": "int8", **options})
     assert max(errors(made, model, calibration[0])) < 0.1
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "qoperator"}, {"precision": "int16x8"}], ids=str)
+@pytest.mark.parametrize("mask", ["where", "stored"])
+def test_minus_infinity_masks_as_a_number_does(mask: str, options: dict[str, Any]) -> None:
+    model, calibration = attention(mask, -np.inf), masked_samples()
+    for sample in calibration:
+        sample["mask"][..., 0] = True  # a row without anything to look at is no number in the source
+    made = quantize(model, calibration=calibration, allow_float32_ops=True, **{"precision": "int8", **options})
+    assert max(errors(made, model, calibration[0])) < 0.1

@@ -1,7 +1,7 @@
 """Ranges of what a Softmax reads, without the values that a mask has put out of reach.
 
-Attention is masked with -10000, -1e9 or the smallest float32, of which Softmax makes 0. A range that includes them
-leaves one integer for all others, and an addition of integers with such a scale loses the rest.
+Attention is masked with -10000, -1e9, the smallest float32 or minus infinity, of which Softmax makes 0. A range that
+includes them leaves one integer for all others, and an addition of integers with such a scale loses the rest.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _REACH = {"int8": 12.0, "int16x8": 23.5}
 # Ranges up to this leave steps of 0.16 to 8 bits.
 _WIDE = 40.0
 _FURTHEST = 1e38
+_MASKING = {"Add", "Max", "Where"}
 _SAME_VALUES = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
 
@@ -70,6 +71,20 @@ def narrow_masked_ranges(
             _clip_constant(model, index.constants[addend], min(found.values()), set(found))
         elif addend in ranges and addend not in index.outputs and _readers(model, addend) == len(found):
             _raise_lows(ranges, _with_same_values(model, addend), min(found.values()))
+
+
+def make_masks_finite(model: onnx.ModelProto) -> None:
+    """Put a number of which Softmax makes 0 as well in the place of minus infinity, which has no integer."""
+    import onnx
+
+    masking = {name for node in model.graph.node if node.op_type in _MASKING for name in node.input}
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or tensor.name not in masking:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        if np.isneginf(values).any():
+            finite = np.where(np.isneginf(values), np.float32(-_FURTHEST), values)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(finite, tensor.name))
 
 
 def _leave_room(model: onnx.ModelProto, ranges: Any) -> None:

@@ -17,7 +17,7 @@ from litedelegates.quantize.calibration import CalibrationError
 from litedelegates.quantize.onnx_activations import keeping, kept_activations
 from litedelegates.quantize.onnx_files import infer_types, on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.onnx_masks import narrow_masked_ranges
+from litedelegates.quantize.onnx_masks import make_masks_finite, narrow_masked_ranges
 from litedelegates.quantize.onnx_model import all_names, name_nodes, sort_nodes
 from litedelegates.quantize.onnx_options import OnnxOptions
 from litedelegates.quantize.progress import track
@@ -76,6 +76,7 @@ def make_static(
     before = all_names(model)
     op_types = sorted({*QLinearOpsRegistry, *QDQRegistry})
     typed = infer_types(model, options.most_bytes)
+    make_masks_finite(typed)
     ranges = _find_ranges(typed, op_types, samples, request, options)
     running = _session_options(request)
     narrow_masked_ranges(typed, ranges, samples, precision, running, options.most_bytes)
