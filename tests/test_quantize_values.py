@@ -61,11 +61,12 @@ def test_one_value_for_all_samples_and_what_is_worse_than_noise_are_errors():
     assert "2 times its norm" in found.text
 
 
-def test_an_error_within_one_step_is_no_error():
+def test_an_error_within_one_step_is_no_failure():
     x = np.full((4, 1, 1000), 0.001)
     y = np.where(np.random.default_rng(0).random(x.shape) < 0.5, 0, 1 / 256)
     assert judge(x, y).verdict == "error"
-    assert judge(x, y, step=1 / 256).verdict == "fine"
+    assert judge(x, y, step=1 / 256).verdict == "warning"  # more than half is lost
+    assert judge(x, 1.4 * x, step=1 / 256).verdict == "fine"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -10,16 +10,17 @@ from litedelegates.graph.tflite.packed_files import packed_files
 from litedelegates.graph.tflite.tree import ModelSource, Tree, parse, read_bytes, repair, serialize, text
 from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
+from litedelegates.quantize.litert_biases import fit_biases, stored_biases
 from litedelegates.quantize.litert_inputs import read_calibration, read_signatures
 from litedelegates.quantize.litert_mend import read_integers_directly, separate_weights
 from litedelegates.quantize.litert_names import PlacedOp, inner_ops, list_ops, rename_safely, restore_names
-from litedelegates.quantize.litert_outputs import add_ends, remove_ends
+from litedelegates.quantize.litert_outputs import add_ends, add_starts, remove_ends
 from litedelegates.quantize.litert_ranges import Place, Range, Samples, find_ranges
 from litedelegates.quantize.litert_recipe import require_quantizer, run_quantizer
 from litedelegates.quantize.litert_record import put_record
 from litedelegates.quantize.litert_selection import leave_out_masks, precisions_told
 from litedelegates.quantize.litert_values import Given, check_against_source
-from litedelegates.quantize.litert_weights import left_in_float32, store_small
+from litedelegates.quantize.litert_weights import larger_than_before, left_in_float32, store_small
 from litedelegates.quantize.plan import describe, named_ops, resolve
 from litedelegates.quantize.provenance import Quantized, Record
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
@@ -62,7 +63,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     inner = inner_ops(tree, ops)
     wanted = resolve(request, ops, inner)
     check_something_to_do(tree, ops, wanted)
-    separate_weights(tree)
+    separate_weights(tree, wanted)
     require_quantizer()
     samples: Mapping[str, Samples] = {}
     ranges: Mapping[Place, Range] = {}
@@ -79,7 +80,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     if samples:
         check_border(result, request.border)
     content = serialize(result)
-    warnings += left_in_float32(result, made, wanted, len(content))
+    warnings += left_in_float32(result, made, wanted, len(content)) or larger_than_before(len(source), len(content))
     if request.check_values:
         is_random = isinstance(request.calibration, str) and request.calibration == RANDOM
         given = Given(samples, is_random)
@@ -99,7 +100,9 @@ def _quantize(
     """Return the ops as litert-quantizer made them, and the model that it made; ``tree`` is of no use afterwards."""
     told = precisions_told(tree, ops, wanted, ranges)
     names = rename_safely(tree, told)
+    biases = stored_biases(tree, ops)
     by_name = {text(tree.subgraphs[number].tensors[index].name): seen for (number, index), seen in ranges.items()}
+    by_name |= add_starts(tree, told)
     if ranges:
         by_name |= add_ends(tree, ranges)
     content = run_quantizer(serialize(tree), request, told.values(), by_name)
@@ -107,8 +110,8 @@ def _quantize(
         result = parse(content)
     except InvalidModelError as error:
         raise QuantizationError(f"in {request.label} the model cannot be run: {error}") from error
+    remove_ends(result)
     if ranges:
-        remove_ends(result)
         read_integers_directly(result)
     made = restore_names(result, names)
     if [op.type for op in made] != [op.type for op in ops]:
@@ -116,6 +119,7 @@ def _quantize(
             f"litert-quantizer changed the ops themselves, {len(ops)} before and {len(made)} after: they cannot be "
             "checked one by one"
         )
+    fit_biases(result, made, biases)
     store_small(result, made, wanted)
     return made, result
 

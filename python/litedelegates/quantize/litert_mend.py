@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from litedelegates.graph.tflite.tree import Tree, op_name, shape_of, tensor_data, text, type_name
 from litedelegates.quantize.float16_weights import let_go_unread
+from litedelegates.quantize.litert_names import list_ops
 from litedelegates.quantize.litert_outputs import drop_unread
 from litedelegates.quantize.litert_precision import WEIGHT_INPUT
 
@@ -14,6 +16,8 @@ from litedelegates.quantize.litert_precision import WEIGHT_INPUT
 _SHAPE_READERS = {"RANK", "SHAPE"}
 # The integers of one scale are in the order of what they stand for; kernels take float32 and 8 bits.
 _ORDER_READERS = {"ARG_MAX", "ARG_MIN"}
+# Weights that are read through a DEQUANTIZE.
+_WIDENED = {"float16", "weight_only"}
 
 
 def read_integers_directly(tree: Tree) -> None:
@@ -33,12 +37,19 @@ def read_integers_directly(tree: Tree) -> None:
         drop_unread(tree, graph, freed)
 
 
-def separate_weights(tree: Tree) -> None:
-    """Give weights on one buffer buffers of their own where their scales lie along different axes.
+def separate_weights(tree: Tree, wanted: Mapping[int, str]) -> None:
+    """Give weights on one buffer buffers of their own where they are stored in different ways.
 
-    litert-quantizer keeps the scales by buffer: of 64 x 1 weights and 1 x 64 ones, both would get 64 scales.
+    litert-quantizer keeps the scales by buffer: of 64 x 1 weights and 1 x 64 ones, both would get 64 scales. It fails
+    where one of two readers of weights is to get them from a DEQUANTIZE.
+
+    Args:
+        tree: Changed in place.
+        wanted: The precision of each op of ``list_ops(tree)``.
     """
     forms: dict[int, list[tuple[object, int]]] = {}  # by buffer: each form in use, and the buffer that it has now
+    read_otherwise = _read_otherwise(tree)
+    precisions = {id(op.operator): wanted[op.index] for op in list_ops(tree)}
     for number, graph in enumerate(tree.subgraphs):
         renamed: dict[tuple[int, int], int] = {}
         for op in graph.operators:
@@ -48,8 +59,10 @@ def separate_weights(tree: Tree) -> None:
             if index < 0 or tensor_data(tree, graph.tensors[index]) is None:
                 continue
             tensor = graph.tensors[index]
-            form = (shape_of(tensor), _scale_axis(name, op))
-            known = forms.setdefault(tensor.buffer, [(form, tensor.buffer)])
+            precision = precisions[id(op)]
+            form = (shape_of(tensor), _scale_axis(name, op), precision)
+            is_first = not (precision in _WIDENED and tensor.buffer in read_otherwise)
+            known = forms.setdefault(tensor.buffer, [(form if is_first else None, tensor.buffer)])
             buffer = next((buffer for other, buffer in known if other == form), None)
             if buffer is None:
                 buffer = _copy_buffer(tree, tensor.buffer)
@@ -60,6 +73,17 @@ def separate_weights(tree: Tree) -> None:
                 op.inputs = [*op.inputs[:position], renamed[index, buffer], *op.inputs[position + 1 :]]
         if renamed:
             let_go_unread(graph)
+
+
+def _read_otherwise(tree: Tree) -> set[int]:
+    """Return the buffers of constants that some op reads, and not as its weights."""
+    return {
+        graph.tensors[index].buffer
+        for graph in tree.subgraphs
+        for op in graph.operators
+        for position, index in enumerate(op.inputs)
+        if index >= 0 and position != WEIGHT_INPUT.get(op_name(tree, op))
+    }
 
 
 def _scale_axis(name: str, op: Any) -> object:

@@ -4,6 +4,9 @@ Where a tensor is both, it makes every reader take the float32 copy that is mean
 integers that were meant for a reader; an output that is an input, or is there twice, is such a tensor too. What is
 neither keeps float32, though the op that writes it computes with integers. An op that it does not know, put behind
 these tensors while it works, is a reader of float32 and nothing else.
+
+Such an op also stands before constants that take the place of an activation, such as the zeros that a recurrent network
+starts from: these would be stored as weights are, which no kernel reads there.
 """
 
 from __future__ import annotations
@@ -11,11 +14,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litedelegates.graph.tflite.tree import Tree, op_name, text, type_name
+from litedelegates.graph.tflite.tree import Tree, op_name, tensor_data, text, type_name
+from litedelegates.quantize.litert_names import list_ops
 from litedelegates.quantize.litert_ranges import Place, Range, unread
 
 _END = "end/"
+_START = "/start"
 _UNKNOWN_OP = "NEG"
+# Where ops with weights read their activation.
+_ACTIVATION_INPUT = {"BATCH_MATMUL": 0, "CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
+# In int8 constants are stored as activations are already.
+_WITH_STARTS = {"dynamic", "float16", "int16x8", "weight_only"}
 
 
 def add_ends(tree: Tree, ranges: Mapping[Place, Range]) -> dict[str, Range]:
@@ -44,13 +53,39 @@ def add_ends(tree: Tree, ranges: Mapping[Place, Range]) -> dict[str, Range]:
     return made
 
 
+def add_starts(tree: Tree, told: Mapping[int, str]) -> dict[str, Range]:
+    """Put an unknown op before every constant that an op with weights takes for an activation.
+
+    Args:
+        tree: Changed in place.
+        told: The precision of each op of ``list_ops(tree)``.
+
+    Returns:
+        The ranges of the tensors that it writes, by name.
+    """
+    made: dict[str, Range] = {}
+    code = None
+    for op in list_ops(tree):
+        position = _ACTIVATION_INPUT.get(op.type, len(op.operator.inputs))
+        index = op.operator.inputs[position] if position < len(op.operator.inputs) else -1
+        values = tensor_data(tree, op.graph.tensors[index]) if index >= 0 else None
+        if values is None or told[op.index] not in _WITH_STARTS or type_name(op.graph.tensors[index]) != "FLOAT32":
+            continue
+        code = _add_code(tree) if code is None else code
+        name = f"{text(op.graph.tensors[index].name)}{op.index}{_START}"
+        start = _add_end(op.graph, index, code, name, before=op.operator)
+        op.operator.inputs = [*op.operator.inputs[:position], start, *op.operator.inputs[position + 1 :]]
+        made[name] = Range(float(values.min(initial=0)), float(values.max(initial=0)))
+    return made
+
+
 def remove_ends(tree: Tree) -> None:
-    """Take out of what litert-quantizer made the ops that `add_ends` put there."""
+    """Take out of what litert-quantizer made the ops that `add_ends` and `add_starts` put there."""
     for number, graph in enumerate(tree.subgraphs):
         ends = {
             op.outputs[0]: op.inputs[0]
             for op in graph.operators
-            if op_name(tree, op) == _UNKNOWN_OP and text(graph.tensors[op.outputs[0]].name).startswith(_END)
+            if op_name(tree, op) == _UNKNOWN_OP and _is_ours(text(graph.tensors[op.outputs[0]].name))
         }
         graph.operators = [op for op in graph.operators if not (op.outputs and op.outputs[0] in ends)]
         for op in graph.operators:
@@ -59,6 +94,10 @@ def remove_ends(tree: Tree) -> None:
             _replace_output(tree, number, position, _without_detour(tree, graph, ends.get(index, index)))
         drop_unread(tree, graph, set(ends.values()))
     _remove_unused_code(tree)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_END) or name.endswith(_START)
 
 
 def drop_unread(tree: Tree, graph: Any, candidates: set[int]) -> None:
@@ -84,7 +123,7 @@ def _without_detour(tree: Tree, graph: Any, index: int) -> int:
     return source
 
 
-def _add_end(graph: Any, index: int, code: int, name: str) -> int:
+def _add_end(graph: Any, index: int, code: int, name: str, before: Any = None) -> int:
     from ai_edge_litert import schema_py_generated as schema
 
     source, made, op = graph.tensors[index], schema.TensorT(), schema.OperatorT()
@@ -92,7 +131,8 @@ def _add_end(graph: Any, index: int, code: int, name: str) -> int:
     made.shape, made.shapeSignature, made.hasRank = source.shape, source.shapeSignature, source.hasRank
     graph.tensors.append(made)
     op.opcodeIndex, op.inputs, op.outputs = code, [index], [len(graph.tensors) - 1]
-    graph.operators.append(op)
+    place = next((i for i, other in enumerate(graph.operators) if other is before), len(graph.operators))
+    graph.operators.insert(place, op)
     return len(graph.tensors) - 1
 
 

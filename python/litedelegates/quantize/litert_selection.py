@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from litedelegates.graph.tflite.tree import Tree, name_some, tensor_data, text, type_name
+from litedelegates.graph.tflite.tree import Tree, name_some, shape_of, tensor_data, text, type_name
 from litedelegates.quantize.litert_names import PlacedOp
-from litedelegates.quantize.litert_precision import NO_VALUES
+from litedelegates.quantize.litert_precision import NO_VALUES, WEIGHT_INPUT
 from litedelegates.quantize.litert_ranges import Place, Range
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS
+
+# Integer kernels of these need a filter with zero point 0, as a computed one does not have.
+_STORED_FILTER = {name: WEIGHT_INPUT[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")}
 
 
 def leave_out_masks(
@@ -57,9 +60,16 @@ def precisions_told(
 
 def _can_be_static(tree: Tree, op: PlacedOp, ranges: Mapping[Place, Range]) -> bool:
     number = _number(tree, op)
+    if op.type in _STORED_FILTER and not _is_stored(tree, op, _STORED_FILTER[op.type]):
+        return False
     reals = [place for place in _places(tree, op) if type_name(tree.subgraphs[number].tensors[place[1]]) == "FLOAT32"]
     computed = [place for place in reals if tensor_data(tree, tree.subgraphs[number].tensors[place[1]]) is None]
-    return bool(reals) and op.type not in NO_VALUES and all(place in ranges for place in computed)
+    is_full = all(0 not in shape_of(tree.subgraphs[number].tensors[place[1]]) for place in reals)
+    return bool(reals) and is_full and op.type not in NO_VALUES and all(place in ranges for place in computed)
+
+
+def _is_stored(tree: Tree, op: PlacedOp, position: int) -> bool:
+    return tensor_data(tree, op.graph.tensors[op.operator.inputs[position]]) is not None
 
 
 def _places(tree: Tree, op: PlacedOp) -> Iterable[Place]:

@@ -33,6 +33,8 @@ _HALF_STEP = 0.51
 _BITS = {"float16": "FLOAT16", "dynamic": "INT8", "weight_only": "INT8"}
 # What is left in float32 is said where it is this share of the result.
 _WORTH_TELLING = 0.1
+# A result that is larger is told, unless the record of its making explains that.
+_GROWTH_WORTH_TELLING, _BYTES_WORTH_TELLING = 1.02, 4096
 
 
 def store_small(tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, str]) -> None:
@@ -78,6 +80,16 @@ def left_in_float32(tree: Tree, ops: Sequence[PlacedOp], wanted: Mapping[int, st
         return []
     named = name_some(list(dict.fromkeys(str(op) for op, _ in found.values())))
     return [f"{size} of {total_bytes} bytes are weights that stayed float32: those of {named}"]
+
+
+def larger_than_before(before: int, after: int) -> list[str]:
+    """Return a sentence for a result that is larger than its source."""
+    if after - before < _BYTES_WORTH_TELLING or after < _GROWTH_WORTH_TELLING * before:
+        return []
+    return [
+        f"the result is larger than its source, {after} bytes instead of {before}: scales and added ops take more room "
+        "than small weights save"
+    ]
 
 
 def _twin(tree: Tree, kind: str, tensor: Any) -> Any:

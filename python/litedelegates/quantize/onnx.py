@@ -117,9 +117,10 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
 
 
 def _readable_inputs(source: onnx.ModelProto) -> list[InputSpec]:
-    """Return the inputs of ``source``, none where one is of a kind that is not numpy's."""
+    """Return the inputs of ``source``, none where one is of a kind that is not numpy's; weights may be inputs too."""
+    weights = {tensor.name for tensor in source.graph.initializer}
     try:
-        return input_specs(source, {})
+        return [spec for spec in input_specs(source, {}) if spec.name not in weights]
     except QuantizationError:
         return []
 

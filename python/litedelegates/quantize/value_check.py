@@ -35,6 +35,9 @@ _SMALLER = 10.0
 _COLUMN_LIMIT = 0.5
 # ...unless these are so few of many columns that they are small on these samples only.
 _BY_CHANCE = 0.1
+# Errors within one quantization step are no news, such as those of a softmax of 1,000 classes in steps of 1/256, until
+# they are half of what there is.
+_WITHIN_STEP = 0.5
 # Of values that are mostly the same, such as a ReLU that rarely fires, nothing but noise is lost: (sum|x|)^2 over
 # n sum(x^2) is the share of values that count.
 _DENSE = 0.25
@@ -149,8 +152,9 @@ def check_outputs(
         source: For each sample the source's outputs. Both may be generators: no more than one sample is held.
         quantized: For each sample the quantized model's, as real values.
         explained: See `explained_error`.
-        steps: For each output its quantization step; None where it has none. An error within one step is no error
-            of ``verdict``, as it is where a softmax of 1,000 classes never reaches 1/256.
+        steps: For each output its quantization step; None where it has none. An error within one step is never
+            "error", and "warning" where half of the values' norm is lost: a softmax of 1,000 classes whose values
+            never reach 1/256 is all zero.
     """
     sums = [OutputSums() for _ in names]
     samples = 0
@@ -239,7 +243,7 @@ class OutputSums:
         within_step = step is not None and figures.rmse <= step
         columns = self._columns_off(relative)
         texts = []
-        if relative > explained and not within_step:
+        if relative > (max(explained, _WITHIN_STEP) if within_step else explained):
             texts.append(_describe_error(relative, figures.max_abs or 0.0, explained))
         if columns:
             texts.append(_describe_columns(columns, self._columns[columns[0].axis].size))
