@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,13 @@ from ai_edge_litert import schema_py_generated as schema
 from converter_models import TRAINING, logits_of, plain, train
 from digits_model import digits_data, op_codes, run, types_of
 from litedelegates import Interpreter
-from litedelegates.errors import InvalidModelError, MissingExtraError, OptionError, QuantizationError
+from litedelegates.errors import (
+    InvalidModelError,
+    MissingExtraError,
+    OptionError,
+    QuantizationError,
+    QuantizationWarning,
+)
 from litedelegates.quantize import CalibrationError, quantize, quantize_file, read_record
 
 PRECISIONS = ("float16", "dynamic", "int8", "int16x8", "weight_only")
@@ -128,6 +135,24 @@ def test_dynamic_says_which_small_layers_stay_float32(networks: dict[str, Any]) 
     record = read_record(quantize(networks["keras"], "dynamic"))
     assert record is not None
     assert len(record.recipe["plan"]["float32"]) == 1  # the first convolution, of 72 weights
+
+
+def test_values_that_one_range_kills_are_told_with_their_columns() -> None:
+    """Boxes of 300 pixels and scores of 0 to 1 have one scale in the int8 output of a Concatenate."""
+    keras.utils.set_random_seed(3)
+    features = keras.Input((8,), name="features")
+    boxes = keras.layers.Dense(4, name="boxes")(features) * 300.0
+    scores = keras.layers.Dense(3, activation="sigmoid", name="scores")(features)
+    detector = keras.Model(features, keras.layers.Concatenate(name="both")([boxes, scores]))
+    samples = np.random.default_rng(0).normal(size=(32, 8)).astype(np.float32)
+    for calibration in (samples, [samples[place : place + 1] for place in range(8)]):
+        with pytest.warns(QuantizationWarning, match="columns 4 to 6") as told:
+            content = quantize(detector, "int8", calibration)
+        assert read_record(content).warnings == tuple(str(one.message) for one in told)  # type: ignore[union-attr]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", QuantizationWarning)
+        quantize(detector, "int8", samples, check_values=False)
+        quantize(detector, "float16")
 
 
 def test_file_is_the_same_each_time_and_says_how_it_was_made(keras_file: Path, calibration: Any) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from litedelegates.errors import OptionError, QuantizationError
-from litedelegates.graph.tflite.tree import Tree, parse, serialize, shape_of
-from litedelegates.quantize.calibration import CalibrationError, InputSpec, read_samples
+from litedelegates.graph.tflite.tree import Tree, parse, repair, serialize, shape_of
+from litedelegates.quantize.calibration import RANDOM, CalibrationError, InputSpec, read_samples
+from litedelegates.quantize.litert_inputs import read_signatures
 from litedelegates.quantize.litert_names import list_ops
 from litedelegates.quantize.litert_precision import OpReader
 from litedelegates.quantize.litert_record import put_record
+from litedelegates.quantize.litert_values import Given, check_against_source
 from litedelegates.quantize.plan import describe
 from litedelegates.quantize.provenance import Quantized, Record, digest_source
 from litedelegates.quantize.request import FLOAT32, STATIC_PRECISIONS, Request
@@ -65,7 +67,8 @@ def quantize_keras(model: Any, request: Request) -> Quantized:
     SavedModel) is converted in a process of its own, which gives its memory back, and whose crash is an exception
     here. ``LITEDELEGATES_TENSORFLOW_PYTHON`` names the Python of another environment for it, where TensorFlow or a
     package that the model needs (QKeras, tensorflow-model-optimization) cannot live beside the rest; litedelegates
-    need not be installed there. ResNet152V2 (240 MB) takes 26 to 36 s and 3.3 to 4.4 GB.
+    need not be installed there. ResNet152V2 (240 MB) takes 26 to 36 s and 3.3 to 4.4 GB for each of two conversions, as
+    the result is run beside the same model in float32, unless ``check_values=False``.
 
     Plans (``plan``, ``only``, ``exclude``) and ``weight_only``, which the converter lacks, are done by
     litert-quantizer after a conversion to float32.
@@ -102,6 +105,7 @@ def quantize_keras(model: Any, request: Request) -> Quantized:
         content, lost = source.convert(
             request.precision, request.border, samples, allow_float32_ops=request.allow_float32_ops
         )
+        warned = _compare(source, content, samples, request) if request.check_values else []
     for sentence in lost:
         warnings.warn(sentence, LearnedRangeWarning, stacklevel=4)
     tree = parse(content)
@@ -118,7 +122,33 @@ def quantize_keras(model: Any, request: Request) -> Quantized:
         check_border(tree, request.border)
     recipe = {"learned_ranges": source.learned, "not_kept": lost} if source.learned else {}
     libraries = ("tensorflow", "tensorflow-cpu", "keras", "tf_keras", "qkeras-v3", "tensorflow-model-optimization")
-    return Quantized(partial(_seal, tree), describe(wanted), libraries, samples, {"converter": "tensorflow", **recipe})
+    return Quantized(
+        partial(_seal, tree),
+        describe(wanted),
+        libraries,
+        samples,
+        {"converter": "tensorflow", **recipe},
+        warnings=tuple(warned),
+    )
+
+
+def _compare(source: Source, content: bytes, samples: list[dict[str, NDArray[Any]]], request: Request) -> list[str]:
+    """Return what is off in the values of ``content`` beside the same model in float32, as warnings.
+
+    Of learned ranges the float32 model has the rounding too, so that nothing but slips of the conversion is seen.
+    """
+    try:
+        reference, _ = source.convert(FLOAT32, FLOAT32, samples, allow_float32_ops=False)
+    except QuantizationError as error:
+        return [f"the values of the result were not checked: {error}"]
+    tree = parse(reference)
+    repair(tree)
+    given: dict[str, list[dict[str, NDArray[Any]]]] = {}
+    signatures = read_signatures(tree)
+    if samples and {spec.name for spec in signatures[0].inputs} == set(samples[0]):
+        given = {signatures[0].key: samples}
+    is_random = isinstance(request.calibration, str) and request.calibration == RANDOM
+    return check_against_source(reference, content, signatures, Given(given, is_random), request, len(list_ops(tree)))
 
 
 def _open(model: Any) -> Source:
