@@ -37,7 +37,7 @@ def quantized(rows: Rows) -> str:
     if not lines:
         return ""
     head = (
-        "| Models | precision | of | fine | warned | refused | silent wrong number | other | ops left in float32 | "
+        "| Models | precision | of | fine | warned | refused | silent wrong number | other | ops in float32 | "
         "error, median | largest |"
     )
     return "\n".join([head, "| --- | --- |" + " ---: |" * 9, *lines])
@@ -124,7 +124,7 @@ def studies(rows: Rows) -> str:
     if not lines:
         return ""
     head = (
-        "| Models | of | studied | cut off after a minute | failed | profiles without an unmapped kernel | "
+        "| Models | of | studied | cut off by the limit | failed | profiles without an unmapped kernel | "
         "errors of outputs as the engines have them |"
     )
     return "\n".join([head, "| --- |" + " ---: |" * 6, *lines])
