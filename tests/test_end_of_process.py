@@ -155,6 +155,41 @@ def test_a_child_process_that_was_forked_in_the_middle_of_a_run_says_so_and_can_
     assert ended.returncode == 0, ended.stderr
 
 
+def test_a_child_that_was_forked_while_a_thread_compiles_a_model_runs_it() -> None:
+    """What the thread holds meanwhile is never given back in the child."""
+    ended = run_program("""
+        import os, threading, time
+        import numpy as np
+        import small_models_shapes
+        from litedelegates import Interpreter
+        from litedelegates.routes.compiled import CompiledSession
+
+        x = np.ones((1, 3, 4), np.float32)
+        expected = Interpreter(small_models_shapes.computed_reshape()).run(x).tolist()
+        allocate, started, may_go_on = CompiledSession.allocate, threading.Event(), threading.Event()
+
+        def allocate_slowly(session):
+            started.set()
+            may_go_on.wait()
+            allocate(session)
+
+        CompiledSession.allocate = allocate_slowly
+        it = Interpreter(small_models_shapes.computed_reshape())
+        thread = threading.Thread(target=lambda: it.placement)
+        thread.start()
+        started.wait()
+        CompiledSession.allocate = allocate
+        child = os.fork()
+        if child == 0:
+            os._exit(7 if it.run(x).tolist() == expected else 1)
+        may_go_on.set()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        thread.join()
+        assert it.run(x).tolist() == expected
+    """)
+    assert ended.returncode == 0, ended.stderr
+
+
 CLASSES = [value for value in vars(_core).values() if isinstance(value, type)]
 
 
@@ -166,6 +201,26 @@ def test_no_class_of_the_native_core_gives_an_object_with_nothing_in_it(kind: ty
             make()
     with pytest.raises(TypeError):
         type("Derived", (kind,), {})()
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_no_method_of_the_native_core_takes_none_for_an_object(kind: type) -> None:
+    """None would reach C++ as a null pointer."""
+    ended = run_program(f"""
+        from litedelegates import _core
+        kind = _core.{kind.__name__}
+        for name, value in vars(kind).items():
+            method = value.fget if isinstance(value, property) else value
+            if name.startswith("_") or not callable(method):
+                continue
+            for arguments in ((None,), (None, 0), (None, 0, []), (None, 0, 0)):
+                try:
+                    method(*arguments)
+                except (TypeError, RuntimeError):
+                    continue
+                assert isinstance(value, staticmethod), name
+    """)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_small_file_that_is_cut_off_does_no_harm_on_the_classic_route(tmp_path: Path) -> None:

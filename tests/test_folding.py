@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter as Official
 from ai_edge_litert.interpreter import OpResolverType
 from litedelegates import CompileError, Interpreter
 from litedelegates.model import Model
+from litedelegates.routes.compiled import CompiledSession
 from small_models_builder import GraphBuilder, ModelBuilder, Op, Type, schema
 
 DELEGATES = [None, "xnnpack"]
@@ -111,6 +114,96 @@ def test_a_model_that_is_not_allocated_yet_says_what_an_allocated_one_does(
     waiting.allocate_tensors()
     waiting.close()
     assert waiting.load_ns == took
+
+
+@pytest.fixture
+def slowly_compiled(monkeypatch: pytest.MonkeyPatch) -> list[CompiledSession]:
+    """Whatever is compiled on the compiled route from now on, each in a fifth of a second and more."""
+    compiled, allocate = [], CompiledSession.allocate
+
+    def allocate_slowly(session: CompiledSession) -> None:
+        compiled.append(session)
+        time.sleep(0.2)
+        allocate(session)
+
+    monkeypatch.setattr(CompiledSession, "allocate", allocate_slowly)
+    return compiled
+
+
+def test_threads_that_look_at_a_model_while_its_first_run_compiles_it_see_what_it_runs(
+    slowly_compiled: list[CompiledSession],
+) -> None:
+    """And compile it no second time, which would have the run set one copy's inputs and invoke another."""
+    model = models.computed_reshape()
+    expected = Interpreter(model).placement, Interpreter(model).options_in_effect
+    interpreter, x = Interpreter(model), random(1, 3, 4)
+    slowly_compiled.clear()
+    with ThreadPoolExecutor(4) as pool:
+        run = pool.submit(interpreter.run, x)
+        told = pool.submit(lambda: interpreter.placement), pool.submit(lambda: interpreter.options_in_effect)
+        took = pool.submit(lambda: interpreter.load_ns)
+        assert_equal(run.result(), official(model, x))
+        assert tuple(one.result() for one in told) == expected
+        assert took.result() == interpreter.load_ns > 0.2e9
+    assert len(slowly_compiled) == 1
+
+
+def test_the_time_to_load_a_compiled_model_is_told_in_the_middle_of_a_run() -> None:
+    interpreter = Interpreter(models.computed_reshape())
+    interpreter.run(random(1, 3, 4))
+    with interpreter._run_lock, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: interpreter.load_ns).result(timeout=10) == interpreter.load_ns
+
+
+def test_a_model_that_a_signature_ran_is_not_compiled_a_second_time(slowly_compiled: list[CompiledSession]) -> None:
+    model, x = models.computed_reshape(), random(1, 3, 4)
+    interpreter = Interpreter(model)
+    assert_equal(interpreter.get_signature_runner()(values=x)["scores"], official(model, x))
+    assert_equal(interpreter.run(x), official(model, x))
+    assert len(slowly_compiled) == 1
+
+
+def test_a_mapped_file_that_became_another_model_is_refused_for_other_shapes(tmp_path: Path) -> None:
+    """What was known of its ops is not taken for what is known of others."""
+
+    def padded(model: bytes) -> bytes:  # so that it is mapped
+        return model + bytes(2**21 - len(model))
+
+    path, x = tmp_path / "model.tflite", random(1, 3, 4)
+    path.write_bytes(padded(models.computed_reshape()))
+    interpreter = Interpreter(path, None)
+    assert_equal(interpreter.run(x), official(models.computed_reshape(), x))
+    for other in models.two_open_signatures(), models.branches(differ=False), models.shape_is_an_output():
+        with path.open("r+b") as file:
+            file.write(padded(other))
+        with pytest.raises(CompileError, match="the file was changed since it was loaded"):
+            interpreter.run(random(3, 3, 4))
+
+
+def mean_of_each() -> bytes:
+    """MEAN of (batch, 3, 4) over all but the batch, then RESHAPE to (batch, 1)."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (-1, 3, 4))
+    mean = graph.tensor("mean", (-1,))
+    graph.op(Op.MEAN, [x, models.ints(graph, "axes", [1, 2])], [mean], schema.ReducerOptionsT())
+    size = models.sliced(graph, models.shape_of(graph, x, 3), 0)
+    shape = models.packed(graph, [size, models.ints(graph, "one", 1)])
+    graph.op(Op.RESHAPE, [mean, shape], [graph.output("y", (-1, 1))], schema.ReshapeOptionsT())
+    return model.to_bytes()
+
+
+@pytest.mark.parametrize("delegate", DELEGATES)
+@pytest.mark.parametrize("batch", [2**30, 2**31 - 1])
+@pytest.mark.parametrize("make", [mean_of_each, models.computed_reshape])
+def test_a_shape_that_is_too_large_is_the_fault_of_the_shape_and_not_of_the_model(
+    make: Callable[[], bytes], batch: int, delegate: str | None
+) -> None:
+    interpreter, x = Interpreter(make(), delegate), random(3, 3, 4)
+    interpreter.resize_tensor_input(0, (batch, 3, 4))
+    with pytest.raises(CompileError, match="the model cannot take inputs of these shapes"):
+        interpreter.allocate_tensors()
+    assert_equal(interpreter.run(x), official(make(), x))
 
 
 def test_every_op_has_a_placement_and_those_that_only_compute_shapes_are_folded() -> None:

@@ -57,7 +57,7 @@ void register_compiled_model(py::module_& module) {
             TfLiteDelegate* raw = delegate->delegate();
             return Step{Step::Kind::kHosted, std::move(name), {}, raw, std::move(delegate)};
           },
-          py::arg("name"), py::arg("delegate"));
+          py::arg("name"), py::arg("delegate").none(false));
   py::class_<PlannedNode>(module, "PlannedNode")
       .def_readonly("node_index", &PlannedNode::node_index)
       .def_readonly("builtin_code", &PlannedNode::builtin_code)
@@ -81,9 +81,12 @@ void register_compiled_model(py::module_& module) {
       .def_readonly("metadata1", &ProfiledEvent::metadata1)
       .def_readonly("metadata2", &ProfiledEvent::metadata2);
   py::class_<CompiledModel, std::shared_ptr<CompiledModel>>(module, "CompiledModel")
-      .def(py::init(&compile), py::arg("file"), py::kw_only(), py::arg("steps"), py::arg("payloads"),
-           py::arg("environment"), py::arg("hardware"), py::arg("is_profiled"), py::arg("log_severity"))
-      .def_property_readonly("payloads_in_effect", &CompiledModel::payloads_in_effect)
+      .def(py::init(&compile), py::arg("file").none(false), py::kw_only(), py::arg("steps"),
+           py::arg("payloads"), py::arg("environment"), py::arg("hardware"), py::arg("is_profiled"),
+           py::arg("log_severity"))
+      // By reference: pybind11 gives a method that is bound as it is a null pointer for None.
+      .def_property_readonly("payloads_in_effect",
+                             [](CompiledModel& model) { return model.payloads_in_effect(); })
       .def_property_readonly("log_lines",
                              [](CompiledModel& model) {
                                py::typing::List<py::str> lines;
@@ -91,11 +94,11 @@ void register_compiled_model(py::module_& module) {
                                return lines;
                              })
       .def_property_readonly("is_running", [](CompiledModel& model) { return model.running().is_locked(); })
-      .def("plans", &CompiledModel::plans)
-      .def("kept_off", &CompiledModel::kept_off)
-      .def("start_profiling", &CompiledModel::start_profiling)
-      .def("take_events", &CompiledModel::take_events)
-      .def("stop_profiling", &CompiledModel::stop_profiling);
+      .def("plans", [](CompiledModel& model) { return model.plans(); })
+      .def("kept_off", [](CompiledModel& model) { return model.kept_off(); })
+      .def("start_profiling", [](CompiledModel& model) { return model.start_profiling(); })
+      .def("take_events", [](CompiledModel& model) { return model.take_events(); })
+      .def("stop_profiling", [](CompiledModel& model) { return model.stop_profiling(); });
 }
 
 }  // namespace litedelegates::bindings

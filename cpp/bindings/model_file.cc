@@ -239,14 +239,15 @@ void register_model_file(py::module_& module) {
           [](const py::object& self) { return read_only_view(self.cast<const ModelFile&>().bytes(), self); })
       .def_property_readonly(
           "subgraphs",
-          [](const std::shared_ptr<ModelFile>& file) {
-            const model::Description& description = file->description();
-            return Part<model::Description>(file, description).parts(description.subgraphs);
+          [](const py::object& self) {
+            const model::Description& description = self.cast<const ModelFile&>().description();
+            const Part<model::Description> whole(self.cast<std::shared_ptr<ModelFile>>(), description);
+            return whole.parts(description.subgraphs);
           })
       .def_property_readonly("signatures",
                              [](const ModelFile& file) { return file.description().signatures; })
       .def_property_readonly("custom_ops", &custom_ops)
-      .def_property_readonly("computes_shapes", &ModelFile::computes_shapes)
+      .def_property_readonly("computes_shapes", [](const ModelFile& file) { return file.computes_shapes(); })
       .def("fold", &fold, py::arg("subgraph"), py::arg("input_shapes"))
       .def("constant_data", &constant_data, py::arg("subgraph"), py::arg("tensor"))
       .def("sparsity", &sparsity, py::arg("subgraph"), py::arg("tensor"));

@@ -177,7 +177,7 @@ void register_runner(py::module_& module) {
   py::class_<ArrayRunner>(module, "Runner")
       .def(py::init<std::shared_ptr<CompiledModel>, size_t, size_t, std::vector<py::dtype>,
                     std::vector<py::dtype>>(),
-           py::arg("model"), py::kw_only(), py::arg("signature"), py::arg("subgraph"),
+           py::arg("model").none(false), py::kw_only(), py::arg("signature"), py::arg("subgraph"),
            py::arg("input_dtypes"), py::arg("output_dtypes"))
       .def(
           "allocate", [](ArrayRunner& self) { self.runner().allocate(); }, py::call_guard<WithoutGil>())

@@ -31,8 +31,8 @@ void register_stable_delegate(py::module_& module) {
   py::class_<StableDelegate, LoadedDelegate, std::shared_ptr<StableDelegate>>(module, "StableDelegate")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("settings"),
            py::arg("prefers_host_accessors"))
-      .def_property_readonly("name", &StableDelegate::name)
-      .def_property_readonly("version", &StableDelegate::version);
+      .def_property_readonly("name", [](const StableDelegate& delegate) { return delegate.name(); })
+      .def_property_readonly("version", [](const StableDelegate& delegate) { return delegate.version(); });
   module.def("host_accessors_are_open", &host_accessors_are_open);
 }
 

@@ -238,9 +238,19 @@ Parsed parse(const File& file) {
 Parsed parse_again(const File& file, std::shared_ptr<Description> description) {
   Parsed parsed{file.size(), std::move(description), {}};
   const TableVector subgraphs = parse_root(file).tables(slot::model::subgraphs, "the subgraphs");
+  // What is mapped may be written to under its model.
+  const auto require_same = [](std::size_t found, std::size_t known, const char* what) {
+    if (found == known) return;
+    throw InvalidModel("it has " + std::to_string(found) + " " + what + " where it had " +
+                       std::to_string(known) + ": the file was changed since it was loaded");
+  };
+  require_same(subgraphs.size(), parsed.description->subgraphs.size(), "subgraphs");
   parsed.subgraphs.resize(subgraphs.size());
   for (std::size_t s = 0; s < subgraphs.size(); ++s) {
     const TableVector operators = subgraphs[s].tables(slot::subgraph::operators, "the operators");
+    const std::size_t tensors = subgraphs[s].tables(slot::subgraph::tensors, "the tensors").size();
+    require_same(tensors, parsed.description->subgraphs[s].tensors.size(), "tensors");
+    require_same(operators.size(), parsed.description->subgraphs[s].operators.size(), "operators");
     parsed.subgraphs[s].operators.reserve(operators.size());
     for (std::size_t i = 0; i < operators.size(); ++i) {
       parsed.subgraphs[s].operators.push_back(parse_details(file, operators[i]));

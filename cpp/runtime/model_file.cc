@@ -153,13 +153,18 @@ std::shared_ptr<ModelFile> ModelFile::shareable(std::shared_ptr<ModelFile> model
 
 std::shared_ptr<const ModelFile> ModelFile::behind(std::span<const uint8_t> header) const {
   const size_t total = header.size() + size_;
-  const std::string origin = "the model for these shapes";
+  // This file is a model: if that one is none, such as with a tensor too large for the runtime, its shapes
+  // are wrong, which `fold` says.
+  const auto verify_shapes = [](ModelFile& made) {
+    made.description_ = model::verify(made.bytes());
+    made.computes_shapes_ = model::computes_shapes(*made.description_);
+  };
   if (descriptor_ < 0) {
     const auto model = allocate(total, [&](uint8_t* to) {
       std::memcpy(to, header.data(), header.size());
       std::memcpy(to + header.size(), address_, size_);
     });
-    model->verify(origin);
+    verify_shapes(*model);
     return model;
   }
   void* address = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -169,7 +174,7 @@ std::shared_ptr<const ModelFile> ModelFile::behind(std::span<const uint8_t> head
   std::memcpy(begin, header.data(), header.size());
   void* rest = ::mmap(begin + header.size(), size_, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor_, 0);
   if (rest == MAP_FAILED || ::mprotect(begin, header.size(), PROT_READ) != 0) throw std::bad_alloc();
-  model->verify(origin);
+  verify_shapes(*model);
   return model;
 }
 

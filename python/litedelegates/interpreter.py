@@ -199,8 +199,7 @@ class Interpreter(DropIn):
         if not isinstance(self._session, _Unusable):
             compile_waiting = getattr(self._session, "compile_waiting", None)
             if compile_waiting is not None:
-                with self._run_lock:
-                    self._waited_ns = compile_waiting()
+                self._waited_ns = compile_waiting()
         return self._load_ns + self._waited_ns
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from litedelegates import _core
@@ -69,6 +70,8 @@ class FoldedSession:
         self._current: CompiledSession | ClassicSession | None = None
         self._waiting: _core.FoldedModel | None = None  # for the current shapes, and not compiled yet
         self.waited_ns = 0  # that compiling it took
+        # What compiles, or changes what is compiled: a run, and other threads that only look at what the model became.
+        self._lock = RLock()
         self._route = Route(
             "compiled", "its shapes are computed from those of its inputs, which it cannot take as stored"
         )
@@ -109,13 +112,14 @@ class FoldedSession:
         """
         if self._current is not None:
             return
-        start, shapes = time.perf_counter_ns(), tuple(self._shapes.values())
-        folded, self._waiting = self._waiting, None
-        if folded is None:
-            self._use(self._session(0, shapes))
-        else:
-            self._use(self._make(0, shapes, folded))
-            self.waited_ns = time.perf_counter_ns() - start
+        with self._lock:
+            if self._current is not None:  # another thread was first
+                return
+            start, folded = time.perf_counter_ns(), self._waiting
+            session = self._session(0, tuple(self._shapes.values()), folded)
+            if folded is not None:
+                self.waited_ns = time.perf_counter_ns() - start
+            self._use(session)
 
     def compile_waiting(self) -> int:
         """Compile what waits for it, and return the nanoseconds that this took, now or before."""
@@ -143,7 +147,7 @@ class FoldedSession:
         return self._current if self._waiting is None else self._allocated()
 
     def _use(self, session: CompiledSession | ClassicSession) -> None:
-        self._current = session
+        self._current, self._waiting = session, None
         self._route = session.route
         # The two that are called for every run go straight to what runs.
         self.set_tensor = session.set_tensor
@@ -161,12 +165,17 @@ class FoldedSession:
         self.set_tensor = set_tensor
         self.invoke = self.invoke_within = invoke
 
-    def _session(self, subgraph: int, shapes: _Shapes) -> CompiledSession | ClassicSession:
+    def _session(
+        self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel | None = None
+    ) -> CompiledSession | ClassicSession:
         key = (subgraph, shapes)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        return self._make(subgraph, shapes, self.model.file.fold(subgraph, [list(shape) for shape in shapes]))
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            if folded is None:
+                folded = self.model.file.fold(subgraph, [list(shape) for shape in shapes])
+            return self._make(subgraph, shapes, folded)
 
     def _make(self, subgraph: int, shapes: _Shapes, folded: _core.FoldedModel) -> CompiledSession | ClassicSession:
         session = self._load(subgraph, shapes, folded)
@@ -213,12 +222,14 @@ class FoldedSession:
         return session
 
     def _allocated(self) -> CompiledSession | ClassicSession:
-        self.allocate()
-        assert self._current is not None
-        return self._current
+        with self._lock:  # so that no thread gives an input another shape in between
+            self.allocate()
+            assert self._current is not None
+            return self._current
 
     def is_running(self, was_in_run: bool) -> bool:
-        """Return whether a thread is in the middle of a run."""
+        """Return whether a thread is in the middle of a run; asked in a child process."""
+        self._lock = RLock()  # the thread that may have had it is not here
         return any(session.is_running(was_in_run) for session in self._kept.values())
 
     def resize_input(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
@@ -237,9 +248,10 @@ class FoldedSession:
                 raise CompileError(f"input {tensor.name!r} cannot take the shape {shape}: the file says {signature}")
         if any(size < 0 for size in shape):
             raise CompileError(f"an input cannot have the shape {shape}")
-        if self._shapes[index] != tuple(shape):
-            self._shapes[index] = tuple(shape)
-            self._forget_current()
+        with self._lock:
+            if self._shapes[index] != tuple(shape):
+                self._shapes[index] = tuple(shape)
+                self._forget_current()
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Return the current shape of an input or output."""
@@ -300,9 +312,10 @@ class FoldedSession:
 
     def close(self) -> None:
         """Free the runtime's objects for all shapes."""
-        self._forget_current()
-        while self._kept:
-            self._kept.popitem()[1].close()
+        with self._lock:
+            self._forget_current()
+            while self._kept:
+                self._kept.popitem()[1].close()
 
 
 def _why_unfolded(shapes: _Shapes, folded: _core.FoldedModel) -> str | None:
