@@ -16,6 +16,7 @@ from litedelegates.cli import main
 from litedelegates.deploy import Manifest, UniformCheck, Verification, deploy, read_manifest, verify, verifying
 from litedelegates.errors import DeployError, LiteDelegatesError, OptionError
 from litedelegates.graph import check, load
+from litedelegates.layers import LayersConfig, study_layers
 from litedelegates.layers.infos import layer_ops
 from litedelegates.plan import Choice, Costs, Device, Gain, LayerPlan, Plan, StagePlan
 from litedelegates.reference import Reference
@@ -136,6 +137,23 @@ def test_calibration_that_nobody_gave_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nothing says what to calibrate them with"):
         deploy(digits_plan(6, "int8"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_of_the_layer_study_that_are_gone_are_named(tmp_path: Path) -> None:
+    store, given = tmp_path / "study.sqlite", tmp_path / "samples.npz"
+    np.savez(given, image=np.concatenate(samples()))
+    config = LayersConfig(
+        str(DIGITS), ("float32",), ("xnnpack",), parts=("in_place",), calibration=str(given), runs=2, seconds=0.02
+    )
+    key = study_layers(config, store).key
+    plan = digits_plan(6, "int8")
+    plan = replace(plan, devices=tuple(replace(device, store=str(store), key=key) for device in plan.devices))
+    given.unlink()
+    with pytest.raises(OptionError, match=r"samples\.npz, which the layer study was calibrated with, is not here"):
+        deploy(plan, tmp_path / "out")
+    store.unlink()
+    with pytest.raises(OptionError, match=r"study\.sqlite, whose layer study .* is not here"):
+        deploy(plan, tmp_path / "out")
 
 
 def test_another_model_than_the_planned_one_is_refused(tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ def test_symbolic_link_is_followed(tmp_path: Path) -> None:
     assert link.is_symlink() and (tmp_path / "real" / "model.bin").read_bytes() == b"content"
 
 
+def test_a_pipe_gets_the_bytes_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert write_whole(pipe, [b"ab", b"c"]) == 3
+        assert os.read(reader, 10) == b"abc" and pipe.is_fifo()
+    finally:
+        os.close(reader)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"missing/model.bin"):
         write_whole(tmp_path / "missing" / "model.bin", [b"content"])

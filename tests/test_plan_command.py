@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from digits_model import DIGITS
 from litedelegates.cli import main
-from litedelegates.layers import LayersConfig, study_layers
-from litedelegates.plan import load_plan
+from litedelegates.cli.plan_table import plan_lines
+from litedelegates.layers import LayersConfig, LayerStudy, study_layers
+from litedelegates.plan import Device, Source, load_plan, make_plan
 
 pytest.importorskip("scipy")
 pytest.importorskip("simpy")
@@ -46,6 +48,14 @@ def test_the_plan_is_written_and_told(store: str, here: Path, capsys: pytest.Cap
     assert "this plan" in told and "everywhere" in told and "the plan is" in told
     assert sum(line.startswith(str(layer.layer)) for layer in plan.layers for line in told.splitlines()) >= 15
     assert "written: plan.json" in told
+
+
+def test_long_names_of_layers_are_shown_by_their_end(store: str) -> None:
+    plan = make_plan([Source(Device("pi"), LayerStudy.open(store))])
+    long = replace(plan.layers[3], name="block/Relu;" * 30 + "batchnorm/sub1")
+    plan = replace(plan, layers=(*plan.layers[:3], long, *plan.layers[4:]))
+    (line,) = (line for line in plan_lines(plan, with_layers=True) if line.startswith("3 "))
+    assert " ...elu;block/Relu;batchnorm/sub1 " in line and len(line) < 200
 
 
 def test_json_is_the_plan_and_nothing_else(store: str, here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -190,13 +190,19 @@ def test_ops_that_stay_float32_are_told_in_words_of_the_command_line(
     source.write_bytes(with_prelu())
     arguments = (source, "int8", "-o", tmp_path / "int8.tflite", "--calibration", "random")
     assert command(*arguments) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if "noise" not in line and "INFO" not in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "noise" not in line]
     assert said == [
         "litedelegates quantize: asked for int8, but 1 ops stayed float32: PRELU 'y'. litert-quantizer does not do "
         "them here: --exclude PRELU leaves them out, --allow-float32-ops accepts them"
     ]
     assert command(*arguments, "--exclude", "PRELU") == 0
     assert command(*arguments, "--allow-float32-ops") == 0
+
+
+def test_a_plan_of_the_planner_is_told_from_one_of_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.json").write_text('{"schema_version": 1, "layers": []}')
+    assert command(DIGITS, "-o", tmp_path / "out.tflite", "--plan", tmp_path / "plan.json") == 2
+    assert f"`litedelegates deploy {tmp_path / 'plan.json'} -o FOLDER`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

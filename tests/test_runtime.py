@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 from litedelegates import runtime
 from litedelegates.errors import RuntimeLibraryError
+from litedelegates.official_output import official_output_logged
 
+DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 LOAD = "import litedelegates.runtime as r; print(r.open_runtime())"
 
 
@@ -101,3 +105,41 @@ def test_only_the_accelerators_that_were_asked_for_are_loaded() -> None:
     )
     for delegate in (None, "xnnpack"):
         assert run_python(code.format(delegate)).stdout == "False\n"
+
+
+# The runtime writes this line once in a process, when it first makes XNNPACK for the official Interpreter.
+XNNPACK_MADE = "Created TensorFlow Lite XNNPACK delegate for CPU."
+IN_THE_OFFICIAL_INTERPRETER = {
+    "classic route": """
+        from litedelegates import Interpreter
+        Interpreter(MODEL, experimental_preserve_all_tensors=True).run(np.zeros((1, 8, 8, 1), np.float32))""",
+    "calibration": """
+        from litedelegates.quantize import quantize
+        quantize(MODEL, "int8", [np.full((1, 8, 8, 1), value, np.float32) for value in (0, 0.5, 1)])""",
+}
+
+
+def program(name: str) -> str:
+    return f"import numpy as np; MODEL = {str(DIGITS)!r}\n" + textwrap.dedent(IN_THE_OFFICIAL_INTERPRETER[name])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="stderr is exchanged in glibc only")
+@pytest.mark.parametrize("name", IN_THE_OFFICIAL_INTERPRETER)
+def test_the_official_interpreter_writes_to_the_log_and_not_to_the_terminal(name: str) -> None:
+    listening = "import logging, sys; logging.basicConfig(level=1, stream=sys.stdout, format='%(name)s: %(message)s');"
+    listening += "logging.getLogger('litedelegates.runtime').setLevel(1)\n"
+    done = run_python(listening + program(name))
+    assert XNNPACK_MADE not in done.stderr
+    assert f"litedelegates.runtime: {XNNPACK_MADE}" in done.stdout
+    assert XNNPACK_MADE in run_python(program(name), LITEDELEGATES_STDERR="1").stderr
+
+
+def test_other_words_than_the_log_go_to_stderr_and_the_stream_is_the_old_one_again(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    libc = ctypes.CDLL(None)
+    before = ctypes.c_void_p.in_dll(libc, "stderr").value
+    with official_output_logged():
+        ctypes.CDLL(None).perror(b"the driver")
+    assert ctypes.c_void_p.in_dll(libc, "stderr").value == before
+    assert capfd.readouterr().err.startswith("the driver: ")

@@ -26,6 +26,7 @@ FLOORS = (
     "notebook",
     "_core",
     "runtime",
+    "official_output",
     "run_lock",
     "tensor_info",
     "model",

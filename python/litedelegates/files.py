@@ -245,7 +245,8 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
     """Write ``chunks`` to ``path`` so that it holds all of them or what it held before; return the number of bytes.
 
     They go to a temporary file in the same folder, which takes the place of ``path`` once it is complete and is
-    removed when anything goes wrong, an exception from ``chunks`` included. A symbolic link is followed.
+    removed when anything goes wrong, an exception from ``chunks`` included. A symbolic link is followed. A device or a
+    pipe is written into as it is: a file in the place of ``/dev/null`` would break other programs.
 
     Raises:
         OSError: The folder is missing or cannot be written, or the disk is full: says how many bytes were written and
@@ -257,13 +258,15 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
     # A name that nobody can know before, and only where there is nothing yet: in a folder that others write to too, a
     # link of theirs would lead to another file.
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
+    is_file = not target.exists() or target.is_file()
     written = 0
     try:
-        with part.open("xb") as file:
+        with part.open("xb") if is_file else target.open("wb") as file:
             for chunk in chunks:
                 file.write(chunk)
                 written += memoryview(chunk).nbytes
-        part.replace(target)
+        if is_file:
+            part.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()

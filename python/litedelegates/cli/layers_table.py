@@ -159,8 +159,12 @@ def _refusals(study: LayerStudy) -> Iterator[str]:
 
 
 def _name(layer: LayerInfo) -> str:
-    name = layer.name if len(layer.name) <= _NAME else f"...{layer.name[3 - _NAME :]}"
-    return f"{layer.index:>4} {layer.type[:18]:<18} {name:<{_NAME}}"
+    return f"{layer.index:>4} {layer.type[:18]:<18} {end_of_name(layer.name):<{_NAME}}"
+
+
+def end_of_name(name: str) -> str:
+    """Return the end of a layer's name, in which names that a converter put together differ."""
+    return name if len(name) <= _NAME else f"...{name[3 - _NAME :]}"
 
 
 def _us(value: float | None) -> str:

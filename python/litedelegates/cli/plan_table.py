@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from litedelegates.cli.layers_table import end_of_name
 from litedelegates.plan import Costs, LayerPlan, Plan, Rival
 from litedelegates.words import say_us
 
@@ -45,7 +46,7 @@ def plan_lines(plan: Plan, *, with_layers: bool = False) -> Iterator[str]:
         yield ""
         rows = [("layer", "type", "name", "stage", "precision", "predicted", "why")]
         for layer in plan.layers:
-            name = (str(layer.layer), layer.type, layer.name, str(layer.stage), layer.choice.precision)
+            name = (str(layer.layer), layer.type, end_of_name(layer.name), str(layer.stage), layer.choice.precision)
             rows.append((*name, say_us(layer.predicted_us), layer.reason))
         yield from table(rows)
     if plan.notes:

@@ -146,6 +146,11 @@ def _plan(options: argparse.Namespace) -> dict[int | str, str] | None:
             raise OptionError(
                 f'--plan {options.plan}: holds a {type(loaded).__name__}, not {{"KEY": "PRECISION", ...}}'
             )
+        if "schema_version" in loaded:
+            raise OptionError(
+                f"--plan {options.plan}: this was written by `litedelegates plan`, whose models are made by "
+                f'`litedelegates deploy {options.plan} -o FOLDER`; here a plan is {{"KEY": "PRECISION", ...}}'
+            )
         plan |= loaded
     for text in options.op or []:
         key, equals, precision = text.rpartition("=")

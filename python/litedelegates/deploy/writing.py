@@ -201,8 +201,8 @@ class _Writer:
         is_static = any(name in STATIC_PRECISIONS for name in precisions.values())
         if is_static and calibration is None:
             raise OptionError(
-                "the plan has int8 layers and nothing says what to calibrate them with: give calibration (on the "
-                "command line --calibration samples.npz), or 'random' where only the speed matters"
+                f"the plan has int8 layers and {_why_no_samples(plan)}: give calibration (on the command line "
+                "--calibration samples.npz), or 'random' where only the speed matters"
             )
         # Not named, a Relu may stay float32 by being part of an int8 op before it.
         others = {name: precisions for name in precisions.values() if name != FLOAT32}
@@ -292,6 +292,11 @@ def _calibration(plan: Plan, given: Any) -> Any:
 
 def known_calibration(plan: Plan) -> str | None:
     """Return what the study of a plan's first device was calibrated with; None where that is not known, or gone."""
+    known = _studied_with(plan)
+    return known if known == "random" or (known is not None and Path(known).exists()) else None
+
+
+def _studied_with(plan: Plan) -> str | None:
     device = plan.devices[0]
     if not device.store:
         return None
@@ -299,7 +304,16 @@ def known_calibration(plan: Plan) -> str | None:
         known = LayerStudy.open(device.store, device.key).config.get("calibration")
     except (OSError, StoreError, OptionError):
         return None
-    return str(known) if known == "random" or Path(str(known)).exists() else None
+    return None if known is None else str(known)
+
+
+def _why_no_samples(plan: Plan) -> str:
+    known, store = _studied_with(plan), plan.devices[0].store
+    if known is not None:
+        return f"{known}, which the layer study was calibrated with, is not here"
+    if store and not Path(store).exists():
+        return f"{store}, whose layer study says what to calibrate them with, is not here"
+    return "nothing says what to calibrate them with"
 
 
 def _check(plan: Plan, path: str, target: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
 from litedelegates.graph.tflite.tree import Tree, serialize, tensor_data, type_name
+from litedelegates.official_output import official_output_logged
 from litedelegates.quantize.progress import track
 
 # A tensor as (number of its subgraph, index in it).
@@ -131,7 +132,7 @@ class _Runner:
     def __init__(self, content: bytes, num_threads: int, **options: Any) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), official_output_logged():
             warnings.simplefilter("ignore")  # that keeping all tensors takes memory
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads, **options)
         self._signatures = self._interpreter._get_full_signature_list()
@@ -150,7 +151,8 @@ class _Runner:
         inputs = self._signatures[key]["inputs"]
         for name, value in sample.items():
             self._core.ResizeInputTensor(inputs[name], np.array(value.shape, np.int32), False, graph)
-        self._core.AllocateTensors(graph)
+        with official_output_logged():
+            self._core.AllocateTensors(graph)
         for name, value in sample.items():
             self._core.SetTensor(inputs[name], value, graph)
         return graph

@@ -13,6 +13,7 @@ from litedelegates import _core
 from litedelegates.delegates import Delegate, Xnnpack
 from litedelegates.errors import CompileError, InvalidModelError, RunError, UnsupportedError
 from litedelegates.model import Model
+from litedelegates.official_output import official_output_logged
 from litedelegates.placement import Placement
 from litedelegates.routes import Array, Route
 from litedelegates.routes.shapes import check_shape
@@ -111,7 +112,7 @@ class ClassicSession:
         if any(_core.KernelGuard.guards(op.builtin_code) for graph in model.subgraphs for op in graph.operators):
             natives.append(_core.KernelGuard())
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), official_output_logged():
                 # It warns that keeping tensors takes memory; here the caller asked for it by name.
                 warnings.simplefilter("ignore", UserWarning)
                 self._official = InterpreterWithCustomOps(
@@ -212,7 +213,8 @@ class ClassicSession:
         if self._is_allocated:
             return
         try:
-            self._official.allocate_tensors()
+            with official_output_logged():
+                self._official.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise CompileError(f"the classic runtime cannot prepare {self.model.name}: {error}") from error
         self._is_allocated = True
