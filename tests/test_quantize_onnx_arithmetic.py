@@ -13,6 +13,7 @@ pytest.importorskip("onnx", reason="needs the extra: pip install 'litedelegates[
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'litedelegates[onnx]'")
 
 import onnxruntime
+from litedelegates.errors import QuantizationError, QuantizationWarning
 from litedelegates.quantize import quantize
 from onnx import TensorProto, helper, numpy_helper
 
@@ -242,3 +243,61 @@ def test_minus_infinity_masks_as_a_number_does(mask: str, options: dict[str, Any
         sample["mask"][..., 0] = True  # a row without anything to look at is no number in the source
     made = quantize(model, calibration=calibration, allow_float32_ops=True, **{"precision": "int8", **options})
     assert max(errors(made, model, calibration[0])) < 0.1
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16x8", "dynamic", "float16"])
+@pytest.mark.parametrize("shape", [(1, 8), (1, 1), (1,), ()])
+def test_a_bias_of_one_row_may_have_any_shape(shape: tuple[int, ...], precision: str) -> None:
+    gemm = helper.make_node("Gemm", ["x", "w", "b"], ["y"], name="gemm", beta=2.0)
+    model = build([gemm], {"w": values(16, 8), "b": values(*shape, seed=1) + 1}, {"x": [4, 16]}, ["y"])
+    feeds = samples(x=(4, 16))
+    made = quantize(model, precision, feeds if "int" in precision else None, progress=False)
+    assert max(errors(made, model, feeds[0])) < 0.03
+
+
+def test_a_bias_that_differs_from_row_to_row_leaves_its_gemm_in_float32() -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], name="first"),
+        helper.make_node("Gemm", ["h", "v"], ["y"], name="second"),
+    ]
+    stored = {"w": values(16, 8), "b": values(4, 8, seed=1), "v": values(8, 8)}
+    feeds = samples(x=(4, 16))
+    model = build(nodes, stored, {"x": [4, 16]}, ["y"])
+    with pytest.warns(QuantizationWarning, match=r"1 op stays float32.*differs from row to row: 0 Gemm 'first'"):
+        made = quantize(model, "int8", feeds, progress=False)
+    assert max(errors(made, model, feeds[0])) < 0.03
+    with pytest.raises(QuantizationError, match=r"nothing was quantized: 1 op stays float32.*row to row"):
+        quantize(build(nodes[:1], stored, {"x": [4, 16]}, ["h"]), "int8", feeds, progress=False)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16x8", "dynamic", "float16", "weight_only"])
+def test_an_input_may_be_an_output_too(precision: str) -> None:
+    model = build([helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": values(16, 8)}, {"x": [4, 16]}, ["x", "y"])
+    feeds = samples(x=(4, 16))
+    made = quantize(model, precision, feeds if "int" in precision else None, progress=False)
+    through, product = run(made, feeds[0])
+    assert (through == feeds[0]["x"]).all()
+    assert errors(made, model, feeds[0])[1] < 0.03 and product.shape == (4, 8)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16x8", "dynamic", "float16", "weight_only"])
+def test_weights_may_be_inputs_as_they_had_to_be_once(precision: str) -> None:
+    import onnx
+
+    gemm = helper.make_node("Gemm", ["x", "w", "b"], ["y"])
+    model = onnx.load_from_string(build([gemm], {"w": values(16, 8), "b": values(8)}, {"x": [4, 16]}, ["y"], 11))
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, list(tensor.dims)))
+    source, feeds = model.SerializeToString(), samples(x=(4, 16))
+    made = quantize(source, precision, feeds if "int" in precision else None, progress=False)
+    assert errors(made, source, feeds[0])[0] < 0.03
+
+
+def test_group_normalization_of_an_old_opset_is_refused_where_a_new_one_is_needed() -> None:
+    node = helper.make_node("GroupNormalization", ["h", "s", "z"], ["y"], num_groups=2)
+    conv = helper.make_node("Conv", ["x", "w"], ["h"], kernel_shape=[1, 1])
+    stored = {"w": values(4, 4, 1, 1), "s": values(2) + 1, "z": values(2)}
+    model = build([conv, node], stored, {"x": [1, 4, 4, 4]}, ["y"], 18)
+    with pytest.raises(QuantizationError, match="export it again with opset 21"):
+        quantize(model, "int16x8", samples(x=(1, 4, 4, 4)), progress=False)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from litedelegates.errors import NothingToQuantizeError, QuantizationError
 from litedelegates.quantize.calibration import RANDOM, InputSpec, read_samples
-from litedelegates.quantize.onnx_border import make_border
+from litedelegates.quantize.onnx_border import make_border, put_back_passed, take_out_passed
 from litedelegates.quantize.onnx_constants import attach_inner_graphs, detach_inner_graphs, separate_constants
 from litedelegates.quantize.onnx_dynamic import make_dynamic
 from litedelegates.quantize.onnx_files import EXTERNAL_SUFFIX, infer_types, put_outside, size_of, to_bytes
 from litedelegates.quantize.onnx_float16 import make_float16
-from litedelegates.quantize.onnx_gemms import fold_gemm_scales
+from litedelegates.quantize.onnx_gemms import biases_of_rows, fold_gemm_scales, widen_biases
 from litedelegates.quantize.onnx_graph import GraphIndex, has_inner_graphs, outline
 from litedelegates.quantize.onnx_left_out import describe_float32_weights, describe_left_out, ops_to_leave_out
 from litedelegates.quantize.onnx_model import (
@@ -81,7 +81,11 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
     while True:
         prepared = fold(raised, options.most_bytes)
         before = GraphIndex(outline(prepared))
+        left_out |= biases_of_rows(before, _static_names(ops, wanted))
         names = _names_by_precision(before, ops, wanted, left_out)
+        if left_out and not names:
+            said = "; ".join(describe_left_out(ops, left_out))
+            raise NothingToQuantizeError(f"asked for {request.label}, but nothing was quantized: {said}")
         ties = find_ties(prepared, [op.name for op in ops if wanted[op.index] != FLOAT32])
         result = _tidy(_run_passes(prepared, names, samples, request, options), source)
         typed = infer_types(result, options.most_bytes)
@@ -95,7 +99,7 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
         if not more:
             break
         left_out |= more
-    said = [
+    told = [
         *_judge(trial, request),
         *describe_left_out(ops, left_out),
         *describe_float32_weights(result, ops, wanted),
@@ -112,7 +116,7 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
         {name: value for name, value in asdict(options).items() if name != "most_bytes"},
         digest_with_weights(model),
         beside,
-        tuple(said),
+        tuple(told),
     )
 
 
@@ -155,6 +159,10 @@ def _fix_inputs(model: onnx.ModelProto, request: Request, options: OnnxOptions) 
     return samples
 
 
+def _static_names(ops: Sequence[Op], wanted: Mapping[int, str]) -> set[str]:
+    return {op.name for op in ops if wanted[op.index] in STATIC_PRECISIONS}
+
+
 def _names_by_precision(
     before: GraphIndex, ops: Sequence[Op], wanted: Mapping[int, str], left_out: Mapping[str, str]
 ) -> dict[str, set[str]]:
@@ -183,6 +191,8 @@ def _run_passes(
             + ("stores float32 weights" if not set(request.precisions) - {"dynamic", "weight_only"} else "has floats")
         )
     fold_gemm_scales(model, set().union(*names.values()))
+    widen_biases(model, set().union(*names.values()))
+    passed = take_out_passed(model) if request.border == FLOAT32 else {}
     inside = detach_inner_graphs(model)
     separate_constants(model, names)
     done: set[str] = set()
@@ -197,6 +207,7 @@ def _run_passes(
     if "float16" in names:
         model = make_float16(model, names["float16"])
     attach_inner_graphs(model, inside)
+    put_back_passed(model, passed)
     if request.border != FLOAT32:
         make_border(model, request.border)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.errors import QuantizationError
@@ -84,3 +85,25 @@ def _refusal(role: str, name: str, border: str, around: list[Any]) -> Quantizati
         f"asked for border={border!r}, but {role} {name!r} is not rounded to {border} inside the model (it meets "
         f"{found}): quantize the ops at the ends too, or leave the border in float32"
     )
+
+
+def take_out_passed(model: onnx.ModelProto) -> dict[int, Any]:
+    """Remove the outputs of ``model`` that are inputs too, which onnxruntime's passes define twice.
+
+    Returns:
+        The outputs by their places; empty where nothing else would be left.
+    """
+    inputs = {value.name for value in model.graph.input}
+    places = [place for place, value in enumerate(model.graph.output) if value.name in inputs]
+    if not places or len(places) == len(model.graph.output):
+        return {}
+    copies = [type(value).FromString(value.SerializeToString()) for value in model.graph.output]
+    del model.graph.output[:]
+    model.graph.output.extend(value for place, value in enumerate(copies) if place not in places)
+    return {place: copies[place] for place in places}
+
+
+def put_back_passed(model: onnx.ModelProto, passed: Mapping[int, Any]) -> None:
+    """Undo `take_out_passed`."""
+    for place, value in sorted(passed.items()):
+        model.graph.output.insert(place, value)

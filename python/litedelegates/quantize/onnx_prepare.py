@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has an axis from here on
 INT16_OPSET = 21  # QuantizeLinear has 16 bits from here on
+_NORM_OPSET = 21  # GroupNormalization means another thing from here on, which onnx's converter does not know
 OPEN = -1
 # These put ops of new names in the place of others, or make one op of two that a plan may tell apart.
 _RENAMING_FUSIONS = ["MatMulAddFusion", "GeluFusionL1", "LayerNormFusionL1", "CommonSubexpressionElimination"]
@@ -35,6 +36,11 @@ def raise_opset(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
     found = opset_of(model)
     result = model
     if found < wanted:
+        if wanted >= _NORM_OPSET > found and any(node.op_type == "GroupNormalization" for node in model.graph.node):
+            raise QuantizationError(
+                f"the model uses opset {found}, and {wanted} is needed, in which GroupNormalization has a scale for "
+                f"each channel instead of each group: export it again with opset {wanted}"
+            )
         try:
             if model.functions:  # the converter forgets them
                 model = onnx.inliner.inline_local_functions(model)
