@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_models
+import small_models_shapes
 from ai_edge_litert.interpreter import Interpreter as Official
 from litedelegates import CompileError, Interpreter, UnsupportedError
 from small_models import CASES, Case
@@ -257,6 +258,35 @@ def test_an_empty_batch_runs_as_officially_and_leaves_the_interpreter_whole() ->
         interpreter.invoke()
         shapes.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).shape)
     assert shapes == [(0, 3), (0, 3)]
+
+
+def test_after_an_empty_batch_a_model_is_compiled_as_before() -> None:
+    model = small_models.dense_dynamic_batch()
+    interpreter, x, empty = Interpreter(model), np.ones((2, 4), np.float32), np.zeros((0, 4), np.float32)
+    wanted = interpreter.run(x)
+    for full in x, x[:1], x:
+        assert interpreter.run(empty).shape == (0, 3) and interpreter.route.name == "classic"
+        np.testing.assert_allclose(interpreter.run(full, time_limit_s=20), wanted[: len(full)], rtol=1e-6)
+        assert interpreter.route.name == "compiled" and interpreter.outputs[0].shape == (len(full), 3)
+    interpreter.run(empty)
+    interpreter.close()
+
+
+def test_a_signature_run_on_an_empty_batch_leaves_the_interpreter_where_it_was() -> None:
+    model = small_models_shapes.two_open_signatures()
+    for build in (lambda: Interpreter(small_models.dense_dynamic_batch()), lambda: Interpreter(model)):
+        interpreter = build()
+        shape = interpreter.inputs[0].shape[1:]
+        x, empty = np.ones((2, *shape), np.float32), np.zeros((0, *shape), np.float32)
+        wanted = interpreter.run(x)
+        for key, sides in interpreter.get_signature_list().items():
+            runner = interpreter.get_signature_runner(key)
+            full = runner(**dict.fromkeys(sides["inputs"], x))
+            assert all(len(value) == 0 for value in runner(**dict.fromkeys(sides["inputs"], empty)).values())
+            again = runner(**dict.fromkeys(sides["inputs"], x))
+            assert {name: value.tolist() for name, value in again.items()} == {n: v.tolist() for n, v in full.items()}
+        assert interpreter.route.name == "compiled"
+        np.testing.assert_array_equal(interpreter.run(x), wanted)
 
 
 def test_invoking_a_resized_model_before_allocating_it_raises() -> None:

@@ -16,7 +16,7 @@ from litedelegates import _core
 from litedelegates.delegates import DelegateSpec, Xnnpack, chain
 from litedelegates.delegates.base import Payloads
 from litedelegates.drop_in import DropIn, SignatureRunner, Unallocated
-from litedelegates.errors import DelegateError, OptionError, RunError
+from litedelegates.errors import CompileError, DelegateError, OptionError, RunError
 from litedelegates.interop import LibraryDelegate as Delegate
 from litedelegates.interop import load_delegate
 from litedelegates.loading import Skipped, load_classic, load_session, load_without_failing
@@ -73,6 +73,8 @@ class Interpreter(DropIn):
     """
 
     _custom_op_registerers: Sequence[Any] = ()
+    _left: Session | None = None  # on the compiled route, while an empty input has the model run on the classic one
+    _for_empty: Session | None = None  # on the classic route, for signatures that are run on empty inputs
 
     @in_either_order
     def __init__(
@@ -334,22 +336,50 @@ class Interpreter(DropIn):
 
     def _resize(self, index: int, shape: tuple[int, ...], strict: bool) -> None:
         self._inputs = None
-        takes_any = getattr(self._session, "takes_any_shape", False)
-        if not takes_any and (not shape or 0 in shape):  # which the compiled route refuses where the file has another
+        if self._is_left_to_classic(shape):
             self._go_classic(f"an input has the shape {shape}")
         super()._resize(index, shape, strict)
+        if self._left is not None:
+            self._leave_classic(self._left)
+
+    def _is_left_to_classic(self, shape: tuple[int, ...]) -> bool:
+        """Return whether the compiled route refuses a shape, where the file has another."""
+        if self._official is not None or self._is_isolated or getattr(self._session, "takes_any_shape", False):
+            return False
+        return not shape or 0 in shape
 
     def _go_classic(self, reason: str) -> None:
-        if self._official is not None or self._is_isolated:
-            return
+        """Load the model on the classic route, with its inputs in their current shapes."""
         graph = self._model.subgraphs[0]
         shapes = {index: self._shape(index) for index in graph.inputs}
         session = load_classic(self._model, self.delegates, reason=reason, **self._how)
         for index, shape in shapes.items():
             if shape != tuple(graph.tensor(index).shape):
                 session.resize_input(index, shape, strict=False)
-        self._session = session
+        self._left, self._session = self._session, session
         self._is_ready = False
+
+    def _leave_classic(self, left: Session) -> None:
+        """Go back to what was compiled where it takes the current shapes: one empty batch is not for ever."""
+        shapes = {index: self._shape(index) for index in self._model.subgraphs[0].inputs}
+        if any(not shape or 0 in shape for shape in shapes.values()):
+            return
+        try:
+            for index, shape in shapes.items():
+                if left.shape(index) != shape:
+                    left.resize_input(index, shape, False)
+        except CompileError:
+            return  # of another rank, which only the classic route takes
+        self._session, self._left = left, None
+
+    def _signature_session(self, shapes: Sequence[tuple[int, ...]]) -> Session:
+        refused = next((shape for shape in shapes if 0 in shape and self._is_left_to_classic(shape)), None)
+        if refused is None:
+            return self._session
+        if self._for_empty is None:
+            reason = f"an input has the shape {refused}"
+            self._for_empty = load_classic(self._model, self.delegates, reason=reason, **self._how)
+        return self._for_empty
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
@@ -432,8 +462,10 @@ class Interpreter(DropIn):
     def _close_session(self) -> None:
         if not isinstance(self._session, _Unusable):
             self._waited_ns = getattr(self._session, "waited_ns", 0)
-            self._session.close()
-            self._session = _Closed()
+            for session in (self._session, self._left, self._for_empty):
+                if session is not None:
+                    session.close()
+            self._session, self._left, self._for_empty = _Closed(), None, None
             self._is_ready = True  # so that every call reaches it
 
     def __enter__(self) -> Interpreter:

@@ -78,6 +78,10 @@ def _overwriting(model: Model, session: ClassicSession, chain: Sequence[Delegate
     return None
 
 
+# What the official Interpreter says after a run of which an output has no elements.
+_READ_OF_NOTHING = "Invalid tensor size"
+
+
 class ClassicSession:
     """A model in the official Interpreter."""
 
@@ -143,7 +147,16 @@ class ClassicSession:
     def get_tensor(self, index: int, subgraph: int = 0) -> Array:
         """Return a copy of a tensor's value."""
         self._check_readable(index, subgraph)
-        value: Array = self._official.get_tensor(index, subgraph)
+        return self._read(index, subgraph, self._has_run or subgraph != 0 or index in self.model.subgraphs[0].inputs)
+
+    def _read(self, index: int, subgraph: int, is_there: bool) -> Array:
+        try:
+            value: Array = self._official.get_tensor(index, subgraph)
+        except ValueError:
+            empty = self._without_elements(index, subgraph) if is_there else None
+            if empty is None:
+                raise
+            return empty
         return value
 
     def view(self, index: int) -> Array:
@@ -158,8 +171,26 @@ class ClassicSession:
                     f"tensor {index} ({tensor.name!r}) is of type {tensor.element_type}, which has no memory to show: "
                     "get_tensor gives a copy of its values"
                 )
-        value: Array = self._official.tensor(index)()
+        try:
+            value: Array = self._official.tensor(index)()
+        except ValueError:
+            is_there = self._has_run or index in self.model.subgraphs[0].inputs
+            empty = self._without_elements(index, 0) if is_there else None
+            if empty is None:
+                raise
+            return empty
         return value
+
+    def _without_elements(self, index: int, subgraph: int) -> Array | None:
+        """Return an empty array where that is the value of a tensor; None otherwise.
+
+        The official Interpreter refuses to read what has no memory, such as what a WHERE finds where nothing is true.
+        """
+        count = len(self.model.subgraphs[subgraph].tensors) if 0 <= subgraph < len(self.model.subgraphs) else 0
+        if not 0 <= index < count:
+            return None
+        details = self._official._get_tensor_details(index, subgraph)
+        return np.empty(details["shape"], details["dtype"]) if 0 in details["shape"] else None
 
     def _check_readable(self, index: int, subgraph: int) -> None:
         """Raise for values that the official Interpreter reads without looking whether they are there."""
@@ -269,6 +300,10 @@ class ClassicSession:
             outputs: dict[str, Array] = self._official.get_signature_runner(key)(**values)
         except RuntimeError as error:
             raise RunError(f"cannot run signature {key!r}: {error}") from error
+        except ValueError as error:
+            if _READ_OF_NOTHING not in str(error):
+                raise
+            return {name: self._read(index, signature.subgraph_index, True) for name, index in signature.outputs}
         return outputs
 
     def placement(self) -> tuple[Placement, ...]:
