@@ -67,7 +67,7 @@ def connect(address: str, limit: float) -> Client:
         raise PipelineError(
             "no worker",
             f"no Dask scheduler answers at {address} within {limit:g} s ({error}); start one with "
-            "`dask scheduler --host ADDRESS`",
+            "`dask scheduler --host ADDRESS --dashboard-address 127.0.0.1:8787`",
         ) from error
     return client
 
