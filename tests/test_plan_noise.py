@@ -69,6 +69,18 @@ def test_the_lowest_of_noisy_times_would_promise_too_much() -> None:
     assert np.mean(off) < -0.05
 
 
+def test_a_whole_that_was_once_much_quicker_widens_the_gain_to_that_side() -> None:
+    """The median of float32 lies near the upper end of its interval: a quick run of it was seen, too."""
+    rng = np.random.default_rng(0)
+    true = truth(rng, {"dynamic": 10.0})
+    study = measured(true, rng, noise=0.02, whole_noise=0.01)
+    float32, *others = study.in_place
+    assert float32.whole_us is not None
+    skewed = dataclasses.replace(float32, whole_low_us=float32.whole_us / 9, whole_high_us=float32.whole_us * 1.8)
+    gain = promise(dataclasses.replace(study, in_place=(skewed, *others), _by_index={}), true).gain
+    assert gain.low < 1.2 < 8 < promise(study, true).gain.low
+
+
 def test_a_large_gain_is_found_and_shown() -> None:
     uniform = promises(20, {"float16": 1.0, "dynamic": 2.0}, 0.0, noise=0.1, whole_noise=0.02)
     assert all(1.5 < one.gain.low < one.gain.high < 2.6 for one in uniform)

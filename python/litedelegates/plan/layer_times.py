@@ -19,6 +19,7 @@ _TICK_US = 1.0
 # medians of one in eight differed by more than 3 %. A standard deviation, as a share of the time.
 _NOT_IN_TURN = 0.02
 # A time that was shared out between layers may belong to another of them: half the interval, as a share of it.
+_MOST_TIMES = 1e3  # an interval that begins at 0 reaches down to this part of its median
 _SHARED_SPREAD = 1.0
 
 
@@ -35,7 +36,8 @@ class LayerTimes:
         alone_us: Time of the layer as a model of its own, as far as it was measured.
         spread: Half the width of the 95 % interval of the layer's time, as a share of it.
         whole_us: Of the whole model; None where it was not measured.
-        whole_spread: As ``spread``, of the whole model: what disturbs the machine for longer than a layer is in it.
+        whole_spread: As ``spread``, of the whole model: what disturbs the machine for longer than a layer is in it. The
+            longer side of the interval, in the logarithm.
         is_in_place: Whether the times are of the whole model's layers; otherwise they are those alone.
         note: What has to be known of them; empty where each layer was measured.
     """
@@ -83,7 +85,7 @@ def layer_times(study: LayerStudy) -> dict[Setting, LayerTimes]:
 
 @dataclass(frozen=True)
 class _Whole:
-    """The time of a whole model, and half its 95 % interval as a share of it."""
+    """The time of a whole model, and the longer side of its 95 % interval, in the logarithm."""
 
     us: float | None = None
     spread: float = 0.0
@@ -93,10 +95,10 @@ class _Whole:
         """Return what is known: models that were timed in turn with others are known best."""
         if uniform is not None:
             known = in_place.whole_us if in_place is not None and in_place.whole_us else uniform.whole_us
-            return cls(known, _spread(uniform.whole_us, uniform.low_us, uniform.high_us))
+            return cls(known, _longer_side(uniform.whole_us, uniform.low_us, uniform.high_us))
         if in_place is None or not in_place.whole_us:
             return cls()
-        own = _spread(in_place.whole_us, in_place.whole_low_us, in_place.whole_high_us)
+        own = _longer_side(in_place.whole_us, in_place.whole_low_us, in_place.whole_high_us)
         return cls(in_place.whole_us, math.hypot(own, NORMAL_95 * _NOT_IN_TURN))
 
 
@@ -198,3 +200,14 @@ def _spread(median_us: float | None, low_us: float | None, high_us: float | None
     if not median_us or low_us is None or high_us is None:
         return 0.0
     return (high_us - low_us) / 2 / median_us
+
+
+def _longer_side(median_us: float | None, low_us: float | None, high_us: float | None) -> float:
+    """Return how far an interval reaches from its median, in the logarithm, to the side where it reaches further.
+
+    On a busy machine a time of 14 ms may have been 1.5 ms: half the interval, as a share of 14, would leave that out.
+    """
+    if not median_us or low_us is None or high_us is None:
+        return 0.0
+    low, high = max(low_us, median_us / _MOST_TIMES), max(high_us, median_us)
+    return max(math.log(median_us / low) if low < median_us else 0.0, math.log(high / median_us))
