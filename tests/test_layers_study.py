@@ -250,7 +250,7 @@ def test_layers_are_chosen_by_index_range_type_and_name() -> None:
         ({"delegates": ("xnpack",)}, "xnnpack"),
         ({"delegates": "none"}, "must be a list"),
         ({"threads": (0,)}, "threads=0"),
-        ({"seconds": 0}, "must be above 0"),
+        ({"seconds": 0}, "a finite number above 0"),
         ({"labels": "labels.npy"}, "no inputs that they belong to"),
     ],
 )

@@ -36,7 +36,8 @@ def run_quantizer(content: bytes, request: Request, wanted: Iterable[str], range
     litert_quantizer = require_quantizer()
     try:
         rules = _make_rules(sorted(set(wanted)), request.border)
-        seen = {name: {"min": np.array([one.low]), "max": np.array([one.high])} for name, one in ranges.items()}
+        # Of no dimensions: such a scale fits a constant of any rank that takes the scale of its op's output.
+        seen = {name: {"min": np.array(one.low), "max": np.array(one.high)} for name, one in ranges.items()}
         with _quiet():
             quantizer = litert_quantizer.Quantizer(content)
             quantizer.load_quantization_recipe(rules.get_quantization_recipe())
