@@ -130,7 +130,7 @@ def test_cells_that_crash_hang_or_eat_memory_are_outcomes_and_the_rest_completes
 ) -> None:
     kinds = {"crash": "crashed", "hang": "timeout", "eat": "out of memory"}
     delegates = ["none", *(f"external:{troubled};{kind}={where}" for kind in kinds), f"external:{troubled}", "xnnpack"]
-    config = StudyConfig((str(DIGITS),), delegates=tuple(delegates), time_limit=3, memory_limit_mb=400, **QUICK)
+    config = StudyConfig((str(DIGITS),), delegates=tuple(delegates), time_limit=8, memory_limit_mb=400, **QUICK)
     run_study(config, store)
     found = outcomes(store)
     for kind, status in kinds.items():
