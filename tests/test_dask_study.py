@@ -71,7 +71,7 @@ def test_of_three_boards_one_is_killed_and_the_study_and_the_pipeline_go_on(tmp_
         # The board comes back, and the same command goes on with what was kept.
         boards.add("b", {"again": 1})
         arguments = ["bench", str(DIGITS), "--workers", boards.address, "--boards", "b", "--json", "--quiet"]
-        measured = ["--rounds", "6", "--seconds", "0.5", "--warmup-seconds", "0"]
+        measured = ["--rounds", "6", "--seconds", "0.5", "--block-seconds", "0.02", "--warmup-seconds", "0"]
         assert main([*arguments, "--store", str(path), *measured]) == 0
         with Store.open(found[1].store) as store:
             assert [block.started for block in store.blocks(cells[0])][: len(kept)] == kept
