@@ -109,6 +109,7 @@ def test_precision_that_ends_the_process_is_left_out_and_the_rest_goes_on(
 
 
 def test_journey_of_the_model_of_this_repository() -> None:
+    pytest.importorskip("litert_quantizer")
     rows = [*quantize_rows(DIGITS), *cut_rows(DIGITS), *study_rows(DIGITS)]
     statuses = {row["what"]: row["status"] for row in rows}
     precisions = dict.fromkeys(("float16", "weight_only", "dynamic", "int8", "int16x8"), "fine")
