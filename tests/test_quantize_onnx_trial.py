@@ -17,6 +17,7 @@ import onnx
 import small_onnx
 from litedelegates.errors import QuantizationError, QuantizationWarning
 from litedelegates.quantize import onnx_float16, quantize, read_record
+from litedelegates.quantize.calibration import InputSpec
 from litedelegates.quantize.onnx_trial import try_beside
 from onnx import TensorProto, helper
 from test_quantize_onnx_arithmetic import attention, build, errors, masked_samples, samples, values
@@ -223,6 +224,19 @@ def test_random_outputs_and_inputs_without_samples_are_unknown() -> None:
     nodes = [helper.make_node("RandomNormalLike", ["x"], ["n"]), helper.make_node("Add", ["x", "n"], ["y"])]
     model = small_onnx.make_model(nodes, {}, {"x": [2]}, {"y": [2]})
     assert try_beside(model, model, [], [], ["float16"], **FEW).verdict == "unknown"
+    branches = {}
+    for name in ("then_branch", "else_branch"):
+        drawn = helper.make_node("RandomNormalLike", ["x"], [name])
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, [2])
+        branches[name] = helper.make_graph([drawn], name, [], [value])
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["is_positive"]),
+        helper.make_node("If", ["is_positive"], ["y"], **branches),
+    ]
+    inside = small_onnx.make_model(nodes, {"zero": np.array(0, np.float32)}, {"x": [2]}, {"y": [2]})
+    specs, given = [InputSpec("x", (2,), (2,), np.dtype(np.float32))], [{"x": np.ones(2, np.float32)}]
+    assert try_beside(inside, inside, specs, given, ["float16"], **FEW).verdict == "unknown"
 
 
 def test_integer_borders_are_compared_as_real_values() -> None:

@@ -10,10 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
+from litedelegates.graph.kinds import RANDOM
 from litedelegates.interpreter import Interpreter
 from litedelegates.measure.agreement import output_precisions
 from litedelegates.model import Model
@@ -22,7 +22,7 @@ from litedelegates.quantize.litert_inputs import Signature
 from litedelegates.quantize.litert_origin import describe_origin
 from litedelegates.quantize.litert_ranges import Samples
 from litedelegates.quantize.request import Request
-from litedelegates.quantize.value_check import MOST_SAMPLES, ValueCheck, check_outputs, explained_error
+from litedelegates.quantize.value_check import MOST_SAMPLES, ValueCheck, check_outputs, explained_error, spread
 
 Row: TypeAlias = "Sequence[NDArray[Any]]"
 Run: TypeAlias = Callable[["Mapping[str, NDArray[Any]]"], Row]
@@ -69,6 +69,8 @@ def check_against_source(
     label, num_threads = request.label, request.num_threads
     explained = explained_error(request.precisions, ops)
     warnings = []
+    ops_of_source = {op.type for graph in Model.load(source).subgraphs for op in graph.operators}
+    is_drawn = not RANDOM.isdisjoint(ops_of_source)
     for signature in signatures:
         key, names = signature.key, [spec.name for spec in signature.inputs]
         own = given
@@ -87,6 +89,10 @@ def check_against_source(
             continue
         except (ValueError, RuntimeError) as error:
             raise QuantizationError(f"the model in {label} does not run: {_one_line(error)}") from error
+        if is_drawn:  # it ran, and there is nothing to compare with
+            drawn = ", ".join(sorted(RANDOM & ops_of_source))
+            warnings.append(f"{_UNCHECKED}: {drawn} draws other values in each run")
+            continue
         if check.verdict == "fine":
             continue
         count = f"{check.samples} {own.words[:-1] if check.samples == 1 else own.words}"
@@ -151,7 +157,7 @@ def _runner(interpreter: Interpreter, names: Sequence[str], key: str | None) -> 
 
 def _pairs(reference: Run, other: Run, rows: Samples) -> Iterator[tuple[Row, Row]]:
     start = time.monotonic()
-    for row in _spread(rows):
+    for row in spread(rows):
         try:
             wanted = reference(row)
         except (ValueError, RuntimeError) as error:
@@ -159,9 +165,3 @@ def _pairs(reference: Run, other: Run, rows: Samples) -> Iterator[tuple[Row, Row
         yield wanted, other(row)
         if time.monotonic() - start > _SECONDS:
             return
-
-
-def _spread(rows: Samples) -> Samples:
-    """Return at most `MOST_SAMPLES` of the samples, from all over them."""
-    places = np.unique(np.linspace(0, len(rows) - 1, MOST_SAMPLES).astype(int))
-    return [rows[int(place)] for place in places]

@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litedelegates.errors import QuantizationError
+from litedelegates.graph.kinds import RANDOM
 from litedelegates.isolated import python_command
 from litedelegates.quantize.calibration import InputSpec
 from litedelegates.quantize.onnx_files import on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
-from litedelegates.quantize.value_check import MOST_SAMPLES, explained_error
+from litedelegates.quantize.onnx_model import all_graphs
+from litedelegates.quantize.value_check import explained_error, spread
 
 if TYPE_CHECKING:
     import onnx
@@ -29,15 +31,6 @@ _WORKER = "litedelegates.quantize.onnx_trial_worker"
 # Loading and running a few samples of any model that fits into memory takes less.
 _TIME_LIMIT_S = 1800
 _LAST_WORDS = 300
-# Their outputs differ from run to run, so that there is nothing to compare with.
-_RANDOM_OPS = {
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-}
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ def try_beside(
         on_disk(source, most_bytes) as source_path,
         on_disk(result, most_bytes) as result_path,
     ):
-        chosen = _spread(samples)
+        chosen = spread(samples)
         job = {
             "source": str(source_path),
             "result": str(result_path),
@@ -138,14 +131,9 @@ def _op_in(failure: str) -> str:
     return found.group(1) if found else ""
 
 
-def _spread(samples: Sequence[Mapping[str, NDArray[Any]]]) -> list[Mapping[str, NDArray[Any]]]:
-    """Return samples from the whole of ``samples``, which may be sorted by class."""
-    places = np.unique(np.linspace(0, len(samples) - 1, MOST_SAMPLES).round().astype(int))
-    return [samples[place] for place in places] if samples else []
-
-
 def _is_random(source: onnx.ModelProto) -> bool:
-    return any(node.op_type in _RANDOM_OPS for node in source.graph.node)
+    """Whether outputs differ from run to run, so that there is nothing to compare with."""
+    return any(node.op_type in RANDOM for graph in all_graphs(source.graph) for node in graph.node)
 
 
 def _borders(model: onnx.ModelProto) -> dict[str, list[Any]]:

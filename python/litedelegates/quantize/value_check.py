@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from litedelegates.measure.agreement import EPSILON, error_bound
 from litedelegates.measure.error import ErrorSums
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
+Sample = TypeVar("Sample")
 Verdict: TypeAlias = Literal["fine", "warning", "error"]
 
 # Samples are few: an error that matters shows in each of them, and they are run twice.
@@ -136,6 +137,12 @@ def explained_error(precisions: Iterable[str], ops: int) -> float:
     """
     spacing = max((_SPACING.get(name, EPSILON["int8"]) for name in precisions if name != "float32"), default=0.0)
     return _ROUNDINGS * error_bound(max(spacing, EPSILON["float32"]), ops)
+
+
+def spread(samples: Sequence[Sample]) -> list[Sample]:
+    """Return at most `MOST_SAMPLES` of the samples, from all over them: they may be sorted by class."""
+    places = np.unique(np.linspace(0, len(samples) - 1, MOST_SAMPLES).round().astype(int))
+    return [samples[int(place)] for place in places] if samples else []
 
 
 def check_outputs(
