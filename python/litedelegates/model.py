@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -55,6 +55,14 @@ def _bfloat16() -> np.dtype[Any]:
         return np.dtype(np.uint16)
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     return dtype
+
+
+def takes_shape(tensor: _core.Tensor, shape: Sequence[int]) -> bool:
+    """Return whether a shape differs from that of a tensor only in sizes that the file leaves open."""
+    signature = tensor.shape_signature or tensor.shape
+    return len(signature) == len(shape) and all(
+        wanted in (-1, size) for wanted, size in zip(signature, shape, strict=True)
+    )
 
 
 class Subgraph:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from litedelegates import _core
 from litedelegates.errors import CompileError, LiteDelegatesError, UnsupportedError
-from litedelegates.model import Model
+from litedelegates.model import Model, takes_shape
 from litedelegates.routes import Array, Route
 from litedelegates.routes.compiled import CompiledSession, describe_folding
 
@@ -240,11 +240,8 @@ class FoldedSession:
         """
         if strict:
             tensor = self.model.subgraphs[0].tensor(index)
-            signature = tuple(tensor.shape_signature or tensor.shape)
-            fits = len(signature) == len(shape) and all(
-                wanted in (-1, size) for wanted, size in zip(signature, shape, strict=True)
-            )
-            if not fits:
+            if not takes_shape(tensor, shape):
+                signature = tuple(tensor.shape_signature or tensor.shape)
                 raise CompileError(f"input {tensor.name!r} cannot take the shape {shape}: the file says {signature}")
         if any(size < 0 for size in shape):
             raise CompileError(f"an input cannot have the shape {shape}")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litedelegates.errors import CompileError, OptionError, nearest
-from litedelegates.model import Model
-
-if TYPE_CHECKING:
-    from litedelegates import _core
+from litedelegates.model import Model, takes_shape
 
 
 def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[int]]) -> list[tuple[int, ...]]:
@@ -28,7 +25,10 @@ def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[i
     for name, shape in shapes.items():
         if name not in known:
             raise OptionError(f"the model has no input {name!r}. {nearest(name, known)}")
-        _check_fits(name, shape, tensors[known[name]])
+        tensor = tensors[known[name]]
+        if not takes_shape(tensor, shape):  # a folded file no longer says so itself
+            stored = tuple(tensor.shape_signature or tensor.shape)
+            raise OptionError(f"input {name!r} cannot have the shape {tuple(shape)}: the file says {stored}")
     # The official Interpreter, because it tells the shapes of inner tensors.
     try:
         interpreter: Any = Interpreter(
@@ -50,16 +50,6 @@ def shapes_when_run(model: Model, subgraph: int, shapes: Mapping[str, Sequence[i
     found = {entry["index"]: entry["shape"] for entry in interpreter.get_tensor_details()}
     # It lists no tensor that nobody uses.
     return [tuple(map(int, found.get(index, tensor.shape))) for index, tensor in enumerate(tensors)]
-
-
-def _check_fits(name: str, shape: Sequence[int], tensor: _core.Tensor) -> None:
-    """Raise where a shape has another size than the file leaves open; a folded file no longer says so itself."""
-    open_shape = tuple(tensor.shape_signature or tensor.shape)
-    fits = len(shape) == len(open_shape) and all(
-        wanted in (-1, size) for wanted, size in zip(open_shape, shape, strict=True)
-    )
-    if not fits:
-        raise OptionError(f"input {name!r} cannot have the shape {tuple(shape)}: the file says {open_shape}")
 
 
 def _content(model: Model, shapes: Mapping[str, Sequence[int]], known: Mapping[str, int]) -> bytes:
