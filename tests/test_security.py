@@ -89,7 +89,9 @@ def test_nothing_is_loaded_from_the_current_folder(hostile_folder: Path, tmp_pat
     assert done.returncode == 0, done.stderr
     assert list(hostile_folder.iterdir()) == []
     # The traps work: Python's -m would have fallen for them.
-    subprocess.run([sys.executable, "-m", "litedelegates.study.worker"], input=b"", capture_output=True, check=False)
+    subprocess.run(
+        [sys.executable, "-m", "litedelegates.study.cell_worker"], input=b"", capture_output=True, check=False
+    )
     assert list(hostile_folder.iterdir()) != []
 
 

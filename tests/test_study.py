@@ -47,12 +47,12 @@ pytestmark = pytest.mark.usefixtures("marked_workers")
 
 def worker_pids() -> set[int]:
     """Return the process ids of the workers of this test."""
-    return marked_workers.worker_pids("litedelegates.study.worker")
+    return marked_workers.worker_pids("litedelegates.study.cell_worker")
 
 
 def wait_for_workers(present: bool, seconds: float) -> bool:
     """Wait until there are workers, or none any more, and return whether that came to be."""
-    return marked_workers.wait_for_workers("litedelegates.study.worker", present=present, seconds=seconds)
+    return marked_workers.wait_for_workers("litedelegates.study.cell_worker", present=present, seconds=seconds)
 
 
 def test_cells_are_measured_interleaved_and_compared_with_their_base(store: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+MEMORY_SHARE = 0.8
+
 
 def free_memory() -> int | None:
     """Return the bytes of memory that processes can still have here, the limit of a container included."""
@@ -16,3 +18,9 @@ def free_memory() -> int | None:
         folder = Path("/sys/fs/cgroup")
         found.append(int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
     return min(found, default=None)
+
+
+def memory_share() -> int | None:
+    """Return the bytes of memory that a worker may take: most of what is free now; None where that is not known."""
+    free = free_memory()
+    return None if free is None else int(free * MEMORY_SHARE)

@@ -16,7 +16,7 @@ from litedelegates.cli.outcome import INTERRUPTED, complain
 from litedelegates.errors import OptionError
 from litedelegates.files import write_whole
 from litedelegates.measure.statistics import SAMPLES_FOR_PERCENTILE
-from litedelegates.study import Cell, Outcome, Store, StudyConfig, run_study
+from litedelegates.study import Cell, Outcome, Store, StudyConfig, cell_worker, run_study
 from litedelegates.study.delegates import parse_delegate
 from litedelegates.study.process import CellFailed, Worker
 from litedelegates.tables import csv_lines
@@ -177,7 +177,7 @@ def _print(model: str, outcome: Outcome, samples_us: Any, flags: dict[str, Any])
 
 def _profile(cell: Cell, config: StudyConfig, path: str) -> None:
     """Profile the ops in a process and runs of their own: the profiler takes time itself."""
-    worker = Worker(None)
+    worker = Worker(None, cell_worker.MODULE)
     try:
         worker.ask(
             "load",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from litedelegates.errors import CutError, LiteDelegatesError, OptionError
+from litedelegates.free_memory import memory_share
 from litedelegates.graph import Graph, Op, extract
 from litedelegates.layers.inner_shapes import InnerShapes
 from litedelegates.layers.records import Alone, Setting
@@ -15,7 +16,6 @@ from litedelegates.layers.sessions import check_delegate
 from litedelegates.layers.side_by_side import Bench, Piece, SideBySide
 from litedelegates.layers.variants import Variant
 from litedelegates.study.config import FLOAT32
-from litedelegates.study.runner import memory_share
 
 
 def time_alone(

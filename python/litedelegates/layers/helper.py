@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from litedelegates.errors import RunError
+from litedelegates.free_memory import memory_share
 from litedelegates.study.process import CellFailed, Worker
-from litedelegates.study.runner import memory_share
 
 _START_SECONDS = 60.0
 

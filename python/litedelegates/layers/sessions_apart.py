@@ -19,8 +19,7 @@ from litedelegates.layers.profile_words import unpack_profile
 from litedelegates.layers.records import Setting
 from litedelegates.study.inputs import save_arrays
 from litedelegates.study.process import CellFailed
-from litedelegates.study.records import Samples
-from litedelegates.study.words import unpack
+from litedelegates.study.words import Samples, unpack
 
 _MODULE = "litedelegates.layers.worker"
 # Runs that take so many times what those before took count as hanging, if the time limit is over too. A profiler may

@@ -2,9 +2,10 @@
 
 from litedelegates.study.config import StudyConfig, read_config
 from litedelegates.study.database import StoreError
-from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, RecordError, SessionRecord, Status
+from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, RecordError, SessionRecord
 from litedelegates.study.runner import Progress, run_study
 from litedelegates.study.store import Store
+from litedelegates.study.words import Status
 
 __all__ = [
     "BlockRecord",

@@ -20,8 +20,7 @@ from litedelegates.model import Model
 from litedelegates.reference import take_reference
 from litedelegates.study.delegates import make_chain
 from litedelegates.study.inputs import load_arrays, output_arrays, save_arrays, stacks_of
-from litedelegates.study.records import Samples
-from litedelegates.study.words import pack
+from litedelegates.study.words import Samples, pack
 
 MAX_RUNS_PER_BLOCK = 100_000
 KEPT_WARMUP_RUNS = 1000

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from litedelegates.measure import Interval, RatioInterval, Summary, series_interval, summarize
-from litedelegates.study.records import Cell, Outcome, Samples
+from litedelegates.study.records import Cell, Outcome
 from litedelegates.study.store import Store
+from litedelegates.study.words import Samples
 
 
 @dataclass(frozen=True, eq=False)

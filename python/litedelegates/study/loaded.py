@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from litedelegates.measure import EnergyMeter, find_drift, find_unsteady, find_unwaited
+from litedelegates.study import cell_worker
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.delegates import hash_libraries
 from litedelegates.study.models import ModelFiles, RunFile
@@ -180,7 +181,7 @@ class LoadedCell:
         return fell
 
     def _start(self, file: RunFile) -> dict[str, Any]:
-        self._worker = Worker(self._memory_limit)
+        self._worker = Worker(self._memory_limit, cell_worker.MODULE)
         self.pid = self._worker.pid
         return self._ask(
             "load",

@@ -11,6 +11,7 @@ from typing import Any
 
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.files import hash_file, remove_unfinished
+from litedelegates.study import cell_worker
 from litedelegates.study.config import FLOAT32, StudyConfig
 from litedelegates.study.process import CellFailed, Worker
 from litedelegates.study.question import NEEDS_CALIBRATION
@@ -73,7 +74,7 @@ class ModelFiles:
         return RunFile(str(target), hash_file(target), target.stat().st_size, note)
 
     def _quantize(self, cell: Cell, target: Path, calibration: str | None) -> None:
-        worker = Worker(self._memory_limit)
+        worker = Worker(self._memory_limit, cell_worker.MODULE)
         try:
             worker.ask(
                 "quantize",

@@ -16,8 +16,7 @@ from typing import Any
 from litedelegates.errors import LiteDelegatesError
 from litedelegates.isolated import python_command
 from litedelegates.measure import read_memory
-from litedelegates.study.records import Status
-from litedelegates.study.words import decode, encode
+from litedelegates.study.words import Status, decode, encode
 
 WATCH_SECONDS = 0.025
 _QUIT_SECONDS = 2.0
@@ -45,12 +44,7 @@ class Worker:
         pid: Its process id.
     """
 
-    def __init__(
-        self,
-        memory_limit: int | None,
-        module: str = "litedelegates.study.worker",
-        inherited: Collection[int] = (),
-    ) -> None:
+    def __init__(self, memory_limit: int | None, module: str, inherited: Collection[int] = ()) -> None:
         """Start it.
 
         Args:

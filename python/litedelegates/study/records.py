@@ -9,16 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from litedelegates.errors import LiteDelegatesError, nearest
 from litedelegates.files import writable
-
-Samples: TypeAlias = NDArray[np.int64]
-Status: TypeAlias = Literal["unfinished", "ok", "failed", "crashed", "timeout", "out of memory", "skipped"]
+from litedelegates.study.words import Samples, Status
 
 FINAL = tuple(status for status in get_args(Status) if status != "unfinished")
 KEY_LENGTH = 16

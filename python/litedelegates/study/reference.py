@@ -8,6 +8,7 @@ from typing import Any
 
 from litedelegates.arrays import ArraysError
 from litedelegates.files import remove_unfinished, write_whole
+from litedelegates.study import cell_worker
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.inputs import Arrays, error_of, load_arrays
 from litedelegates.study.process import CellFailed, Worker
@@ -85,7 +86,7 @@ class References:
             raise
 
     def _make(self, cell: Cell, target: Path) -> None:
-        worker = Worker(self._memory_limit)
+        worker = Worker(self._memory_limit, cell_worker.MODULE)
         try:
             done = self._ask(
                 worker,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from litedelegates.files import hash_file, remove_unfinished
-from litedelegates.free_memory import free_memory
+from litedelegates.free_memory import memory_share
 from litedelegates.measure import read_machine
 from litedelegates.study.config import StudyConfig
 from litedelegates.study.database import StoreError
@@ -26,7 +26,6 @@ from litedelegates.study.reference import References
 from litedelegates.study.sources import Sources
 from litedelegates.study.store import Store
 
-MEMORY_SHARE = 0.8
 LITERT = ("ai-edge-litert", "libLiteRt sha256")
 
 
@@ -141,12 +140,6 @@ def _run(
             loaded = [LoadedCell(cell, config, memory_limit, session, asked[cell.key], sources) for cell in cells]
             Group(name, loaded, pending, config, store, session, files, references, report).measure()
     report("done")
-
-
-def memory_share() -> int | None:
-    """Return the bytes of memory that a worker may take: most of what is free now; None where that is not told."""
-    free = free_memory()
-    return None if free is None else int(free * MEMORY_SHARE)
 
 
 def read_versions() -> dict[str, str]:

@@ -22,8 +22,9 @@ import numpy as np
 from litedelegates.files import writable
 from litedelegates.measure import RatioInterval, ratio_interval
 from litedelegates.study.database import Connection, StoreError, reading
-from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, Samples, SessionRecord
+from litedelegates.study.records import BlockRecord, Cell, Event, Outcome, SessionRecord
 from litedelegates.study.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from litedelegates.study.words import Samples
 
 _BLOB = np.dtype("<i8")
 

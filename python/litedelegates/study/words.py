@@ -1,14 +1,16 @@
-"""What a study and its workers say to each other: one line of JSON a message."""
+"""The protocol of worker processes: one line of JSON a message, samples as base64, how a command can end."""
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from litedelegates.study.records import Samples
+Samples: TypeAlias = NDArray[np.int64]
+Status: TypeAlias = Literal["unfinished", "ok", "failed", "crashed", "timeout", "out of memory", "skipped"]
 
 
 def encode(message: dict[str, Any]) -> bytes:

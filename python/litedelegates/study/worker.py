@@ -1,7 +1,7 @@
-"""The process of one cell: loads the model and runs it when told to, so that whatever goes wrong ends it alone.
+"""Runs a worker process: commands come in on standard input, answers go out on standard output, a line of JSON each.
 
-``python -m litedelegates.study.worker`` reads orders from its standard input and answers on its standard output, one
-line of JSON each. It ends when its input is closed.
+A room that has work for a worker process has a module of its own that calls `serve`; that module is what is started.
+The process ends when its input is closed.
 """
 
 from __future__ import annotations
@@ -127,13 +127,3 @@ def _write(file: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _make_desk() -> Desk:
-    from litedelegates.study import desk
-
-    return desk.Desk()
-
-
-if __name__ == "__main__":
-    serve(_make_desk)
