@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_models
-from litedelegates import DelegateError, Interpreter, UnsupportedError
+import small_models_shapes
+from compare_ops import TRIALS
+from litedelegates import DelegateError, Interpreter, LiteDelegatesError, UnsupportedError, _core
 from litedelegates.placement import Placement, summarize
 from litedelegates.quantize import quantize
+from small_models_builder import ModelBuilder, Op
 
 DIGITS = Path(__file__).parent.parent / "models/digits.tflite"
 
@@ -24,6 +28,67 @@ def test_the_execution_plan_tells_which_ops_xnnpack_took() -> None:
     assert {record.asked for record in records} == {"xnnpack"}
     assert {record.evidence for record in records} == {"execution plan"}
     assert summarize(records) == "xnnpack 3 of 4, builtin 1"
+
+
+def views_between(*ops: int) -> bytes:
+    """Elementwise ops on the values of (2, 6), with a RESHAPE to (3, 4) or back before each and after the last."""
+    model = ModelBuilder()
+    graph = model.graph()
+    value, shapes = graph.input("x", (2, 6)), ((3, 4), (2, 6))
+    for index, shape in enumerate([*shapes, *shapes][: len(ops) + 1]):
+        made = graph.tensor(f"view{index}", shape) if index < len(ops) else graph.output("y", shape)
+        graph.op(Op.RESHAPE, [value, graph.constant(f"shape{index}", np.array(shape, np.int32))], [made])
+        if index < len(ops):
+            value = graph.tensor(f"signed{index}", shape)
+            graph.op(ops[index], [made], [value])
+    return model.to_bytes()
+
+
+def test_a_view_between_ops_that_xnnpack_does_not_take_is_not_copied_there() -> None:
+    lonely = Interpreter(views_between(Op.SIGN, Op.SIGN))
+    x = np.random.default_rng(1).normal(size=(2, 6)).astype(np.float32)
+    assert np.array_equal(lonely.run(x), np.sign(x).reshape(3, 4))
+    views = [record for record in lonely.placement if record.op_name == "RESHAPE"]
+    assert [record.ran for record in views] == ["builtin"] * 3
+    assert {record.evidence for record in views} == {
+        "execution plan; kept off xnnpack, where it would only be copied: no op beside it runs there"
+    }
+
+
+def test_a_view_beside_an_op_that_xnnpack_takes_stays_in_its_partition() -> None:
+    interpreter = Interpreter(views_between(Op.NEG, Op.SIGN))
+    x = np.random.default_rng(1).normal(size=(2, 6)).astype(np.float32)
+    assert np.array_equal(interpreter.run(x), -np.sign(x).reshape(3, 4))
+    assert [(record.op_name, record.ran) for record in interpreter.placement] == [
+        ("RESHAPE", "xnnpack"),
+        ("NEG", "xnnpack"),
+        ("RESHAPE", "xnnpack"),
+        ("SIGN", "builtin"),
+        ("RESHAPE", "builtin"),
+    ]
+
+
+def test_views_of_every_subgraph_and_after_a_resize_are_kept_off_too() -> None:
+    interpreter = Interpreter(small_models_shapes.computed_reshape())
+    for batch in (1, 3):
+        interpreter.run(np.zeros((batch, 3, 4), np.float32))
+        assert [r.ran for r in interpreter.placement if r.op_name in ("RESHAPE", "FULLY_CONNECTED")] == ["xnnpack"] * 2
+    chain = Interpreter(views_between(Op.SIGN), delegate=["xnnpack"], num_threads=2)
+    assert {record.ran for record in chain.placement} == {"builtin"}
+    assert {record.ran for record in Interpreter(views_between(Op.SIGN), delegate=None).placement} == {"builtin"}
+
+
+def test_every_op_that_xnnpack_takes_is_known_to_have_a_kernel_there() -> None:
+    taken = set()
+    for trial in {trial.op: trial for make in TRIALS for trial in make()}.values():
+        with (
+            contextlib.suppress(LiteDelegatesError, ValueError, RuntimeError),
+            Interpreter(trial.build()) as interpreter,
+        ):
+            interpreter.allocate_tensors()
+            taken |= {record.op_name for record in interpreter.placement if record.ran == "xnnpack"}
+    assert len(taken) > 30
+    assert [name for name in sorted(taken) if not _core.has_xnnpack_kernel(getattr(Op, name))] == []
 
 
 def test_without_a_delegate_every_op_runs_on_the_builtin_kernels() -> None:

@@ -99,6 +99,7 @@ void register_compiled_model(py::module_& module) {
       .def("start_profiling", [](CompiledModel& model) { return model.start_profiling(); })
       .def("take_events", [](CompiledModel& model) { return model.take_events(); })
       .def("stop_profiling", [](CompiledModel& model) { return model.stop_profiling(); });
+  module.def("has_xnnpack_kernel", &has_xnnpack_kernel, py::arg("builtin_code"));
 }
 
 }  // namespace litedelegates::bindings

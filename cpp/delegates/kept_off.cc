@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <new>
 
-#include "delegates/wrong_on_gpu.h"
-
 namespace litedelegates {
 namespace {
 
@@ -13,7 +11,7 @@ constexpr const char* kDisguise = "litedelegates kept off";
 
 }  // namespace
 
-KeptOff::KeptOff() {
+KeptOff::KeptOff(Choose choose) : choose_(choose) {
   for (TfLiteDelegate* const delegate : {&before_, &after_}) {
     delegate->data = this;
     // Without this flag the runtime refuses models with tensors of dynamic size.
@@ -24,10 +22,11 @@ KeptOff::KeptOff() {
 }
 
 TfLiteStatus KeptOff::disguise(TfLiteContext* context, TfLiteDelegate* self) {
-  auto& nodes = static_cast<KeptOff*>(self->data)->nodes_;
+  auto& kept_off = *static_cast<KeptOff*>(self->data);
+  auto& nodes = kept_off.nodes_;
   try {
     std::erase_if(nodes, [&](const Node& node) { return node.context == context; });
-    for (const auto& [index, reason] : wrong_on_gpu(context)) {
+    for (const auto& [index, reason] : kept_off.choose_(context)) {
       TfLiteNode* node = nullptr;
       TfLiteRegistration* registration = nullptr;
       if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk)

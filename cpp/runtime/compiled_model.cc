@@ -115,7 +115,9 @@ void CompiledModel::compile(const CompileRequest& request) {
     is_plain_cpu_ = is_plain_cpu_ && step.kind == CompileRequest::Step::Kind::kCpu;
     switch (step.kind) {
       case CompileRequest::Step::Kind::kCpu:
+        host("litedelegates keeps views off", off_xnnpack_.before());
         register_cpu(environment_.get());
+        host("litedelegates restores views", off_xnnpack_.after());
         break;
       case CompileRequest::Step::Kind::kNpu:
         check(api().LiteRtRegisterNpuAccelerator(environment_.get()), ErrorKind::kDelegate,
@@ -124,9 +126,9 @@ void CompiledModel::compile(const CompileRequest& request) {
       case CompileRequest::Step::Kind::kLibrary:
         has_accelerator_library_ = true;
         if (std::getenv("LITEDELEGATES_UNGUARDED_GPU") == nullptr)  // to find out again what has to stay off
-          host("litedelegates keeps ops off", kept_off_.before());
+          host("litedelegates keeps ops off", off_gpu_.before());
         register_accelerator_library(environment_.get(), step.library);
-        host("litedelegates restores them", kept_off_.after());
+        host("litedelegates restores them", off_gpu_.after());
         break;
       case CompileRequest::Step::Kind::kHosted:
         loaded_.push_back(step.loaded);
@@ -191,8 +193,12 @@ std::vector<std::tuple<size_t, int32_t, std::string>> CompiledModel::kept_off() 
   std::vector<std::tuple<size_t, int32_t, std::string>> result;
   const std::vector<size_t> indices = planned_subgraphs();
   for (size_t i = 0; i < indices.size(); ++i) {
-    for (const KeptOff::Node& node : kept_off_.nodes()) {
-      if (node.context == spy_.visits()[i].context) result.emplace_back(indices[i], node.index, node.reason);
+    for (const auto& [who, kept_off] :
+         {std::pair("the gpu", &off_gpu_), std::pair("xnnpack", &off_xnnpack_)}) {
+      for (const KeptOff::Node& node : kept_off->nodes()) {
+        if (node.context != spy_.visits()[i].context) continue;
+        result.emplace_back(indices[i], node.index, std::string(who) + ", where " + node.reason);
+      }
     }
   }
   return result;

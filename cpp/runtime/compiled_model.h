@@ -10,7 +10,9 @@
 #include "delegates/hosted.h"
 #include "delegates/kept_off.h"
 #include "delegates/loaded.h"
+#include "delegates/lonely_views.h"
 #include "delegates/spy.h"
+#include "delegates/wrong_on_gpu.h"
 #include "runtime/error.h"
 #include "runtime/handle.h"
 #include "runtime/interruption.h"
@@ -58,7 +60,7 @@ class CompiledModel {
   [[nodiscard]] std::vector<std::pair<size_t, SubgraphPlan>> plans() const;
   // What the spy saw of a subgraph; null when no delegate was shown it.
   [[nodiscard]] const Spy::Visit* visit(size_t subgraph) const;
-  // The ops that were kept off an accelerator library: subgraph, op, and why.
+  // The ops that were kept off a delegate: subgraph, op, off what and why.
   [[nodiscard]] std::vector<std::tuple<size_t, int32_t, std::string>> kept_off() const;
   // True when only the runtime's own CPU kernels and XNNPACK can take ops, and no profiler watches them.
   [[nodiscard]] bool is_plain_cpu() const { return is_plain_cpu_; }
@@ -102,7 +104,7 @@ class CompiledModel {
   std::shared_ptr<const ModelFile> file_;
   Listener listener_;
   Spy spy_;
-  KeptOff kept_off_;
+  KeptOff off_gpu_{wrong_on_gpu}, off_xnnpack_{lonely_views};
   std::vector<std::shared_ptr<const LoadedDelegate>> loaded_;
   std::vector<std::unique_ptr<HostedDelegate>> hosted_;
   EnvironmentHandle environment_;

@@ -7,7 +7,7 @@ import numpy
 import numpy.typing
 import typing
 import typing_extensions
-__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'KernelGuard', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'SparseDimension', 'Sparsity', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
+__all__: list[str] = ['CompiledModel', 'ExternalDelegate', 'FoldedModel', 'KernelGuard', 'LoadedDelegate', 'ModelFile', 'Operator', 'PlannedNode', 'ProfiledEvent', 'Runner', 'Signature', 'SparseDimension', 'Sparsity', 'StableDelegate', 'Step', 'Subgraph', 'SubgraphPlan', 'Tensor', 'end_runs', 'has_xnnpack_kernel', 'host_accessors_are_open', 'open_delegate_library', 'open_library']
 class CompiledModel:
     def __init__(self, file: ModelFile, *, steps: collections.abc.Sequence[Step], payloads: collections.abc.Sequence[tuple[str, str]], environment: collections.abc.Sequence[tuple[typing.SupportsInt | typing.SupportsIndex, str]], hardware: typing.SupportsInt | typing.SupportsIndex, is_profiled: bool, log_severity: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
@@ -339,6 +339,8 @@ class Tensor:
     def zero_points_tensor(self) -> int:
         ...
 def end_runs(*, limit_s: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    ...
+def has_xnnpack_kernel(builtin_code: typing.SupportsInt | typing.SupportsIndex) -> bool:
     ...
 def host_accessors_are_open() -> bool:
     ...

@@ -276,7 +276,7 @@ class CompiledSession:
             for index, op in enumerate(graph.operators):
                 ran, partition = took.get(index, ("builtin", None))
                 reason = kept_off.get((subgraph, index))
-                evidence = f"execution plan; kept off the gpu, where {reason}" if reason else "execution plan"
+                evidence = f"execution plan; kept off {reason}" if reason else "execution plan"
                 record = Placement(index, op.type, asked(self.chain), ran, partition, evidence, subgraph)
                 records.append(record if left is None or index in left else _folded_away(record))
         if npu is not None and not any(record.subgraph == 0 for record in records):
