@@ -57,7 +57,7 @@ test: lint ## Check everything: make test [ARGS="-k name"] hands ARGS to pytest 
 NOT_ON_OLDEST := quantize or quantizing or renamed or python_of_the_readme or cycles_on_the_gpu
 NOT_ON_OLDEST += or ((digits_ or resnet152v2) and not float32)
 # What no runtime has a part in, or what fails in the same way on any; the newest has them all.
-SAME_ON_ANY := beside compare conditions dask_* error_metrics export faults faults_places fuzz_corpus interleave layers_export
+SAME_ON_ANY := beside check_house compare conditions dask_* error_metrics export faults faults_places fuzz_corpus interleave layers_export
 SAME_ON_ANY += layers_sums links listening loads make_resnet152v2 memory_energy plan_* report* resnet152v2_answers run_all
 SAME_ON_ANY += simulate_command split_link statistics stopping study_store verdicts
 oldest: $(OLDEST)/installed ## Run the tests on the oldest runtime supported (without the quantizer, which needs the newest).
@@ -91,7 +91,7 @@ zoo-journey: $(TEST)/installed $(CONVERTERS)/tools $(TORCH)/tools ## The same mo
 lint: $(TEST)/installed $(WHEEL) ## Check style, types, imports and the stub.
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
-	$(TEST)/bin/python tools/check_floors.py
+	$(TEST)/bin/python tools/check_house.py
 	$(TEST)/bin/mypy
 	$(TEST)/bin/clang-format --dry-run -Werror $(CPP)
 	$(TEST)/bin/python tools/check_stub.py
