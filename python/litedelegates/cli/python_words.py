@@ -7,10 +7,11 @@ import re
 _LIST = re.compile(r"\b(exclude|only)=\[((?:'[^']*'|\"[^\"]*\"|\d+|, )*)\]")
 _FLAGS = {
     "allow_float32_ops=True": "--allow-float32-ops",
+    "exclude=[...]": "--exclude KEY",
     "check_values=False": "--no-value-check",
     "calibration='random'": "--calibration random",
 }
-_VALUE = re.compile(r"\b(border|method)='(\w+)'")
+_VALUE = re.compile(r"\b(border|format|method)='(\w+)'")
 _ITEM = re.compile(r"'([^']*)'|\"([^\"]*)\"|(\d+)")
 
 

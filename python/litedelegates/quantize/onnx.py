@@ -100,7 +100,7 @@ def quantize_onnx(model: OnnxSource, request: Request) -> Quantized:
             break
         left_out |= more
     told = [
-        *_judge(trial, request),
+        *_judge(trial, request, options),
         *describe_left_out(ops, left_out),
         *describe_float32_weights(result, ops, wanted),
     ]
@@ -129,21 +129,21 @@ def _readable_inputs(source: onnx.ModelProto) -> list[InputSpec]:
         return []
 
 
-def _judge(trial: Trial, request: Request) -> list[str]:
+def _judge(trial: Trial, request: Request, options: OnnxOptions) -> list[str]:
     """Return what is off in the values of the result.
 
     Raises:
         QuantizationError: It does not run, or its values have nothing to do with the source's.
     """
+    instead = "format='qdq' or another precision" if options.format == "qoperator" else "another precision"
     if trial.failure:
         raise QuantizationError(
             f"the model in {request.label} does not run: {trial.failure}. Leave the op out, exclude=[...], or take "
-            "another precision"
+            f"{instead}"
         )
     if trial.verdict == "error":
         raise QuantizationError(
-            f"the model in {request.label} is wrong: {trial.text}. Leave ops out, exclude=[...], or take another "
-            "precision"
+            f"the model in {request.label} is wrong: {trial.text}. Leave ops out, exclude=[...], or take {instead}"
         )
     return [f"the values of the model in {request.label} are off: {trial.text}"] if trial.verdict == "warning" else []
 
@@ -192,7 +192,7 @@ def _run_passes(
         )
     fold_gemm_scales(model, set().union(*names.values()))
     widen_biases(model, set().union(*names.values()))
-    passed = take_out_passed(model) if request.border == FLOAT32 else {}
+    passed = take_out_passed(model)
     inside = detach_inner_graphs(model)
     separate_constants(model, names)
     done: set[str] = set()

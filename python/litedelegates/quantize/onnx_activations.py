@@ -18,13 +18,27 @@ if TYPE_CHECKING:
     import onnx
 
 _ACTIVATIONS = ("Relu", "Clip")
+# In the QOperator format these have the range of what they read, or a fixed one, not that of the activation behind.
+_OTHER_RANGES = {
+    "Flatten",
+    "Gather",
+    "MaxPool",
+    "Pad",
+    "Reshape",
+    "Resize",
+    "Softmax",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
 
 
-def kept_activations(model: onnx.ModelProto) -> frozenset[str]:
+def kept_activations(model: onnx.ModelProto, is_qoperator: bool = False) -> frozenset[str]:
     """Return the tensors before a Relu or Clip that is more than the end of a range.
 
-    That is where another op, one inside an If or Loop or the caller reads the tensor too, and where the limits of a
-    Clip are computed or leave out 0.
+    That is where another op, one inside an If or Loop or the caller reads the tensor too, where the limits of a Clip
+    are computed or leave out 0, and in the QOperator format where the tensor has another range.
     """
     index = GraphIndex(model)
     readers = Counter(name for node in model.graph.node for name in names_read(node))
@@ -32,8 +46,18 @@ def kept_activations(model: onnx.ModelProto) -> frozenset[str]:
         node.input[0]
         for node in model.graph.node
         if node.op_type in _ACTIVATIONS
-        and (readers[node.input[0]] > 1 or node.input[0] in index.outputs or not _includes_zero(index, node))
+        and (
+            readers[node.input[0]] > 1
+            or node.input[0] in index.outputs
+            or not _includes_zero(index, node)
+            or (is_qoperator and _has_other_range(index, node.input[0]))
+        )
     )
+
+
+def _has_other_range(index: GraphIndex, name: str) -> bool:
+    maker = index.producer.get(name)
+    return maker is not None and maker.op_type in _OTHER_RANGES
 
 
 def _includes_zero(index: GraphIndex, node: Any) -> bool:

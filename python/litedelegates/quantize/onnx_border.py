@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.onnx_graph import GraphIndex
+from litedelegates.quantize.onnx_model import all_names, names_read, rename_inside, unused
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +47,13 @@ def _hand_over_input(model: onnx.ModelProto, value: Any, wanted: int, border: st
 
 def _hand_over_output(model: onnx.ModelProto, value: Any, wanted: int, border: str) -> None:
     index = GraphIndex(model)
-    maker = index.producer[value.name]
+    maker = index.producer.get(value.name)
+    if maker is None:
+        role = "a stored constant" if value.name in index.constants else "an input of the model"
+        raise QuantizationError(
+            f"asked for border={border!r}, but output {value.name!r} is {role}, which nothing rounds: leave the border "
+            "in float32"
+        )
     stored = maker.input[0]
     if maker.op_type != "DequantizeLinear" or _type_of(index, maker) != wanted or index.consumers[value.name]:
         raise _refusal("output", value.name, border, [maker])
@@ -68,6 +76,7 @@ def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
             for position, name in enumerate(names):
                 if name == old:
                     names[position] = new
+        rename_inside(node, old, new)
     stale = [value for value in model.graph.value_info if value.name in (old, new)]
     for value in stale:
         model.graph.value_info.remove(value)
@@ -87,23 +96,53 @@ def _refusal(role: str, name: str, border: str, around: list[Any]) -> Quantizati
     )
 
 
-def take_out_passed(model: onnx.ModelProto) -> dict[int, Any]:
-    """Remove the outputs of ``model`` that are inputs too, which onnxruntime's passes define twice.
+@dataclass(frozen=True)
+class PassedOutput:
+    """An output that no op computes: an input of the model or, with its values, a stored constant."""
+
+    place: int
+    value: Any
+    constant: Any = None
+
+
+def take_out_passed(model: onnx.ModelProto) -> list[PassedOutput]:
+    """Remove the outputs of ``model`` that are inputs or constants, which onnxruntime's passes define twice.
+
+    Ops that read such a constant read a copy of another name, which a pass may round.
 
     Returns:
-        The outputs by their places; empty where nothing else would be left.
+        The outputs; none where nothing else would be left.
     """
+    index = GraphIndex(model)
+    taken = all_names(model)
     inputs = {value.name for value in model.graph.input}
-    places = [place for place, value in enumerate(model.graph.output) if value.name in inputs]
-    if not places or len(places) == len(model.graph.output):
-        return {}
-    copies = [type(value).FromString(value.SerializeToString()) for value in model.graph.output]
-    del model.graph.output[:]
-    model.graph.output.extend(value for place, value in enumerate(copies) if place not in places)
-    return {place: copies[place] for place in places}
+    passed = []
+    for place, value in enumerate(model.graph.output):
+        if value.name in inputs or value.name in index.constants:
+            passed.append(PassedOutput(place, _copy(value), _copy(index.constants.get(value.name))))
+    if len(passed) == len(model.graph.output):
+        return []
+    for output in reversed(passed):
+        del model.graph.output[output.place]
+    for name in dict.fromkeys(output.value.name for output in passed if output.constant is not None):
+        tensor = index.constants[name]
+        tensor.name = unused(f"{name}_read", taken)
+        taken.add(tensor.name)
+        _rename(model, name, tensor.name)
+        if not any(tensor.name in names_read(node) for node in model.graph.node):
+            model.graph.initializer.remove(tensor)
+    return passed
 
 
-def put_back_passed(model: onnx.ModelProto, passed: Mapping[int, Any]) -> None:
+def put_back_passed(model: onnx.ModelProto, passed: Sequence[PassedOutput]) -> None:
     """Undo `take_out_passed`."""
-    for place, value in sorted(passed.items()):
-        model.graph.output.insert(place, value)
+    for output in passed:
+        model.graph.output.insert(output.place, output.value)
+        if output.constant is not None and all(
+            tensor.name != output.constant.name for tensor in model.graph.initializer
+        ):
+            model.graph.initializer.append(output.constant)
+
+
+def _copy(message: Any) -> Any:
+    return None if message is None else type(message).FromString(message.SerializeToString())

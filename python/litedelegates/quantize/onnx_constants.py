@@ -38,6 +38,27 @@ def separate_constants(model: onnx.ModelProto, names: Mapping[str, set[str]]) ->
                     node.input[:] = [copy.name if entry == name else entry for entry in node.input]
 
 
+def separate_pad_values(model: onnx.ModelProto) -> None:
+    """Give each Pad a value of its own, and none where its mode takes the values from its input.
+
+    onnxruntime's QOperator format rounds the value in place, without a look at its other readers, and forgets to round
+    one that the mode does not use, which leaves a Pad of two types.
+    """
+    index = GraphIndex(model)
+    taken = all_names(model)
+    for node in model.graph.node:
+        if node.op_type != "Pad" or len(node.input) < 3 or not node.input[2]:
+            continue
+        name = node.input[2]
+        if next((entry.s for entry in node.attribute if entry.name == "mode"), b"constant") != b"constant":
+            node.input[2] = ""
+        elif name in index.constants:
+            copy = model.graph.initializer.add()
+            copy.CopyFrom(index.constants[name])
+            copy.name = node.input[2] = unused(f"{name}_{node.name}", taken)
+            taken.add(copy.name)
+
+
 def detach_inner_graphs(model: onnx.ModelProto) -> list[str]:
     """Let the graphs inside ops read copies of what is outside, and return the names of the copies.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from litedelegates.errors import QuantizationError
 from litedelegates.quantize.calibration import CalibrationError
 from litedelegates.quantize.onnx_activations import keeping, kept_activations
+from litedelegates.quantize.onnx_constants import separate_pad_values
 from litedelegates.quantize.onnx_files import infer_types, on_disk
 from litedelegates.quantize.onnx_graph import GraphIndex
 from litedelegates.quantize.onnx_masks import make_masks_finite, narrow_masked_ranges
@@ -87,9 +88,12 @@ def make_static(
         # Else a Reshape that reads an input of the model would be left in float32, and the border with it.
         "ForceQuantizeNoInputCheck": request.border != FLOAT32,
     }
-    kept = kept_activations(typed)
+    is_qoperator = options.format == "qoperator" and precision == "int8"
+    if is_qoperator:
+        separate_pad_values(typed)
+    kept = kept_activations(typed, is_qoperator)
     try:
-        if options.format == "qoperator" and precision == "int8":
+        if is_qoperator:
             types = sorted(QLinearOpsRegistry)
             quantizer = keeping(ONNXQuantizer, kept)(
                 typed, *shared, QuantizationMode.QLinearOps, True, *rest[:-1], types, extra
@@ -99,7 +103,11 @@ def make_static(
         with _without_advice():
             quantizer.quantize_model()
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
-        raise QuantizationError(f"onnxruntime could not make the model {precision}: {error!r}") from error
+        instead = "format='qdq' or another precision" if is_qoperator else "another precision"
+        raise QuantizationError(
+            f"onnxruntime could not make the model {precision}: {error!r}. Leave ops out, exclude=[...], or take "
+            f"{instead}"
+        ) from error
     result: onnx.ModelProto = quantizer.model.model
     _rename_new_tensors(result, before, precision)
     _read_unrounded(result, names | done)
