@@ -159,6 +159,13 @@ def test_a_crash_in_the_middle_keeps_the_blocks_before_it(store: Path, troubled:
         assert any(event.kind == "crashed" and event.cell_key == cell.key for event in study.events())
 
 
+def test_a_delegate_that_refuses_is_a_failure(store: Path, troubled: str) -> None:
+    run_study(StudyConfig((str(DIGITS),), delegates=("none", f"external:{troubled};tea=now"), **QUICK), store)
+    with Store.open(store) as study:
+        found = [outcome for outcome in map(study.outcome, study.cells()) if outcome is not None]
+    assert [outcome.status for outcome in found] == ["ok", "failed"] and "no such option" in (found[1].reason or "")
+
+
 def test_a_delegate_that_refuses_and_a_precision_that_cannot_be_made_are_failures(store: Path, troubled: str) -> None:
     pytest.importorskip("litert_quantizer", reason="the calibration is read by the quantizer")
     config = StudyConfig(

@@ -91,16 +91,14 @@ def read_house(root: Path) -> House:
     """Return the package under ``root/python`` and the programs that import it."""
     package = root / "python" / PACKAGE
     files = {name_of(file, package): file for file in sorted(package.rglob("*.py"))}
-    trees = {name: ast.parse(file.read_text(), str(file)) for name, file in files.items()}
-    known = {
-        name: top_names(tree, name) if files[name].name == "__init__.py" else set() for name, tree in trees.items()
-    }
+    sources = {name: read_source(file) for name, file in files.items()}
+    known = {name: top_names(sources[name].tree, name) if is_door(file) else set() for name, file in files.items()}
     known |= {name_of(stub, package): set() for stub in package.rglob("*.pyi")}
-    modules = {name: read_module(name, file, trees[name], root, known) for name, file in files.items()}
+    modules = {name: read_module(name, file, sources[name], root, known) for name, file in files.items()}
     programs = [file for folder in PROGRAMS for file in sorted((root / folder).rglob("*.py"))]
     return House(
         modules,
-        tuple(read_module("", file, ast.parse(file.read_text(), str(file)), root, known) for file in programs),
+        tuple(read_module("", file, read_source(file), root, known) for file in programs),
     )
 
 
@@ -115,15 +113,30 @@ def name_of(file: Path, package: Path) -> str:
     return ".".join(parts[:-1] if is_door(file) and len(parts) > 1 else parts)
 
 
-def read_module(name: str, file: Path, tree: ast.Module, root: Path, known: Mapping[str, set[str]]) -> Module:
+@dataclass(frozen=True)
+class Source:
+    """A file, parsed, and its length in lines."""
+
+    tree: ast.Module
+    lines: int
+
+
+def read_source(file: Path) -> Source:
+    """Return a file as a tree."""
+    text = file.read_text()
+    return Source(ast.parse(text, str(file)), len(text.splitlines()))
+
+
+def read_module(name: str, file: Path, source: Source, root: Path, known: Mapping[str, set[str]]) -> Module:
     """Return a module as its text tells of it; ``known`` has the names at the top of each door."""
     folder = (PACKAGE, *file.relative_to(root / "python" / PACKAGE).parent.parts) if name else ()
+    tree = source.tree
     nodes = list(ast.walk(tree))
     return Module(
         name,
         str(file.relative_to(root)),
         is_door(file),
-        len(file.read_text().splitlines()),
+        source.lines,
         tuple(imports_of(nodes, folder, known)),
         tuple(names_of(tree)),
         frozenset(listed(tree) or (found.name for found in definitions(tree) if is_public(found.name))),

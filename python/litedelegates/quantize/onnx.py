@@ -135,15 +135,15 @@ def _judge(trial: Trial, request: Request, options: OnnxOptions) -> list[str]:
     Raises:
         QuantizationError: It does not run, or its values have nothing to do with the source's.
     """
-    instead = "format='qdq' or another precision" if options.format == "qoperator" else "another precision"
     if trial.failure:
         raise QuantizationError(
             f"the model in {request.label} does not run: {trial.failure}. Leave the op out, exclude=[...], or take "
-            f"{instead}"
+            f"{options.alternative}"
         )
     if trial.verdict == "error":
         raise QuantizationError(
-            f"the model in {request.label} is wrong: {trial.text}. Leave ops out, exclude=[...], or take {instead}"
+            f"the model in {request.label} is wrong: {trial.text}. Leave ops out, exclude=[...], or take "
+            f"{options.alternative}"
         )
     return [f"the values of the model in {request.label} are off: {trial.text}"] if trial.verdict == "warning" else []
 

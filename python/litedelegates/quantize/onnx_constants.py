@@ -29,13 +29,10 @@ def separate_constants(model: onnx.ModelProto, names: Mapping[str, set[str]]) ->
         readers = index.consumers.get(name, [])
         groups = dict.fromkeys(precision_of.get(node.name, FLOAT32) for node in readers)
         for precision in list(groups)[1:]:
-            copy = model.graph.initializer.add()
-            copy.CopyFrom(tensor)
-            copy.name = unused(f"{name}_{precision}", taken)
-            taken.add(copy.name)
+            copy = _add_copy(model, tensor, f"{name}_{precision}", taken)
             for node in readers:
                 if precision_of.get(node.name, FLOAT32) == precision:
-                    node.input[:] = [copy.name if entry == name else entry for entry in node.input]
+                    node.input[:] = [copy if entry == name else entry for entry in node.input]
 
 
 def separate_pad_values(model: onnx.ModelProto) -> None:
@@ -53,10 +50,16 @@ def separate_pad_values(model: onnx.ModelProto) -> None:
         if next((entry.s for entry in node.attribute if entry.name == "mode"), b"constant") != b"constant":
             node.input[2] = ""
         elif name in index.constants:
-            copy = model.graph.initializer.add()
-            copy.CopyFrom(index.constants[name])
-            copy.name = node.input[2] = unused(f"{name}_{node.name}", taken)
-            taken.add(copy.name)
+            node.input[2] = _add_copy(model, index.constants[name], f"{name}_{node.name}", taken)
+
+
+def _add_copy(model: onnx.ModelProto, tensor: onnx.TensorProto, wanted: str, taken: set[str]) -> str:
+    """Store a copy of a constant under the name ``wanted``, or one like it that is free, and return its name."""
+    copy = model.graph.initializer.add()
+    copy.CopyFrom(tensor)
+    copy.name = unused(wanted, taken)
+    taken.add(copy.name)
+    return str(copy.name)
 
 
 def detach_inner_graphs(model: onnx.ModelProto) -> list[str]:

@@ -71,6 +71,11 @@ class OnnxOptions:
         if not isinstance(self.most_bytes, int) or not 0 < self.most_bytes <= MOST_BYTES:
             raise OptionError(f"most_bytes={self.most_bytes!r} must be from 1 to {MOST_BYTES}")
 
+    @property
+    def alternative(self) -> str:
+        """What else to ask for where a model cannot be made so."""
+        return "format='qdq' or another precision" if self.format == "qoperator" else "another precision"
+
     def reduces_range(self, precision: str) -> bool:
         """Return whether weights have 7 bits in a precision."""
         if self.reduce_range is not None:

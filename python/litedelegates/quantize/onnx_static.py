@@ -103,10 +103,9 @@ def make_static(
         with _without_advice():
             quantizer.quantize_model()
     except Exception as error:  # it raises whatever its Python meets: ValueError, KeyError, AssertionError
-        instead = "format='qdq' or another precision" if is_qoperator else "another precision"
         raise QuantizationError(
             f"onnxruntime could not make the model {precision}: {error!r}. Leave ops out, exclude=[...], or take "
-            f"{instead}"
+            f"{options.alternative}"
         ) from error
     result: onnx.ModelProto = quantizer.model.model
     _rename_new_tensors(result, before, precision)
