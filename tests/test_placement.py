@@ -44,38 +44,53 @@ def views_between(*ops: int) -> bytes:
     return model.to_bytes()
 
 
-def test_a_view_between_ops_that_xnnpack_does_not_take_is_not_copied_there() -> None:
-    lonely = Interpreter(views_between(Op.SIGN, Op.SIGN))
+AT_THE_EDGE = "execution plan; kept off xnnpack, where it would be a copy, at the edge of what runs there"
+
+
+def test_views_at_the_edge_of_a_partition_stay_on_the_builtin_kernels() -> None:
+    interpreter = Interpreter(views_between(Op.SIGN, Op.NEG, Op.SIGN))
     x = np.random.default_rng(1).normal(size=(2, 6)).astype(np.float32)
-    assert np.array_equal(lonely.run(x), np.sign(x).reshape(3, 4))
-    views = [record for record in lonely.placement if record.op_name == "RESHAPE"]
-    assert [record.ran for record in views] == ["builtin"] * 3
-    assert {record.evidence for record in views} == {
-        "execution plan; kept off xnnpack, where it would only be copied: no op beside it runs there"
-    }
+    assert np.array_equal(interpreter.run(x), -np.sign(x))
+    records = interpreter.placement
+    assert [record.op_name for record in records[1::2]] == ["SIGN", "NEG", "SIGN"]
+    assert [record.ran for record in records] == ["builtin"] * 3 + ["xnnpack"] + ["builtin"] * 3
+    assert {record.evidence for record in records if record.op_name == "RESHAPE"} == {AT_THE_EDGE}
 
 
-def test_a_view_beside_an_op_that_xnnpack_takes_stays_in_its_partition() -> None:
-    interpreter = Interpreter(views_between(Op.NEG, Op.SIGN))
+def test_a_view_inside_a_partition_stays_there_and_so_does_one_at_the_end_of_the_model() -> None:
+    interpreter = Interpreter(views_between(Op.NEG, Op.NEG))
     x = np.random.default_rng(1).normal(size=(2, 6)).astype(np.float32)
-    assert np.array_equal(interpreter.run(x), -np.sign(x).reshape(3, 4))
-    assert [(record.op_name, record.ran) for record in interpreter.placement] == [
-        ("RESHAPE", "xnnpack"),
-        ("NEG", "xnnpack"),
-        ("RESHAPE", "xnnpack"),
-        ("SIGN", "builtin"),
-        ("RESHAPE", "builtin"),
-    ]
+    assert np.array_equal(interpreter.run(x), x.reshape(3, 4))
+    assert {(record.ran, record.partition) for record in interpreter.placement} == {("xnnpack", 0)}
 
 
-def test_views_of_every_subgraph_and_after_a_resize_are_kept_off_too() -> None:
+def test_a_view_that_ops_on_both_sides_read_stays_beside_its_maker() -> None:
+    """Off XNNPACK it would part NEG from the NEG that reads it."""
+    model = ModelBuilder()
+    graph = model.graph()
+    x = graph.input("x", (2, 6))
+    negated, view = graph.tensor("negated", (2, 6)), graph.tensor("view", (3, 4))
+    graph.op(Op.NEG, [x], [negated])
+    graph.op(Op.RESHAPE, [negated, graph.constant("shape", np.array((3, 4), np.int32))], [view])
+    graph.op(Op.NEG, [view], [graph.output("again", (3, 4))])
+    graph.op(Op.SIGN, [view], [graph.output("sign", (3, 4))])
+    interpreter = Interpreter(model.to_bytes())
+    values = np.random.default_rng(1).normal(size=(2, 6)).astype(np.float32)
+    again, sign = interpreter.run(values)
+    assert np.array_equal(again, values.reshape(3, 4)) and np.array_equal(sign, -np.sign(values).reshape(3, 4))
+    assert [record.ran for record in interpreter.placement] == ["xnnpack", "xnnpack", "xnnpack", "builtin"]
+
+
+def test_views_at_edges_are_found_anew_when_an_input_is_resized() -> None:
     interpreter = Interpreter(small_models_shapes.computed_reshape())
     for batch in (1, 3):
         interpreter.run(np.zeros((batch, 3, 4), np.float32))
         assert [r.ran for r in interpreter.placement if r.op_name in ("RESHAPE", "FULLY_CONNECTED")] == ["xnnpack"] * 2
-    chain = Interpreter(views_between(Op.SIGN), delegate=["xnnpack"], num_threads=2)
-    assert {record.ran for record in chain.placement} == {"builtin"}
-    assert {record.ran for record in Interpreter(views_between(Op.SIGN), delegate=None).placement} == {"builtin"}
+    static = Interpreter(views_between(Op.SIGN), num_threads=2)
+    static.resize_tensor_input(0, (4, 3))
+    x = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
+    assert np.array_equal(static.run(x), np.sign(x).reshape(2, 6))
+    assert {record.ran for record in static.placement} == {"builtin"}
 
 
 def test_every_op_that_xnnpack_takes_is_known_to_have_a_kernel_there() -> None:

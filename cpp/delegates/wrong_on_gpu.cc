@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "delegates/execution_plan.h"
 #include "model/operators.h"
 
 namespace litedelegates {
@@ -110,17 +111,8 @@ class View {
 class Graph {
  public:
   explicit Graph(TfLiteContext* context) : context_(context) {
-    TfLiteIntArray* order = nullptr;
-    if (context->GetExecutionPlan(context, &order) != TfLiteStatus::kOk) return;
-    // The array is the interpreter's own and the next call overwrites it.
-    const std::vector<int32_t> indices(order->data, order->data + order->size);
-    for (const int32_t index : indices) {
-      TfLiteNode* node = nullptr;
-      TfLiteRegistration* registration = nullptr;
-      if (context->GetNodeAndRegistration(context, index, &node, &registration) != TfLiteStatus::kOk)
-        continue;
+    for (const auto& [index, node, registration] : nodes_in_plan(context))
       nodes_.emplace_back(index, View(*this, *node, registration->builtin_code));
-    }
     for (const auto& [index, view] : nodes_) {
       for (int32_t i = 0; i < view.node().outputs->size; ++i)
         makers_.emplace(view.node().outputs->data[i], &view);

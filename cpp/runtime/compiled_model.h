@@ -10,8 +10,8 @@
 #include "delegates/hosted.h"
 #include "delegates/kept_off.h"
 #include "delegates/loaded.h"
-#include "delegates/lonely_views.h"
 #include "delegates/spy.h"
+#include "delegates/views_at_edges.h"
 #include "delegates/wrong_on_gpu.h"
 #include "runtime/error.h"
 #include "runtime/handle.h"
@@ -104,7 +104,7 @@ class CompiledModel {
   std::shared_ptr<const ModelFile> file_;
   Listener listener_;
   Spy spy_;
-  KeptOff off_gpu_{wrong_on_gpu}, off_xnnpack_{lonely_views};
+  KeptOff off_gpu_{wrong_on_gpu}, off_xnnpack_{views_at_edges};
   std::vector<std::shared_ptr<const LoadedDelegate>> loaded_;
   std::vector<std::unique_ptr<HostedDelegate>> hosted_;
   EnvironmentHandle environment_;
