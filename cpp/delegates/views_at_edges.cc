@@ -24,7 +24,7 @@ class Sides {
     auto& side = is_xnnpack ? xnnpack_ : elsewhere_;
     side.insert(tensors.data, tensors.data + tensors.size);
   }
-  void hand_on(int32_t from, int32_t to) {
+  void pass_through(int32_t from, int32_t to) {
     if (xnnpack_.contains(from)) xnnpack_.insert(to);
     if (elsewhere_.contains(from)) elsewhere_.insert(to);
   }
@@ -42,13 +42,13 @@ std::vector<std::pair<int32_t, std::string>> views_at_edges(TfLiteContext* conte
   Sides made, read;
   for (const NodeInPlan& planned : nodes) {
     if (is_view(planned))
-      made.hand_on(planned.node->inputs->data[0], planned.node->outputs->data[0]);
+      made.pass_through(planned.node->inputs->data[0], planned.node->outputs->data[0]);
     else
       made.add(*planned.node->outputs, has_xnnpack_kernel(planned.registration->builtin_code));
   }
   for (auto planned = nodes.rbegin(); planned != nodes.rend(); ++planned) {
     if (is_view(*planned))
-      read.hand_on(planned->node->outputs->data[0], planned->node->inputs->data[0]);
+      read.pass_through(planned->node->outputs->data[0], planned->node->inputs->data[0]);
     else
       read.add(*planned->node->inputs, has_xnnpack_kernel(planned->registration->builtin_code));
   }
