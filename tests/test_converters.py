@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import warnings
 import zipfile
@@ -307,12 +308,21 @@ def test_python_without_tensorflow_is_told_what_to_install(
         quantize(keras_file, "float16")
 
 
+@pytest.mark.parametrize("is_dead_before", [False, True])
 def test_death_of_the_converting_process_is_an_exception_here(
-    keras_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keras_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_dead_before: bool
 ) -> None:
     other = tmp_path / "python"
     other.write_text("#!/bin/sh\necho out of luck >&2\nkill -SEGV $$\n")
     other.chmod(0o755)
     monkeypatch.setenv("LITEDELEGATES_TENSORFLOW_PYTHON", str(other))
+    if is_dead_before:  # then the pipe breaks while it is written to, and once more when it is closed
+        start = WorkerSource._start
+        monkeypatch.setattr(WorkerSource, "_start", lambda self: _wait(start(self)))
     with pytest.raises(QuantizationError, match=r"(?s)SIGSEGV.*out of luck"):
         quantize(keras_file, "float16")
+
+
+def _wait(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    process.wait()
+    return process

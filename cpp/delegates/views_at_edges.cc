@@ -16,8 +16,8 @@ bool is_view(const NodeInPlan& planned) {
          planned.node->inputs->size > 0 && planned.node->outputs->size > 0;
 }
 
-// The tensors that ops make or read, by whether XNNPACK may take the op. Views hand it on to what is beside
-// them.
+// The tensors that ops make or read, by whether XNNPACK may take the op. Views pass it through to what is
+// beside them.
 class Sides {
  public:
   void add(const TfLiteIntArray& tensors, bool is_xnnpack) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -74,8 +75,9 @@ class WorkerSource:
             if process.poll() is None:
                 process.kill()
             process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(BrokenPipeError):  # what a dead process was asked is still in the pipe's buffer
+                    pipe.close()
         self._folder.cleanup()
 
     def __enter__(self) -> WorkerSource:
