@@ -30,6 +30,7 @@ from litedelegates.errors import (
     QuantizationWarning,
 )
 from litedelegates.quantize import CalibrationError, quantize, quantize_file, read_record
+from litedelegates.quantize.keras_process import WorkerSource
 
 PRECISIONS = ("float16", "dynamic", "int8", "int16x8", "weight_only")
 STATIC = ("int8", "int16x8")

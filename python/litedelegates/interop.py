@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from litedelegates.delegates import Delegate, External
+from litedelegates.delegates import Delegate
 from litedelegates.errors import OptionError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class LibraryDelegate(OfficialDelegate):
         Raises:
             DelegateError: The library cannot be opened, is no delegate, or refused; says why. It is a ValueError too.
         """
+        from litedelegates.delegates import External  # making the class takes a millisecond that most programs save
+
         external = External(library, options=options)
         super().__init__(external, external.for_official())
 

@@ -6,7 +6,6 @@ import enum
 import functools
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from litedelegates.delegates import Delegate, Xnnpack
@@ -115,10 +114,7 @@ def only_source(model: Any, model_path: Any, model_content: Any) -> ModelSource:
 def _names_a_file(content: bytes) -> bool:
     if len(content) > _LONGEST_PATH or content[4:8] == _IDENTIFIER or b"\0" in content:
         return False
-    try:
-        return Path(os.fsdecode(content)).is_file()
-    except OSError:  # too long for a name
-        return False
+    return os.path.isfile(content)
 
 
 def checked_threads(num_threads: Any) -> int | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from _thread import TIMEOUT_MAX, RLock  # those of `threading`, without the millisecond that importing it takes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import TIMEOUT_MAX, RLock
 from typing import Any, NoReturn
 
 from litedelegates.errors import RunError, RunTimeoutError

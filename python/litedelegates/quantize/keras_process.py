@@ -76,7 +76,7 @@ class WorkerSource:
                 process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(BrokenPipeError):  # what a dead process was asked is still in the pipe's buffer
+                with contextlib.suppress(BrokenPipeError):  # what a dead process was asked waits in the buffer
                     pipe.close()
         self._folder.cleanup()
 
