@@ -12,8 +12,9 @@ from litedelegates.quantize.calibration import RANDOM
 from litedelegates.quantize.float16_weights import fold_in_tree
 from litedelegates.quantize.litert_biases import fit_biases, stored_biases
 from litedelegates.quantize.litert_inputs import read_calibration, read_signatures
-from litedelegates.quantize.litert_mend import read_integers_directly, separate_weights
+from litedelegates.quantize.litert_mend import read_integers_directly, separate_weights, take_scales_as_they_are
 from litedelegates.quantize.litert_names import PlacedOp, inner_ops, list_ops, rename_safely, restore_names
+from litedelegates.quantize.litert_origin import describe_failure
 from litedelegates.quantize.litert_outputs import add_ends, add_starts, remove_ends
 from litedelegates.quantize.litert_ranges import Place, Range, Samples, find_ranges
 from litedelegates.quantize.litert_recipe import require_quantizer, run_quantizer
@@ -109,10 +110,11 @@ def _quantize(
     try:
         result = parse(content)
     except InvalidModelError as error:
-        raise QuantizationError(f"in {request.label} the model cannot be run: {error}") from error
+        raise QuantizationError(describe_failure(ops, None, request.label, str(error))) from error
     remove_ends(result)
     if ranges:
         read_integers_directly(result)
+        take_scales_as_they_are(result)
     made = restore_names(result, names)
     if [op.type for op in made] != [op.type for op in ops]:
         raise QuantizationError(

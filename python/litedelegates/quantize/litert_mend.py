@@ -16,6 +16,8 @@ from litedelegates.quantize.litert_precision import WEIGHT_INPUT
 _SHAPE_READERS = {"RANK", "SHAPE"}
 # The integers of one scale are in the order of what they stand for; kernels take float32 and 8 bits.
 _ORDER_READERS = {"ARG_MAX", "ARG_MIN"}
+# The version of each op from which its 16-bit scales may be any number.
+_ANY_SCALE = {"ADD": 3, "SUB": 5}
 # Weights that are read through a DEQUANTIZE.
 _WIDENED = {"float16", "weight_only"}
 
@@ -35,6 +37,22 @@ def read_integers_directly(tree: Tree) -> None:
                 freed.add(op.inputs[0])
                 op.inputs = [source, *op.inputs[1:]]
         drop_unread(tree, graph, freed)
+
+
+def take_scales_as_they_are(tree: Tree) -> None:
+    """Let ADD and SUB of 16 bits take any scale.
+
+    Their default is another way to compute where all three scales are near powers of two, as those of an image that is
+    brought from -1 to 1: it takes them for powers of two, and SUB does not run where an input has the larger scale.
+    """
+    for graph in tree.subgraphs:
+        for op in graph.operators:
+            lowest = _ANY_SCALE.get(op_name(tree, op))
+            if lowest is None or op.builtinOptions is None or type_name(graph.tensors[op.outputs[0]]) != "INT16":
+                continue
+            op.builtinOptions.potScaleInt16 = False
+            code = tree.operatorCodes[op.opcodeIndex]
+            code.version = max(code.version, lowest)
 
 
 def separate_weights(tree: Tree, wanted: Mapping[int, str]) -> None:

@@ -1,8 +1,9 @@
-"""Finds the op of a quantized ``.tflite`` at which its values begin to be off."""
+"""Finds the op of a quantized ``.tflite`` at which its values begin to be off, or which does not run."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
@@ -24,12 +25,15 @@ from litedelegates.graph.tflite.tree import (
 from litedelegates.interpreter import Interpreter
 from litedelegates.measure.error import real_values
 from litedelegates.quantize.float16_weights import fold_in_tree
+from litedelegates.quantize.litert_names import PlacedOp, list_ops
 from litedelegates.quantize.litert_ranges import Samples
 from litedelegates.quantize.value_check import InnerError, OutputError, OutputSums, ValueCheck, where_error_begins
 
 # Every inner tensor of both models is held; of larger models nothing is told.
 _MOST_BYTES = 1 << 30
 _SAMPLES = 4
+# How the runtime and the check of a file name an op: by its number in a model that the user has never seen.
+_NUMBERED = re.compile(r"Node number (?P<node>\d+) \((?P<ran>\w+)\)|operator \d+ of subgraph \d+: (?P<stored>\w+)")
 
 
 def describe_origin(
@@ -63,6 +67,41 @@ def describe_origin(
     kind, name = op_name(before, op), _name(before, op)
     is_alone = [op_name(before, other) for other in before.subgraphs[0].operators].count(kind) == 1
     return f". It begins at {kind} {name!r}{how}: exclude=[{(kind if is_alone else name)!r}] leaves that op in float32"
+
+
+def describe_failure(ops: Sequence[PlacedOp], result: bytes | None, label: str, said: str) -> str:
+    """Return that the model in ``label`` does not run: which op it is, what to do, and what was ``said``.
+
+    Args:
+        ops: Those of the model that was quantized.
+        result: What it became, whose tensors have the names that they had; None where it is not known.
+        label: The precision.
+        said: By the runtime, or by the check of the file.
+    """
+    found = _NUMBERED.search(said)
+    kind = (found["ran"] or found["stored"]) if found is not None else ""
+    alike = [op for op in ops if op.type == kind]
+    if found is None or not alike:
+        return f"the model in {label} does not run: {said}"
+    name = _failing_name(parse(result), found) if result is not None else ""
+    op = next((op for op in alike if op.name == name), alike[0] if len(alike) == 1 else None)
+    if op is None:
+        return f"{kind} does not run in {label}: exclude=[{kind!r}] leaves such ops in float32. Tried: {said}"
+    key = kind if len(alike) == 1 else op.name
+    return f"op {op.index}, {op}, does not run in {label}: exclude=[{key!r}] leaves it in float32. Tried: {said}"
+
+
+def list_ops_of(model: bytes) -> list[PlacedOp]:
+    """Return the ops of a ``.tflite``, as `describe_failure` takes them."""
+    return list_ops(parse(model))
+
+
+def _failing_name(result: Tree, found: re.Match[str]) -> str:
+    number = int(found["node"] or -1)
+    operators = result.subgraphs[0].operators
+    if 0 <= number < len(operators) and op_name(result, operators[number]) == found["ran"]:
+        return _name(result, operators[number])
+    return ""
 
 
 def _inner_errors(

@@ -19,7 +19,7 @@ from litedelegates.measure.agreement import output_precisions
 from litedelegates.model import Model
 from litedelegates.quantize.calibration import CalibrationError, random_samples
 from litedelegates.quantize.litert_inputs import Signature
-from litedelegates.quantize.litert_origin import describe_origin
+from litedelegates.quantize.litert_origin import describe_failure, describe_origin, list_ops_of
 from litedelegates.quantize.litert_ranges import Samples
 from litedelegates.quantize.request import Request
 from litedelegates.quantize.value_check import MOST_SAMPLES, ValueCheck, check_outputs, explained_error, spread
@@ -88,7 +88,8 @@ def check_against_source(
             warnings.append(f"{_UNCHECKED}: the model itself does not run on {own.words}: {_one_line(error)}")
             continue
         except (ValueError, RuntimeError) as error:
-            raise QuantizationError(f"the model in {label} does not run: {_one_line(error)}") from error
+            text = describe_failure(list_ops_of(source), result, label, _one_line(error))
+            raise QuantizationError(text) from error
         if is_drawn:  # it ran, and there is nothing to compare with
             drawn = ", ".join(sorted(RANDOM & ops_of_source))
             warnings.append(f"{_UNCHECKED}: {drawn} draws other values in each run")
