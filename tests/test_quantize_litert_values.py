@@ -226,7 +226,10 @@ def test_an_op_that_the_plan_names_takes_the_mask_and_is_refused() -> None:
     rng = np.random.default_rng(1)
     samples = [(x, (rng.random((6, 6)) > 0.7).astype(np.float32)) for (x,) in normal((6, 16))]
     plan = dict.fromkeys(range(8), "int8")
-    with pytest.raises(QuantizationError, match=r"op 5, ADD 'seen', does not run in .*exclude.*: the quantization scales .* differ too much"):
+    with pytest.raises(
+        QuantizationError,
+        match=r"op 5, ADD 'seen', does not run in .*exclude.*: the quantization scales .* differ too much",
+    ):
         quantize(model, plan=plan, calibration=samples, progress=False)
 
 
