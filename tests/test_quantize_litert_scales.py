@@ -81,8 +81,28 @@ def test_an_op_that_does_not_run_is_named_with_its_precision_and_the_remedy(subs
     signatures = read_signatures(tree)
     given = Given({signatures[0].key: samples}, False)
     key = "SUB" if subs == 1 else "inner0"
+    ops, request = list_ops(tree), Request(precision="int16x8")
     with pytest.raises(QuantizationError, match=rf"^{said}, does not run in int16x8: exclude=\['{key}'\] leaves it in"):
-        check_against_source(model, broken(model), signatures, given, Request(precision="int16x8"), 3)
+        check_against_source(model, broken(model), signatures, given, request, ops)
+
+
+@pytest.mark.parametrize("other", ["a shape is computed", "another subgraph"])
+def test_an_op_is_not_named_by_a_number_that_may_be_of_another(other: str) -> None:
+    model = ModelBuilder()
+    graph = model.graph()
+    last, one = graph.input("x", (2, 3)), graph.constant("one", np.float32(1))
+    if other == "a shape is computed":  # the op goes before the runtime counts
+        graph.op(Op.SHAPE, [last], [graph.output("sizes", (2,), schema.TensorType.INT32)], schema.ShapeOptionsT())
+    for name in ("first", "second"):
+        end = graph.tensor(name, (2, 3))
+        graph.op(Op.SUB, [last, one], [end], schema.SubOptionsT())
+        last = end
+    if other == "another subgraph":
+        model.graph("body")
+    content = model.to_bytes()
+    ops = list_ops(parse(content))
+    said = describe_failure(ops, content, "int16x8", "Node number 1 (SUB) failed to prepare.")
+    assert said.startswith("SUB does not run in int16x8: exclude=['SUB'] leaves such ops in float32")
 
 
 def test_an_op_that_the_check_of_a_file_refuses_is_named_by_its_type() -> None:

@@ -85,7 +85,7 @@ def quantize_litert(model: ModelSource, request: Request) -> Quantized:
     if request.check_values:
         is_random = isinstance(request.calibration, str) and request.calibration == RANDOM
         given = Given(samples, is_random)
-        warnings += check_against_source(source, content, signatures, given, request, len(ops))
+        warnings += check_against_source(source, content, signatures, given, request, ops)
     return Quantized(
         partial(_seal, result, packed_files(source)),
         describe(wanted),

@@ -25,7 +25,7 @@ from litedelegates.graph.tflite.tree import (
 from litedelegates.interpreter import Interpreter
 from litedelegates.measure.error import real_values
 from litedelegates.quantize.float16_weights import fold_in_tree
-from litedelegates.quantize.litert_names import PlacedOp, list_ops
+from litedelegates.quantize.litert_names import PlacedOp
 from litedelegates.quantize.litert_ranges import Samples
 from litedelegates.quantize.value_check import InnerError, OutputError, OutputSums, ValueCheck, where_error_begins
 
@@ -91,14 +91,12 @@ def describe_failure(ops: Sequence[PlacedOp], result: bytes | None, label: str, 
     return f"op {op.index}, {op}, does not run in {label}: exclude=[{key!r}] leaves it in float32. Tried: {said}"
 
 
-def list_ops_of(model: bytes) -> list[PlacedOp]:
-    """Return the ops of a ``.tflite``, as `describe_failure` takes them."""
-    return list_ops(parse(model))
-
-
 def _failing_name(result: Tree, found: re.Match[str]) -> str:
-    number = int(found["node"] or -1)
     operators = result.subgraphs[0].operators
+    # Each subgraph counts its own, and ops that compute shapes are folded away before the runtime counts.
+    if len(result.subgraphs) > 1 or any(op_name(result, op) == "SHAPE" for op in operators):
+        return ""
+    number = int(found["node"] or -1)
     if 0 <= number < len(operators) and op_name(result, operators[number]) == found["ran"]:
         return _name(result, operators[number])
     return ""

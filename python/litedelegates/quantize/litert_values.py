@@ -19,7 +19,8 @@ from litedelegates.measure.agreement import output_precisions
 from litedelegates.model import Model
 from litedelegates.quantize.calibration import CalibrationError, random_samples
 from litedelegates.quantize.litert_inputs import Signature
-from litedelegates.quantize.litert_origin import describe_failure, describe_origin, list_ops_of
+from litedelegates.quantize.litert_names import PlacedOp
+from litedelegates.quantize.litert_origin import describe_failure, describe_origin
 from litedelegates.quantize.litert_ranges import Samples
 from litedelegates.quantize.request import Request
 from litedelegates.quantize.value_check import MOST_SAMPLES, ValueCheck, check_outputs, explained_error, spread
@@ -51,7 +52,12 @@ class Given:
 
 
 def check_against_source(
-    source: bytes, result: bytes, signatures: Sequence[Signature], given: Given, request: Request, ops: int
+    source: bytes,
+    result: bytes,
+    signatures: Sequence[Signature],
+    given: Given,
+    request: Request,
+    ops: Sequence[PlacedOp],
 ) -> list[str]:
     """Return what is off in the values of ``result``, as warnings.
 
@@ -61,13 +67,13 @@ def check_against_source(
         signatures: Of both.
         given: Samples; those of signatures that have none are made up.
         request: What was asked for.
-        ops: How many ops the source has.
+        ops: Those of the source.
 
     Raises:
         QuantizationError: The result does not run, or its values have nothing to do with the source's.
     """
     label, num_threads = request.label, request.num_threads
-    explained = explained_error(request.precisions, ops)
+    explained = explained_error(request.precisions, len(ops))
     warnings = []
     ops_of_source = {op.type for graph in Model.load(source).subgraphs for op in graph.operators}
     is_drawn = not RANDOM.isdisjoint(ops_of_source)
@@ -88,8 +94,7 @@ def check_against_source(
             warnings.append(f"{_UNCHECKED}: the model itself does not run on {own.words}: {_one_line(error)}")
             continue
         except (ValueError, RuntimeError) as error:
-            text = describe_failure(list_ops_of(source), result, label, _one_line(error))
-            raise QuantizationError(text) from error
+            raise QuantizationError(describe_failure(ops, result, label, _one_line(error))) from error
         if is_drawn:  # it ran, and there is nothing to compare with
             drawn = ", ".join(sorted(RANDOM & ops_of_source))
             warnings.append(f"{_UNCHECKED}: {drawn} draws other values in each run")
