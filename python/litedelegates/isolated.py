@@ -1,9 +1,12 @@
-"""Starting Python for a process of our own that takes nothing from the folder it happens to run in."""
+"""Starts Python for a process of our own, which takes nothing from the folder it happens to run in, and ends it."""
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # With -m, and with -c, Python looks into the current folder before all others: a file there that is called like a
 # module of numpy's would be run. -c writes that folder as "". This package's own folder comes last, for those who run
@@ -25,3 +28,14 @@ def python_command(module: str, *arguments: str, python: str = sys.executable, f
         folder: Where this package lies for it.
     """
     return [python, "-c", _START, folder, module, *arguments]
+
+
+def end_process(process: subprocess.Popen[Any]) -> None:
+    """Kill a process, if it has not ended, and close its pipes."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what a dead process was told last may still wait in the buffer
+                pipe.close()

@@ -17,7 +17,7 @@ import numpy as np
 
 from litedelegates.delegates import Delegate, Hosted
 from litedelegates.errors import RunTimeoutError, UnsupportedError, WorkerCrashedError
-from litedelegates.isolated import python_command
+from litedelegates.isolated import end_process, python_command
 from litedelegates.isolated_protocol import decode, encode
 from litedelegates.loading import Skipped
 from litedelegates.model import Model, numpy_dtype
@@ -228,7 +228,7 @@ class IsolatedSession:
     def _start(self) -> dict[str, Any]:
         self._end_worker(in_order=False)
         self._worker = _Worker(self._blocks, () if self._file is None else (self._file,))
-        weakref.finalize(self, _end, self._worker.process)
+        weakref.finalize(self, end_process, self._worker.process)
         model = str(Path(self.model.path).absolute()) if self.model.path else self._file
         try:
             loaded: dict[str, Any] = self._exchange(
@@ -356,18 +356,7 @@ class _Worker:
                 self.process.stdin.write(encode(["quit", {}], self._others))
                 self.process.stdin.flush()
                 self.process.wait(_QUIT_S)
-        _end(self.process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a worker, if it has not ended, and close its pipes."""
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+        end_process(self.process)
 
 
 def _close(blocks: Sequence[Block]) -> None:

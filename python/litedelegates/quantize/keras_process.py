@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from litedelegates import errors
 from litedelegates.errors import MissingExtraError, QuantizationError
-from litedelegates.isolated import python_command
+from litedelegates.isolated import end_process, python_command
 from litedelegates.quantize.calibration import InputSpec
 
 PYTHON_VARIABLE = "LITEDELEGATES_TENSORFLOW_PYTHON"
@@ -72,12 +71,7 @@ class WorkerSource:
         """End the process and remove its files."""
         process = getattr(self, "_process", None)
         if process is not None:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(BrokenPipeError):  # what a dead process was asked waits in the buffer
-                    pipe.close()
+            end_process(process)
         self._folder.cleanup()
 
     def __enter__(self) -> WorkerSource:
